@@ -1,0 +1,3 @@
+import { DurableObject } from "cloudflare:workers";
+import type { CoreEnv } from "../src/core/env.ts";
+export class LedgerSequencer extends DurableObject<CoreEnv> {}

@@ -1,0 +1,20 @@
+-- Takes everything away, the ledger too: only for development. Tools refuse it elsewhere.
+DROP TABLE anchors;
+DROP TABLE relay_counters;
+DROP TABLE delivery_attempts;
+DROP TABLE outbox;
+DROP TABLE destinations;
+DROP TABLE api_keys;
+DROP TABLE tenants;
+DROP TABLE payload_keys;
+DROP TABLE payloads;
+DROP TABLE claims;
+DROP TABLE requests;
+DROP TRIGGER ledger_entries_delete;
+DROP TRIGGER ledger_entries_update;
+DROP TRIGGER ledger_entries_insert;
+DROP TABLE ledger_entries;
+DROP TRIGGER ledger_heads_delete;
+DROP TRIGGER ledger_heads_update;
+DROP TRIGGER ledger_heads_insert;
+DROP TABLE ledger_heads;

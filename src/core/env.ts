@@ -1,0 +1,21 @@
+/** What wrangler.toml binds. Secrets are strings in the environment; settings are parsed by platform/settings. */
+import type { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
+import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
+import type { RelayHint } from "../relay/port.ts";
+
+export interface CoreEnv {
+  readonly DB: D1Database;
+  readonly LEDGER: R2Bucket;
+  readonly RELAY_QUEUE: Queue<RelayHint>;
+  readonly SEQUENCER: DurableObjectNamespace<LedgerSequencer>;
+  readonly ANCHOR: DurableObjectNamespace<LedgerAnchor>;
+  readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>;
+  readonly WORKFLOW_API_KEY: string;
+  readonly CLAIMS_API_KEY: string;
+  readonly OPERATOR_API_KEY?: string;
+  readonly PROVIDER_SIGNATURE_HMAC_SECRET: string;
+  readonly PAYLOAD_MASTER_KEY: string;
+  readonly EVM_PRIVATE_KEY: string;
+  readonly DESTINATION_WRAPPING_KEY: string;
+}

@@ -1,0 +1,91 @@
+/**
+ * Every secret the system knows: which worker holds it and how strong it must be. Nothing here sees a value except the
+ * check, which names what is wrong and never prints what it saw.
+ */
+export type WorkerName = "itrans-core" | "itrans-relay" | "medlink-hub";
+
+export interface SecretSpec {
+  readonly name: string;
+  readonly workers: readonly WorkerName[];
+  /** In characters. */
+  readonly minLength: number;
+  readonly form: "text" | "evm-private-key" | "ed25519-jwk-d";
+  /** A service runs without it. */
+  readonly optional?: true;
+  /** Holds the same value as this other secret: the two ends of one shared key. Every other pair must differ. */
+  readonly sameAs?: string;
+}
+
+const core = ["itrans-core"] as const;
+const relay = ["itrans-relay"] as const;
+const hub = ["medlink-hub"] as const;
+
+export const SECRETS: readonly SecretSpec[] = [
+  { name: "WORKFLOW_API_KEY", workers: core, minLength: 16, form: "text" },
+  { name: "CLAIMS_API_KEY", workers: core, minLength: 16, form: "text" },
+  { name: "OPERATOR_API_KEY", workers: core, minLength: 16, form: "text", optional: true },
+  { name: "PROVIDER_SIGNATURE_HMAC_SECRET", workers: core, minLength: 32, form: "text" },
+  { name: "PAYLOAD_MASTER_KEY", workers: core, minLength: 32, form: "text" },
+  { name: "EVM_PRIVATE_KEY", workers: core, minLength: 66, form: "evm-private-key" },
+  { name: "DESTINATION_WRAPPING_KEY", workers: ["itrans-core", "itrans-relay"], minLength: 32, form: "text" },
+  { name: "RELAY_WEBHOOK_SIGNING_SECRET", workers: relay, minLength: 32, form: "text" },
+  { name: "SESSION_SECRET", workers: hub, minLength: 32, form: "text" },
+  { name: "ENCRYPTION_KEY", workers: hub, minLength: 32, form: "text" },
+  { name: "HASH_KEY", workers: hub, minLength: 32, form: "text" },
+  { name: "ITRANS_WORKFLOW_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "WORKFLOW_API_KEY" },
+  { name: "ITRANS_CLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "CLAIMS_API_KEY" },
+  {
+    name: "ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET",
+    workers: hub,
+    minLength: 32,
+    form: "text",
+    sameAs: "PROVIDER_SIGNATURE_HMAC_SECRET",
+  },
+  {
+    name: "ITRANS_WEBHOOK_SIGNING_SECRET",
+    workers: hub,
+    minLength: 32,
+    form: "text",
+    sameAs: "RELAY_WEBHOOK_SIGNING_SECRET",
+  },
+];
+
+export const secretsOf = (worker: WorkerName): readonly SecretSpec[] =>
+  SECRETS.filter((secret) => secret.workers.includes(worker));
+
+const PLACEHOLDER = /change[-_ ]?me|placeholder|example|secret123|password|^(.)\1*$/i;
+
+/** Looks like a value that was never meant to protect anything. */
+export const isPlaceholderSecret = (value: string): boolean => PLACEHOLDER.test(value);
+
+/**
+ * @param values a worker's environment; only this worker's secrets are looked at.
+ * @returns one line for each fault, naming the secret and what it needs; empty when all is well.
+ */
+export function secretFaults(worker: WorkerName, values: Readonly<Record<string, unknown>>): readonly string[] {
+  const faults: string[] = [];
+  const seen = new Map<string, string>();
+  for (const spec of secretsOf(worker)) {
+    const value = values[spec.name];
+    if (typeof value !== "string" || value === "") {
+      if (spec.optional !== true) faults.push(`${spec.name} is not set`);
+      continue;
+    }
+    if (value.length < spec.minLength) faults.push(`${spec.name} is shorter than ${spec.minLength} characters`);
+    if (spec.form === "evm-private-key" && !/^0x[0-9a-fA-F]{64}$/.test(value)) {
+      faults.push(`${spec.name} is not 0x and 64 hex digits`);
+    }
+    if (isPlaceholderSecret(value)) faults.push(`${spec.name} looks like a placeholder`);
+    const twin = seen.get(value);
+    if (twin !== undefined) faults.push(`${spec.name} has the same value as ${twin}; they must differ`);
+    seen.set(value, spec.name);
+  }
+  return faults;
+}
+
+/** The current value and, during a rotation, `<NAME>_PREVIOUS`: what is accepted now, current first. */
+export function acceptedValues(values: Readonly<Record<string, unknown>>, name: string): readonly string[] {
+  return [values[name], values[`${name}_PREVIOUS`]].filter(
+    (value): value is string => typeof value === "string" && value !== "",
+  );
+}

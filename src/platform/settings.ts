@@ -1,0 +1,89 @@
+/** Settings are parsed once, at the edge of each worker; everything behind it takes them as typed values. */
+import * as z from "zod";
+import type { Problem } from "./problem.ts";
+
+export const integer = (fallback: number, min: number, max: number) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
+
+/** A switch in the environment: true, 1 or on; false, 0 or off. */
+export const flag = (fallback: boolean) =>
+  z
+    .enum(["true", "false", "1", "0", "on", "off"])
+    .default(fallback ? "true" : "false")
+    .transform((value) => value === "true" || value === "1" || value === "on");
+
+export const optionalText = z
+  .string()
+  .optional()
+  .transform((value) => (value === undefined || value === "" ? undefined : value));
+
+export const environment = z.enum(["development", "staging", "production"]).default("production");
+
+export const coreSettingsSchema = z.object({
+  ENVIRONMENT: environment,
+  /** Names the sequencer, every row and every path. */
+  LEDGER_ID: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/)
+    .default("main"),
+
+  /** Commits and the waiting list are bounded by count and bytes (a D1 parameter holds at most 2 MB). */
+  LEDGER_COMMIT_MAX_COMMANDS: integer(128, 1, 500),
+  LEDGER_COMMIT_MAX_BYTES: integer(1_000_000, 10_000, 1_500_000),
+  LEDGER_WAITING_MAX_COMMANDS: integer(4_096, 1, 100_000),
+  LEDGER_WAITING_MAX_BYTES: integer(32_000_000, 10_000, 64_000_000),
+  LEDGER_VERIFY_CACHE_MS: integer(2_000, 0, 60_000),
+
+  API_RATE_LIMIT_WINDOW_MS: integer(60_000, 1_000, 3_600_000),
+  API_RATE_LIMIT_MAX_REQUESTS: integer(6_000, 1, 10_000_000),
+
+  /** The default tenant's MedLink; empty: no destination of that kind. */
+  RELAY_MEDLINK_WEBHOOK_URL: optionalText,
+  RELAY_MEDLINK_REQUESTS_PER_MINUTE: integer(240, 1, 1_000_000),
+  RELAY_WEBHOOK_TIMEOUT_MS: integer(8_000, 100, 60_000),
+  RELAY_MAX_RETRIES: integer(8, 0, 100),
+  RELAY_INITIAL_BACKOFF_MS: integer(1_000, 1, 3_600_000),
+  RELAY_MAX_BACKOFF_MS: integer(60_000, 1, 86_400_000),
+  RELAY_NOT_YET_KNOWN_WINDOW_MS: integer(600_000, 0, 86_400_000),
+  RELAY_AFTER_TIMEOUT_WAIT_MS: integer(30_000, 0, 600_000),
+
+  EVM_RPC_URL: optionalText,
+  CHAIN_ID: integer(31_337, 1, Number.MAX_SAFE_INTEGER),
+  /** Empty until the contract is deployed; events then carry it once they are anchored. */
+  ANCHOR_CONTRACT_ADDRESS: optionalText,
+  ANCHOR_POLL_MS: integer(5_000, 100, 600_000),
+  /** 0: final by the node's `finalized` tag; else this many blocks. */
+  ANCHOR_CONFIRMATIONS: integer(0, 0, 10_000),
+});
+
+export type CoreSettings = z.output<typeof coreSettingsSchema>;
+
+export const relaySettingsSchema = z.object({
+  ENVIRONMENT: environment,
+  /** Deliveries leased in one database round trip. */
+  RELAY_LEASE_LIMIT: integer(100, 1, 500),
+  /** Posts under way at once in one invocation; a worker has six connections. */
+  RELAY_SLOTS: integer(6, 1, 64),
+  /** Time after which an invocation leases no more and leaves the rest to the next one. */
+  RELAY_INVOCATION_MS: integer(25_000, 1_000, 600_000),
+});
+
+export type RelaySettings = z.output<typeof relaySettingsSchema>;
+
+/**
+ * The names and faults of settings that do not parse; never their values.
+ * @returns the settings, or the problem that every route answers with until it is mended.
+ */
+export function parseSettings<Schema extends z.ZodType>(
+  schema: Schema,
+  values: unknown,
+): { readonly ok: true; readonly settings: z.output<Schema> } | { readonly ok: false; readonly problem: Problem } {
+  const parsed = schema.safeParse(values);
+  if (parsed.success) return { ok: true, settings: parsed.data };
+  const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message }));
+  const names = [...new Set(issues.map((issue) => issue.path))].join(", ");
+  return {
+    ok: false,
+    problem: { code: "internal", detail: `These settings are wrong: ${names}. Mend them and deploy again.`, issues },
+  };
+}

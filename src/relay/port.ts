@@ -1,0 +1,67 @@
+/**
+ * What core offers the relay over its service binding: lease due rows, record what became of them. The relay has no
+ * database; core decides what is due, the relay signs, posts and reports.
+ */
+
+export type DestinationKind = "MEDLINK" | "INSURER";
+export const EVENT_TYPES = ["REQUEST_SUBMITTED", "REQUEST_ACKNOWLEDGED", "REQUEST_ADJUDICATED"] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** What a queue message says: there is work. The rows are the truth; a message that is lost, doubled or late costs nothing. */
+export interface RelayHint {
+  readonly outboxIds: readonly number[];
+}
+
+export interface LeasedDestination {
+  readonly destinationId: string;
+  readonly kind: DestinationKind;
+  readonly url: string;
+  readonly timeoutMs: number;
+  /** Undefined: the signing secret of the relay's own settings. Else sealed under DESTINATION_WRAPPING_KEY. */
+  readonly sealedSecret: { readonly keyId: string; readonly sealed: string } | undefined;
+}
+
+export interface LeasedDelivery {
+  readonly outboxId: number;
+  /** Fencing token: a record that carries an older one than the row is ignored. */
+  readonly leaseToken: number;
+  /** Start no post after this, epoch ms: the rest of the lease covers the timeout and the wait behind it. */
+  readonly startBeforeMs: number;
+  readonly eventId: string;
+  readonly eventType: EventType;
+  readonly body: string;
+  readonly correlationId: string;
+  /** Posts made so far. */
+  readonly attempts: number;
+  readonly destination: LeasedDestination;
+}
+
+/** What a receiver did with one post. */
+export type PostResult =
+  | {
+      readonly type: "answered";
+      readonly status: number;
+      readonly retryAfter: string | undefined;
+      readonly retryable: boolean;
+    }
+  | { readonly type: "timeout" }
+  | { readonly type: "connection-failed"; readonly reason: string };
+
+export type DeliveryOutcome = {
+  readonly outboxId: number;
+  readonly leaseToken: number;
+} & (
+  | { readonly type: "posted"; readonly result: PostResult; readonly startedAt: number; readonly durationMs: number }
+  /** Leased, but not posted: time ran out. The row is due again at once. */
+  | { readonly type: "released" }
+);
+
+export interface RelayPortApi {
+  /** Leases the heads of lanes that are due, oldest first, at most `limit`. */
+  lease(limit: number): Promise<readonly LeasedDelivery[]>;
+  /**
+   * Records outcomes under their fencing tokens and schedules what must be tried again.
+   * @returns how many lanes have another row due now.
+   */
+  record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly recorded: number; readonly due: number }>;
+}

@@ -1,0 +1,50 @@
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+import { TEST_SECRETS } from "./test/secrets.ts";
+
+const workerProject = async (
+  name: string,
+  configPath: string,
+  migrations: string | undefined,
+  secrets: Record<string, string>,
+) => ({
+  plugins: [
+    cloudflareTest({
+      wrangler: { configPath },
+      miniflare: {
+        bindings: {
+          ...secrets,
+          ...(migrations === undefined
+            ? {}
+            : {
+                TEST_MIGRATIONS: await readD1Migrations({
+                  migrationsDir: migrations,
+                  migrationsPattern: `${migrations}/*.up.sql`,
+                }),
+              }),
+        },
+      },
+    }),
+  ],
+  test: { name, include: [`test/worker/${name}/**/*.test.{ts,tsx}`], testTimeout: 30_000 },
+});
+
+export default defineConfig(async () => ({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
+      await workerProject("core", "./wrangler.toml", "migrations/core", TEST_SECRETS.core),
+      await workerProject("relay", "./wrangler.relay.toml", undefined, TEST_SECRETS.relay),
+      await workerProject("medlink", "./wrangler.medlink.toml", "migrations/medlink", TEST_SECRETS.hub),
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+}));
