@@ -1,3 +1,86 @@
+/**
+ * LedgerSequencer: the only writer of one ledger; its name is the ledger's id.
+ *
+ * Invariant: entries are appended one commit at a time, each commit on the head that the database has. The loop that keeps
+ * it is `src/ledger/sequencer.ts`; this class gives it the database, the clock and the queue. Two of these objects that
+ * overlap for a moment can not fork the log: the head's trigger lets one batch through.
+ *
+ * Order of writes: one D1 batch (head, entries, projections, payloads, keys, outbox), then the callers' answers, then the
+ * queue's hint. Nothing is kept in the object's own storage.
+ */
 import { DurableObject } from "cloudflare:workers";
 import type { CoreEnv } from "../src/core/env.ts";
-export class LedgerSequencer extends DurableObject<CoreEnv> {}
+import type { Head } from "../src/ledger/head.ts";
+import { type Appended, Sequencer } from "../src/ledger/sequencer.ts";
+import { makeLog, systemNow } from "../src/platform/clock.edge.ts";
+import { reasonOf } from "../src/platform/log.ts";
+import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.ts";
+import { syncSettingsDestination } from "../src/relay/destinations.store.ts";
+import { type CommitReceipt, loadContext, loadHead, writeCommit } from "../src/workflow/commit.store.ts";
+import {
+  type Command,
+  type CommandResult,
+  type CommitContext,
+  type CommitPlan,
+  commandBytes,
+  planCommit,
+} from "../src/workflow/commit-plan.ts";
+
+/** Times a group is decided before its callers hear that the outcome is unknown; about two seconds of trying. */
+const MAX_ATTEMPTS = 5;
+const RETRY_DELAY_MS = 200;
+
+/** Most row ids in one hint; a queue message holds 128 kB. */
+const MAX_HINTED_ROWS = 1_000;
+
+export class LedgerSequencer extends DurableObject<CoreEnv> {
+  readonly #sequencer: Sequencer<Command, Head, CommitContext, CommandResult, CommitPlan, CommitReceipt>;
+
+  constructor(ctx: DurableObjectState, env: CoreEnv) {
+    super(ctx, env);
+    const settings = coreSettingsSchema.parse(env);
+    const ledgerId = ctx.id.name ?? settings.LEDGER_ID;
+    const log = makeLog("itrans-core");
+    this.#sequencer = new Sequencer(
+      {
+        loadHead: async () => {
+          await syncSettingsDestination(env.DB, settings, systemNow());
+          return loadHead(env.DB, ledgerId);
+        },
+        loadContext: (commands) => loadContext(env.DB, ledgerId, commands),
+        plan: (head, context, commands, nowMs) =>
+          planCommit(head, context, commands, nowMs, { ledgerId, chainId: settings.CHAIN_ID }),
+        commit: (plan) => writeCommit(env.DB, ledgerId, plan),
+        committed: (receipt) => this.#wakeRelay(receipt),
+        sizeOf: commandBytes,
+        now: systemNow,
+        sleep: (ms) => scheduler.wait(ms),
+        uncertain: (error, attempt) => log("warn", "commit.uncertain", { attempt, reason: reasonOf(error) }),
+      },
+      limitsOf(settings),
+    );
+  }
+
+  append(command: Command): Promise<Appended<CommandResult>> {
+    return this.#sequencer.append(command);
+  }
+
+  /** A hint that is lost costs time, not a delivery: the sweep finds the rows. */
+  #wakeRelay({ dueOutboxIds }: CommitReceipt): void {
+    if (dueOutboxIds.length === 0) return;
+    this.ctx.waitUntil(
+      this.env.RELAY_QUEUE.send({ outboxIds: dueOutboxIds.slice(0, MAX_HINTED_ROWS) }).catch((error: unknown) =>
+        makeLog("itrans-core")("warn", "relay.hint-lost", { reason: reasonOf(error) }),
+      ),
+    );
+  }
+}
+
+const limitsOf = (settings: CoreSettings) => ({
+  commitMaxCommands: settings.LEDGER_COMMIT_MAX_COMMANDS,
+  commitMaxBytes: settings.LEDGER_COMMIT_MAX_BYTES,
+  waitingMaxCommands: settings.LEDGER_WAITING_MAX_COMMANDS,
+  waitingMaxBytes: settings.LEDGER_WAITING_MAX_BYTES,
+  maxAttempts: MAX_ATTEMPTS,
+  retryDelayMs: RETRY_DELAY_MS,
+});

@@ -1,0 +1,20 @@
+/** The types every route of core is written against. */
+import type { Log } from "../platform/log.ts";
+import type { Principal } from "../platform/principal.ts";
+import type { CoreSettings } from "../platform/settings.ts";
+import type { Vault } from "../workflow/vault.ts";
+import type { CoreEnv } from "./env.ts";
+
+export interface CoreAppEnv {
+  Bindings: CoreEnv;
+  Variables: {
+    settings: CoreSettings;
+    correlationId: string;
+    log: Log;
+    /** Set behind `authenticate`. */
+    principal: Principal;
+    /** The body as parsed from the wire, before any schema; set behind `jsonBody`. */
+    received: unknown;
+    vault: () => Promise<Vault>;
+  };
+}

@@ -1,0 +1,104 @@
+/** Who calls, whether they may, and how often: every route behind a key goes through here. */
+import { sha256 } from "@noble/hashes/sha2.js";
+import type { MiddlewareHandler } from "hono";
+import { findApiKey } from "../platform/api-keys.store.ts";
+import { systemNow } from "../platform/clock.edge.ts";
+import { toHex, utf8 } from "../platform/encoding.ts";
+import { DEFAULT_TENANT, mayUse, type Principal, type Scope, type Surface } from "../platform/principal.ts";
+import { problemResponse } from "../platform/problem.ts";
+import { takePermit } from "../platform/rate-limit.client.ts";
+import { acceptedValues } from "../platform/secrets.ts";
+import type { CoreAppEnv } from "./app.ts";
+import type { CoreEnv } from "./env.ts";
+
+export const keyHashOf = (key: string): string => toHex(sha256(utf8(key)));
+
+/** Rights that the environment's keys give in the default tenant. */
+const SETTINGS_KEYS: readonly { name: string; keyId: string; surface: Surface; scopes: readonly Scope[] }[] = [
+  { name: "WORKFLOW_API_KEY", keyId: "workflow", surface: "workflow", scopes: ["submit", "read", "adjudicate"] },
+  { name: "CLAIMS_API_KEY", keyId: "claims", surface: "claims", scopes: ["submit", "read"] },
+  { name: "OPERATOR_API_KEY", keyId: "operator", surface: "operator", scopes: ["read", "audit", "operate"] },
+];
+
+function settingsPrincipals(env: CoreEnv): ReadonlyMap<string, Principal> {
+  const principals = new Map<string, Principal>();
+  const values = { ...env };
+  for (const { name, keyId, surface, scopes } of SETTINGS_KEYS) {
+    for (const key of acceptedValues(values, name)) {
+      principals.set(keyHashOf(key), {
+        keyId,
+        tenantId: DEFAULT_TENANT,
+        surface,
+        scopes: new Set(scopes),
+        insurerAddress: undefined,
+        requestsPerMinute: undefined,
+      });
+    }
+  }
+  return principals;
+}
+
+/** A key that was looked up: how soon a revocation is felt, and how long a wrong key saves us a read. */
+const FOUND_MS = 30_000;
+const MISSING_MS = 5_000;
+const MAX_CACHED = 1_000;
+
+let fromSettings: { readonly env: CoreEnv; readonly principals: ReadonlyMap<string, Principal> } | undefined;
+const looked = new Map<string, { readonly principal: Principal | undefined; readonly until: number }>();
+
+async function principalOf(env: CoreEnv, key: string): Promise<Principal | undefined> {
+  if (fromSettings?.env !== env) fromSettings = { env, principals: settingsPrincipals(env) };
+  const hash = keyHashOf(key);
+  const known = fromSettings.principals.get(hash);
+  if (known !== undefined) return known;
+  const cached = looked.get(hash);
+  if (cached !== undefined && cached.until > systemNow()) return cached.principal;
+  const record = await findApiKey(env.DB, hash);
+  const principal = record === undefined ? undefined : { ...record, scopes: new Set(record.scopes) };
+  if (looked.size >= MAX_CACHED) looked.clear();
+  looked.set(hash, { principal, until: systemNow() + (principal === undefined ? MISSING_MS : FOUND_MS) });
+  return principal;
+}
+
+function keyFrom(header: (name: string) => string | undefined): string | undefined {
+  const key = header("x-api-key");
+  if (key !== undefined && key !== "") return key;
+  return /^Bearer +(\S+)$/i.exec(header("authorization") ?? "")?.[1];
+}
+
+/** 401 without a known key; 403 for a key of the other surface or without the scope; 429 over the key's limit. */
+export function authenticate(surface: Surface, scope: Scope): MiddlewareHandler<CoreAppEnv> {
+  return async (c, next) => {
+    const correlationId = c.get("correlationId");
+    const key = keyFrom((name) => c.req.header(name));
+    const principal = key === undefined ? undefined : await principalOf(c.env, key);
+    if (principal === undefined) {
+      const detail =
+        key === undefined ? "Send your key as x-api-key or Authorization: Bearer." : "This key is not known.";
+      return problemResponse({ code: "unauthenticated", detail }, correlationId);
+    }
+    if (!mayUse(principal, surface)) {
+      return problemResponse({ code: "forbidden", detail: `This key is not for ${surface} calls.` }, correlationId);
+    }
+    if (!principal.scopes.has(scope)) {
+      return problemResponse({ code: "forbidden", detail: `This key lacks the scope ${scope}.` }, correlationId);
+    }
+    const { API_RATE_LIMIT_WINDOW_MS: windowMs, API_RATE_LIMIT_MAX_REQUESTS: defaultMax } = c.get("settings");
+    const own = principal.requestsPerMinute;
+    const limit = own === undefined ? { windowMs, maxRequests: defaultMax } : { windowMs: 60_000, maxRequests: own };
+    const waitMs = await takePermit(c.env.RATE_LIMITER, `${principal.tenantId}:${principal.keyId}`, limit, systemNow);
+    if (waitMs !== undefined) {
+      const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
+      return problemResponse(
+        {
+          code: "rate_limited",
+          detail: "Too many requests with this key; wait as Retry-After says.",
+          retryAfterSeconds,
+        },
+        correlationId,
+      );
+    }
+    c.set("principal", principal);
+    return next();
+  };
+}

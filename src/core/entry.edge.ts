@@ -1,0 +1,106 @@
+/** What happens to every request of core before its route: correlation id, settings, log line, errors. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { makeLog, newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
+import { correlationIdOf } from "../platform/correlation.ts";
+import { makeKeyring } from "../platform/keyring.ts";
+import { reasonOf } from "../platform/log.ts";
+import { problemFromZod } from "../platform/openapi.ts";
+import { type Problem, problemResponse } from "../platform/problem.ts";
+import { acceptedValues, secretFaults } from "../platform/secrets.ts";
+import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
+import { makeVault, type Vault } from "../workflow/vault.ts";
+import type { CoreAppEnv } from "./app.ts";
+import type { CoreEnv } from "./env.ts";
+
+export const coreLog = makeLog("itrans-core");
+
+interface Services {
+  readonly env: CoreEnv;
+  readonly settings: CoreSettings;
+  readonly vault: () => Promise<Vault>;
+}
+
+let services: Services | undefined;
+
+/** Settings and keys, parsed once for each isolate. Outside development weak secrets stop the service, by name. */
+export function servicesOf(
+  env: CoreEnv,
+): { readonly ok: true; readonly services: Services } | { readonly ok: false; readonly problem: Problem } {
+  if (services?.env === env) return { ok: true, services };
+  const parsed = parseSettings(coreSettingsSchema, env);
+  if (!parsed.ok) return parsed;
+  const { settings } = parsed;
+  const faults = secretFaults("itrans-core", { ...env });
+  if (settings.ENVIRONMENT !== "development" && faults.length > 0) {
+    return {
+      ok: false,
+      problem: { code: "unavailable", detail: `Secrets are not fit for use: ${faults.join("; ")}.` },
+    };
+  }
+  let vault: Promise<Vault> | undefined;
+  services = {
+    env,
+    settings,
+    vault: () => {
+      vault ??= makeKeyring(acceptedValues({ ...env }, "PAYLOAD_MASTER_KEY"), "payload").then((keyring) =>
+        makeVault(keyring, settings.LEDGER_ID, systemRandomBytes),
+      );
+      return vault;
+    },
+  };
+  return { ok: true, services };
+}
+
+const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
+  const startedAt = systemNow();
+  const correlationId = correlationIdOf(c.req.header("x-correlation-id"), newUuid);
+  c.set("correlationId", correlationId);
+  c.set("log", coreLog);
+  const ready = servicesOf(c.env);
+  if (!ready.ok) return problemResponse(ready.problem, correlationId);
+  c.set("settings", ready.services.settings);
+  c.set("vault", ready.services.vault);
+  await next();
+  c.res.headers.set("x-correlation-id", correlationId);
+  const status = c.res.status;
+  coreLog(status >= 500 ? "error" : "info", "request", {
+    correlationId,
+    method: c.req.method,
+    // The pattern, not the path: ids stay out of the log.
+    route: c.req.routePath,
+    status,
+    durationMs: systemNow() - startedAt,
+  });
+};
+
+/** The app that routes register on. */
+export function makeCoreApp(): OpenAPIHono<CoreAppEnv> {
+  const app = new OpenAPIHono<CoreAppEnv>({
+    defaultHook: (result, c) => {
+      if (result.success) return undefined;
+      const code = result.target === "json" ? "invalid_body" : "invalid_query";
+      return problemResponse(problemFromZod(code, result.error), c.get("correlationId"));
+    },
+  });
+  app.use(enter);
+  app.notFound((c) =>
+    problemResponse({ code: "not_found", detail: "There is nothing at this address." }, c.get("correlationId")),
+  );
+  app.onError((error, c) => {
+    const correlationId = c.get("correlationId") ?? newUuid();
+    if (error instanceof HTTPException && error.status === 400) {
+      return problemResponse(
+        { code: "invalid_json", detail: "The body is not complete, well-formed JSON." },
+        correlationId,
+      );
+    }
+    coreLog("error", "request.failed", { correlationId, method: c.req.method, reason: reasonOf(error) });
+    return problemResponse(
+      { code: "internal", detail: "Something failed on our side. Try again; if it stays, report the correlation id." },
+      correlationId,
+    );
+  });
+  return app;
+}

@@ -1,0 +1,51 @@
+/** The isolate's side of the rate limit: spends leased permits, asks the owner for more. */
+import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
+import { leaseSize, type RateLease, type RateLimit, windowStart } from "./rate-limit.ts";
+
+interface Held {
+  readonly windowStartsAt: number;
+  permits: number;
+}
+
+const MAX_KEYS_HELD = 1_000;
+/** A request that finds its lease spent by others asks again this often before it is told to come back. */
+const MAX_LEASES = 5;
+
+const held = new Map<string, Held>();
+/** One lease call at a time for each key: a burst must not take the whole window for one isolate. */
+const leasing = new Map<string, Promise<RateLease>>();
+
+/** @returns undefined when the call may pass, else how long to wait, ms. */
+export async function takePermit(
+  limiters: DurableObjectNamespace<RateLimiter>,
+  keyId: string,
+  limit: RateLimit,
+  now: () => number,
+): Promise<number | undefined> {
+  for (let leases = 0; ; leases++) {
+    const mine = held.get(keyId);
+    if (mine !== undefined && mine.permits > 0 && mine.windowStartsAt === windowStart(now(), limit.windowMs)) {
+      mine.permits -= 1;
+      return undefined;
+    }
+    if (leases === MAX_LEASES) return 1_000;
+    const lease = await leaseOnce(limiters, keyId, limit);
+    if (lease.permits === 0) return lease.retryAfterMs;
+  }
+}
+
+function leaseOnce(limiters: DurableObjectNamespace<RateLimiter>, keyId: string, limit: RateLimit): Promise<RateLease> {
+  const underWay = leasing.get(keyId);
+  if (underWay !== undefined) return underWay;
+  const call = limiters
+    .get(limiters.idFromName(keyId))
+    .lease(limit, leaseSize(limit))
+    .then((lease) => {
+      if (held.size >= MAX_KEYS_HELD) held.clear();
+      held.set(keyId, { windowStartsAt: lease.windowStartsAt, permits: lease.permits });
+      return lease;
+    })
+    .finally(() => leasing.delete(keyId));
+  leasing.set(keyId, call);
+  return call;
+}

@@ -1,0 +1,21 @@
+/** Where ciphertext lives: in the row while it is small, else in R2, written before the row that names it. */
+import type { CoreEnv } from "../core/env.ts";
+import type { StoredCiphertext } from "./request.ts";
+import type { StoredPart } from "./subject-rows.ts";
+
+const INLINE_MAX_LENGTH = 16_384;
+
+/** @param key `payloads/<ledger>/<subject>/<part>`; an object nobody came to name is found by the storage sweep. */
+export async function storeCiphertext(env: CoreEnv, key: string, sealed: string): Promise<StoredCiphertext> {
+  if (sealed.length <= INLINE_MAX_LENGTH) return { type: "inline", sealed };
+  await env.LEDGER.put(key, sealed);
+  return { type: "object", key };
+}
+
+/** @throws Error when the object is gone: the row promised it. */
+export async function readCiphertext(env: CoreEnv, part: StoredPart): Promise<string> {
+  if (part.sealed !== undefined) return part.sealed;
+  const object = part.r2Key === undefined ? null : await env.LEDGER.get(part.r2Key);
+  if (object === null) throw new Error(`the ciphertext of part ${part.part} is missing`);
+  return object.text();
+}

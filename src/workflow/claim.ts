@@ -1,0 +1,116 @@
+/** A claim made directly through /claims: CREATED -> FINALIZED -> SETTLEMENT_PENDING -> SETTLED. */
+import type { SealedValue } from "../platform/keyring.ts";
+import type { Outcome, StoredCiphertext } from "./request.ts";
+
+export type ClaimStatus = "CREATED" | "FINALIZED" | "SETTLEMENT_PENDING" | "SETTLED";
+
+export interface ClaimState {
+  readonly tenantId: string;
+  readonly claimId: string;
+  readonly claimIdHash: string;
+  readonly submitter: string;
+  readonly payloadHash: string;
+  readonly status: ClaimStatus;
+  readonly createdSeq: number;
+  readonly finalizedSeq: number | undefined;
+  readonly settlementSeq: number | undefined;
+  readonly amountMinor: number;
+  readonly currency: string;
+}
+
+export interface CreateClaim {
+  readonly type: "CreateClaim";
+  readonly tenantId: string;
+  readonly claimId: string;
+  readonly claimIdHash: string;
+  readonly submitter: string;
+  readonly payloadHash: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+  readonly payload: StoredCiphertext;
+  readonly wrappedKey: SealedValue;
+  readonly correlationId: string;
+}
+
+export interface FinalizeClaim {
+  readonly type: "FinalizeClaim";
+  readonly tenantId: string;
+  readonly claimId: string;
+  readonly actor: string;
+  readonly correlationId: string;
+}
+
+export interface SettleClaim {
+  readonly type: "SettleClaim";
+  readonly tenantId: string;
+  readonly claimId: string;
+  readonly actor: string;
+  readonly correlationId: string;
+}
+
+export type ClaimCommand = CreateClaim | FinalizeClaim | SettleClaim;
+
+export type ClaimEvent =
+  | { readonly type: "CLAIM_CREATED"; readonly command: CreateClaim }
+  | { readonly type: "CLAIM_FINALIZED"; readonly actor: string }
+  /** Money was asked for. CLAIM_SETTLED follows only when the operator confirms. */
+  | { readonly type: "SETTLEMENT_CREATED"; readonly actor: string };
+
+/** @param state undefined when no claim of that id exists in the tenant. */
+export function decideClaim(state: ClaimState | undefined, command: ClaimCommand): Outcome<ClaimEvent> {
+  if (command.type === "CreateClaim") {
+    if (state !== undefined) return { type: "unchanged" };
+    return {
+      type: "accepted",
+      commandId: `claim:${command.tenantId}:${command.claimId}`,
+      events: [{ type: "CLAIM_CREATED", command }],
+    };
+  }
+  if (state === undefined) return { type: "rejected", rejection: { code: "not_found" } };
+  switch (command.type) {
+    case "FinalizeClaim":
+      if (state.status !== "CREATED") return { type: "unchanged" };
+      return {
+        type: "accepted",
+        commandId: `finalize:${state.claimIdHash}`,
+        events: [{ type: "CLAIM_FINALIZED", actor: command.actor }],
+      };
+    case "SettleClaim":
+      if (state.status === "CREATED") {
+        return { type: "rejected", rejection: { code: "out_of_order", status: state.status } };
+      }
+      if (state.status !== "FINALIZED") return { type: "unchanged" };
+      return {
+        type: "accepted",
+        commandId: `settle:${state.claimIdHash}`,
+        events: [{ type: "SETTLEMENT_CREATED", actor: command.actor }],
+      };
+  }
+}
+
+/** @throws Error for an event that can not follow the state; `decideClaim` makes none. */
+export function evolveClaim(state: ClaimState | undefined, event: ClaimEvent, seq: number): ClaimState {
+  if (event.type === "CLAIM_CREATED") {
+    const { command } = event;
+    return {
+      tenantId: command.tenantId,
+      claimId: command.claimId,
+      claimIdHash: command.claimIdHash,
+      submitter: command.submitter,
+      payloadHash: command.payloadHash,
+      status: "CREATED",
+      createdSeq: seq,
+      finalizedSeq: undefined,
+      settlementSeq: undefined,
+      amountMinor: command.amountMinor,
+      currency: command.currency,
+    };
+  }
+  if (state === undefined) throw new Error(`${event.type} without a claim`);
+  switch (event.type) {
+    case "CLAIM_FINALIZED":
+      return { ...state, status: "FINALIZED", finalizedSeq: seq };
+    case "SETTLEMENT_CREATED":
+      return { ...state, status: "SETTLEMENT_PENDING", settlementSeq: seq };
+  }
+}

@@ -1,0 +1,50 @@
+/** GET /claims/:claimId. */
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import type { CoreAppEnv } from "../core/app.ts";
+import { authenticate } from "../core/authenticate.edge.ts";
+import { answerProblem } from "../platform/answer-problem.ts";
+import { problemResponses } from "../platform/openapi.ts";
+import { readCiphertext } from "./ciphertext.edge.ts";
+import { findClaim } from "./claim.store.ts";
+import { claimFacts, claimViewSchema } from "./claim-view.ts";
+import { subjectHistory } from "./request.store.ts";
+import { claimIdParam } from "./request-params.ts";
+
+const route = createRoute({
+  method: "get",
+  path: "/claims/{claimId}",
+  tags: ["claims"],
+  summary: "A claim with its event history",
+  security: [{ apiKey: [] }],
+  middleware: [authenticate("claims", "read")] as const,
+  request: { params: claimIdParam },
+  responses: {
+    200: { description: "The claim.", content: { "application/json": { schema: claimViewSchema } } },
+    ...problemResponses(401, 403, 404, 429),
+  },
+});
+
+export function registerGetClaim(app: OpenAPIHono<CoreAppEnv>): void {
+  app.openapi(route, async (c) => {
+    const { settings, principal, correlationId } = c.var;
+    const found = await findClaim(c.env.DB, settings.LEDGER_ID, principal.tenantId, c.req.valid("param").claimId);
+    if (found === undefined) {
+      return answerProblem(c, { code: "not_found", detail: "There is no claim of this id in your tenant." });
+    }
+    const { claim, wrappedKey } = found;
+    const { events, parts } = await subjectHistory(c.env.DB, settings.LEDGER_ID, claim.claimIdHash);
+    const stored = parts.find(({ part }) => part === "payload");
+    const opened = wrappedKey && (await (await c.var.vault()).unwrap(claim.claimIdHash, wrappedKey));
+    const payload = opened && stored && (await opened.open("payload", await readCiphertext(c.env, stored)));
+    return c.json(
+      {
+        ...claimFacts(claim),
+        submitter: claim.submitter,
+        events: [...events],
+        ...(payload === undefined ? {} : { offchainPayload: JSON.parse(payload) }),
+        correlationId,
+      },
+      200,
+    );
+  });
+}

@@ -1,0 +1,73 @@
+/** Reads of workflow requests. */
+
+import type { SealedValue } from "../platform/keyring.ts";
+import { type RequestRow, requestFromRow } from "./projection-rows.ts";
+import type { RequestState } from "./request.ts";
+import {
+  type EntryRow,
+  type KeyColumns,
+  type LedgerEvent,
+  ledgerEventFromRow,
+  type StoredPart,
+  wrappedKeyFrom,
+} from "./subject-rows.ts";
+
+export interface FoundRequest {
+  readonly request: RequestState;
+  /** Undefined when the request was erased. */
+  readonly wrappedKey: SealedValue | undefined;
+  /** Of the REQUEST_SUBMITTED entry. */
+  readonly submittedHash: string;
+}
+
+type FoundRow = RequestRow & KeyColumns & { readonly submitted_hash: string };
+
+const SELECT_FOUND = `SELECT r.*, k.master_key_id, k.wrapped,
+    (SELECT entry_hash FROM ledger_entries WHERE ledger_id = r.ledger_id AND seq = r.submitted_seq) AS submitted_hash
+  FROM requests AS r LEFT JOIN payload_keys AS k ON k.ledger_id = r.ledger_id AND k.subject = r.request_id_hash`;
+
+const REQUEST_ID_HASH = /^0x[0-9a-f]{64}$/;
+
+/** @param idOrHash the request's id or its requestIdHash; an insurer knows only the hash. */
+export async function findRequest(
+  db: D1Database,
+  ledgerId: string,
+  tenantId: string,
+  idOrHash: string,
+): Promise<FoundRequest | undefined> {
+  const where = REQUEST_ID_HASH.test(idOrHash)
+    ? "r.ledger_id = ?1 AND r.request_id_hash = ?3 AND r.tenant_id = ?2"
+    : "r.ledger_id = ?1 AND r.tenant_id = ?2 AND r.request_id = ?3";
+  const row = await db.prepare(`${SELECT_FOUND} WHERE ${where}`).bind(ledgerId, tenantId, idOrHash).first<FoundRow>();
+  if (row === null) return undefined;
+  return { request: requestFromRow(row), wrappedKey: wrappedKeyFrom(row), submittedHash: row.submitted_hash };
+}
+
+export interface SubjectHistory {
+  readonly events: readonly LedgerEvent[];
+  readonly parts: readonly StoredPart[];
+}
+
+/** Every entry about a subject, oldest first, and its stored ciphertext. At most 200 of each. */
+export async function subjectHistory(db: D1Database, ledgerId: string, subject: string): Promise<SubjectHistory> {
+  const [entries, parts] = await Promise.all([
+    db
+      .prepare(
+        "SELECT seq, entry_hash, body FROM ledger_entries WHERE ledger_id = ? AND subject = ? ORDER BY seq LIMIT 200",
+      )
+      .bind(ledgerId, subject)
+      .all<EntryRow>(),
+    db
+      .prepare("SELECT part, ciphertext, r2_key FROM payloads WHERE ledger_id = ? AND subject = ? LIMIT 200")
+      .bind(ledgerId, subject)
+      .all<{ part: string; ciphertext: string | null; r2_key: string | null }>(),
+  ]);
+  return {
+    events: entries.results.map(ledgerEventFromRow),
+    parts: parts.results.map((row) => ({
+      part: row.part,
+      sealed: row.ciphertext ?? undefined,
+      r2Key: row.r2_key ?? undefined,
+    })),
+  };
+}

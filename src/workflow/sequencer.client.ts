@@ -1,0 +1,58 @@
+/** Calling the sequencer: what it says, as a value; a broken call is asked again with the same command. */
+import type { CoreEnv } from "../core/env.ts";
+import type { Problem } from "../platform/problem.ts";
+import type { Command, CommandResult } from "./commit-plan.ts";
+
+const MAX_CALLS = 3;
+
+export type Sequenced =
+  | { readonly type: "done"; readonly result: Exclude<CommandResult, { type: "rejected" }> }
+  | { readonly type: "problem"; readonly problem: Problem };
+
+const UNKNOWN_OUTCOME: Problem = {
+  code: "unavailable",
+  detail: "The ledger did not answer in time, so the outcome is not known. Send the same request again.",
+  retryAfterSeconds: 3,
+};
+
+export async function sequence(env: CoreEnv, ledgerId: string, command: Command): Promise<Sequenced> {
+  for (let call = 1; call <= MAX_CALLS; call++) {
+    try {
+      const appended = await env.SEQUENCER.get(env.SEQUENCER.idFromName(ledgerId)).append(command);
+      switch (appended.type) {
+        case "done":
+          return appended.result.type === "rejected"
+            ? { type: "problem", problem: problemOf(appended.result) }
+            : { type: "done", result: appended.result };
+        case "overloaded":
+          return {
+            type: "problem",
+            problem: {
+              code: "overloaded",
+              detail: "Too many appends are waiting. Try again shortly.",
+              retryAfterSeconds: 2,
+            },
+          };
+        case "unavailable":
+          return { type: "problem", problem: UNKNOWN_OUTCOME };
+      }
+    } catch {
+      // The object was moved or restarted under the call; whether it committed is told by the next answer.
+    }
+  }
+  return { type: "problem", problem: UNKNOWN_OUTCOME };
+}
+
+function problemOf({ rejection }: Extract<CommandResult, { type: "rejected" }>): Problem {
+  switch (rejection.code) {
+    case "not_found":
+      return { code: "not_found", detail: "There is nothing of this id in your tenant." };
+    case "already_decided":
+      return {
+        code: "already_decided",
+        detail: `This request is ${rejection.decision} already. A corrective request can supersede it.`,
+      };
+    case "out_of_order":
+      return { code: "out_of_order", detail: `This claim is ${rejection.status}; finalize it before settling.` };
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Payloads at rest: each subject has its own data key and salt, wrapped together under the master key and kept apart from
+ * the ciphertext. Destroying the wrapped pair leaves ciphertext nobody opens and commitments nobody can guess at.
+ */
+import { commitmentOf, SALT_BYTES, subjectOf } from "../ledger/commitment.ts";
+import { concatBytes, fromUtf8, utf8 } from "../platform/encoding.ts";
+import type { Keyring, SealedValue } from "../platform/keyring.ts";
+import { importSealKey, open, type RandomBytes, seal } from "../platform/seal.ts";
+
+const DATA_KEY_BYTES = 32;
+
+/** An opened subject: what is needed to seal, open and commit. Lives for one request only. */
+export interface OpenSubject {
+  /** `0x` and 64 hex; the API's requestIdHash. */
+  readonly subject: string;
+  readonly commit: (value: unknown) => string;
+  readonly seal: (part: string, text: string) => Promise<string>;
+  readonly open: (part: string, sealed: string) => Promise<string>;
+}
+
+export interface Vault {
+  /** Draws salt and data key for a new subject. */
+  create(id: string): Promise<{ readonly opened: OpenSubject; readonly wrappedKey: SealedValue }>;
+  /** @throws Error or OperationError when the master key is not held or the pair was tampered with. */
+  unwrap(subject: string, wrappedKey: SealedValue): Promise<OpenSubject>;
+}
+
+/** @param scope the ledger's id; binds every ciphertext to its place. */
+export function makeVault(keyring: Keyring, scope: string, random: RandomBytes): Vault {
+  const keyPlace = (subject: string) => `key:${scope}:${subject}`;
+  const openWith = async (subject: string, pair: Uint8Array<ArrayBuffer>): Promise<OpenSubject> => {
+    const dataKey = await importSealKey(pair.slice(0, DATA_KEY_BYTES));
+    const salt = pair.slice(DATA_KEY_BYTES);
+    const partPlace = (part: string) => `payload:${scope}:${subject}:${part}`;
+    return {
+      subject,
+      commit: (value) => commitmentOf(salt, value),
+      seal: (part, text) => seal(dataKey, utf8(text), partPlace(part), random),
+      open: async (part, sealed) => fromUtf8(await open(dataKey, sealed, partPlace(part))),
+    };
+  };
+  return {
+    async create(id) {
+      const pair = concatBytes(random(DATA_KEY_BYTES), random(SALT_BYTES));
+      const subject = subjectOf(pair.subarray(DATA_KEY_BYTES), id);
+      return {
+        opened: await openWith(subject, pair),
+        wrappedKey: await keyring.seal(pair, keyPlace(subject), random),
+      };
+    },
+    async unwrap(subject, wrappedKey) {
+      return openWith(subject, await keyring.open(wrappedKey, keyPlace(subject)));
+    },
+  };
+}
