@@ -187,7 +187,7 @@ export const outbox = sqliteTable(
     index("outbox_lane")
       .on(table.destinationId, table.subject, table.outboxId)
       .where(sql`${table.state} NOT IN ('delivered', 'discarded')`),
-    index("outbox_due").on(table.dueAt).where(sql`${table.state} IN ('due', 'leased')`),
+    index("outbox_due").on(table.destinationId, table.dueAt).where(sql`${table.state} IN ('due', 'leased')`),
     index("outbox_waiting").on(table.ledgerId, table.seq).where(sql`${table.state} = 'waiting'`),
     index("outbox_dead").on(table.settledAt).where(sql`${table.state} = 'dead'`),
   ],
@@ -236,3 +236,14 @@ export const anchors = sqliteTable(
     index("anchors_state").on(table.ledgerId, table.state, table.size),
   ],
 );
+
+export const relayLeases = sqliteTable("relay_leases", {
+  singleton: integer("singleton").notNull().primaryKey(),
+  lastToken: integer("last_token").notNull(),
+  wakeAt: integer("wake_at").notNull(),
+});
+
+export const relayRates = sqliteTable("relay_rates", {
+  destinationId: text("destination_id").notNull().primaryKey(),
+  drainedAtUs: integer("drained_at_us").notNull(),
+});
