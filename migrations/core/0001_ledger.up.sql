@@ -212,7 +212,7 @@ CREATE TABLE outbox (
 
 CREATE UNIQUE INDEX outbox_event ON outbox (event_id, destination_id);
 CREATE INDEX outbox_lane ON outbox (destination_id, subject, outbox_id) WHERE state NOT IN ('delivered', 'discarded');
-CREATE INDEX outbox_due ON outbox (due_at) WHERE state IN ('due', 'leased');
+CREATE INDEX outbox_due ON outbox (destination_id, due_at) WHERE state IN ('due', 'leased');
 CREATE INDEX outbox_waiting ON outbox (ledger_id, seq) WHERE state = 'waiting';
 CREATE INDEX outbox_dead ON outbox (settled_at) WHERE state = 'dead';
 

@@ -31,9 +31,17 @@ export interface LeasedDelivery {
   readonly eventType: EventType;
   readonly body: string;
   readonly correlationId: string;
-  /** Posts made so far. */
+  /** Posts made so far that used up a retry. */
   readonly attempts: number;
   readonly destination: LeasedDestination;
+}
+
+export interface Lease {
+  readonly deliveries: readonly LeasedDelivery[];
+  /** True when a bound of this lease was reached: another may find more that is due now. */
+  readonly more: boolean;
+  /** Epoch ms at which a destination that has due rows, but has used up its rate, takes the next one. */
+  readonly rateLimitedUntilMs: number | undefined;
 }
 
 /** What a receiver did with one post. */
@@ -57,11 +65,16 @@ export type DeliveryOutcome = {
 );
 
 export interface RelayPortApi {
-  /** Leases the heads of lanes that are due, oldest first, at most `limit`. */
-  lease(limit: number): Promise<readonly LeasedDelivery[]>;
+  /**
+   * Leases the heads of lanes that are due, at most `limit`, fairly among destinations.
+   * @param exclude destinations that have enough in hand already.
+   */
+  lease(limit: number, exclude: readonly string[]): Promise<Lease>;
   /**
    * Records outcomes under their fencing tokens and schedules what must be tried again.
-   * @returns how many lanes have another row due now.
+   * @returns how many rows were changed, and how many of these lanes have another row due now.
    */
   record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly recorded: number; readonly due: number }>;
+  /** Asks for a hint after a delay, because work is left. One at a time: a second wish before the first arrives is dropped. */
+  wake(delayMs: number): Promise<void>;
 }

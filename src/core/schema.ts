@@ -1,0 +1,249 @@
+/**
+ * The tables of migrations/core as drizzle sees them, for typed single-row and list reads. The migrations are the truth (guards,
+ * WITHOUT ROWID and checks live only there); a test compares names, types, nullability, defaults, keys and indexes with them.
+ */
+import { sql } from "drizzle-orm";
+import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+
+/** Text that compares without regard to case: EVM addresses, which clients write in either case. */
+const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
+
+export const ledgerHeads = sqliteTable("ledger_heads", {
+  ledgerId: text("ledger_id").notNull().primaryKey(),
+  version: integer("version").notNull(),
+  size: integer("size").notNull(),
+  headHash: text("head_hash").notNull(),
+  rootHash: text("root_hash").notNull(),
+  frontier: text("frontier").notNull(),
+  lastAt: text("last_at").notNull(),
+});
+
+export const ledgerEntries = sqliteTable(
+  "ledger_entries",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    seq: integer("seq").notNull(),
+    entryHash: text("entry_hash").notNull(),
+    prev: text("prev").notNull(),
+    subject: text("subject").notNull(),
+    commandId: text("command_id").notNull(),
+    commandIndex: integer("command_index").notNull(),
+    body: text("body").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.ledgerId, table.seq] }),
+    uniqueIndex("ledger_entries_hash").on(table.ledgerId, table.entryHash),
+    uniqueIndex("ledger_entries_command").on(table.ledgerId, table.commandId, table.commandIndex),
+    index("ledger_entries_subject").on(table.ledgerId, table.subject),
+  ],
+);
+
+export const requests = sqliteTable(
+  "requests",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    tenantId: text("tenant_id").notNull(),
+    requestId: text("request_id").notNull(),
+    requestIdHash: text("request_id_hash").notNull(),
+    requestType: text("request_type", { enum: ["CLAIM", "PREAUTH"] }).notNull(),
+    insurerAddress: textNoCase("insurer_address").notNull(),
+    submitter: text("submitter").notNull(),
+    payloadHash: text("payload_hash").notNull(),
+    state: text("state", { enum: ["SUBMITTED", "ACKNOWLEDGED", "APPROVED", "DENIED", "NEEDS_INFO"] }).notNull(),
+    round: integer("round").notNull(),
+    decisionHash: text("decision_hash"),
+    submittedSeq: integer("submitted_seq").notNull(),
+    acknowledgedSeq: integer("acknowledged_seq"),
+    adjudicatedSeq: integer("adjudicated_seq"),
+    amountMinor: integer("amount_minor").notNull(),
+    currency: text("currency").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.ledgerId, table.tenantId, table.requestId] }),
+    uniqueIndex("requests_hash").on(table.ledgerId, table.requestIdHash),
+  ],
+);
+
+export const claims = sqliteTable(
+  "claims",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    tenantId: text("tenant_id").notNull(),
+    claimId: text("claim_id").notNull(),
+    claimIdHash: text("claim_id_hash").notNull(),
+    submitter: text("submitter").notNull(),
+    payloadHash: text("payload_hash").notNull(),
+    state: text("state", { enum: ["CREATED", "FINALIZED", "SETTLEMENT_PENDING", "SETTLED"] }).notNull(),
+    createdSeq: integer("created_seq").notNull(),
+    finalizedSeq: integer("finalized_seq"),
+    settlementSeq: integer("settlement_seq"),
+    amountMinor: integer("amount_minor").notNull(),
+    currency: text("currency").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.ledgerId, table.tenantId, table.claimId] }),
+    uniqueIndex("claims_hash").on(table.ledgerId, table.claimIdHash),
+  ],
+);
+
+export const payloads = sqliteTable(
+  "payloads",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    subject: text("subject").notNull(),
+    part: text("part").notNull(),
+    ciphertext: text("ciphertext"),
+    r2Key: text("r2_key"),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subject, table.part] })],
+);
+
+export const payloadKeys = sqliteTable(
+  "payload_keys",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    subject: text("subject").notNull(),
+    masterKeyId: text("master_key_id").notNull(),
+    wrapped: text("wrapped").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] })],
+);
+
+export const tenants = sqliteTable("tenants", {
+  tenantId: text("tenant_id").notNull().primaryKey(),
+  name: text("name").notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const apiKeys = sqliteTable("api_keys", {
+  keyHash: text("key_hash").notNull().primaryKey(),
+  keyId: text("key_id").notNull().unique(),
+  tenantId: text("tenant_id")
+    .notNull()
+    .references(() => tenants.tenantId),
+  surface: text("surface", { enum: ["claims", "workflow"] }).notNull(),
+  scopes: text("scopes").notNull(),
+  insurerAddress: textNoCase("insurer_address"),
+  requestsPerMinute: integer("requests_per_minute"),
+  createdAt: integer("created_at").notNull(),
+  revokedAt: integer("revoked_at"),
+});
+
+export const destinations = sqliteTable(
+  "destinations",
+  {
+    destinationId: text("destination_id").notNull().primaryKey(),
+    tenantId: text("tenant_id")
+      .notNull()
+      .references(() => tenants.tenantId),
+    kind: text("kind", { enum: ["MEDLINK", "INSURER"] }).notNull(),
+    insurerAddress: textNoCase("insurer_address"),
+    url: text("url").notNull(),
+    secretWrapped: text("secret_wrapped"),
+    wrappingKeyId: text("wrapping_key_id"),
+    deliverAfter: text("deliver_after", { enum: ["commit", "anchor"] }).notNull(),
+    eventTypes: text("event_types").notNull(),
+    requestsPerMinute: integer("requests_per_minute").notNull(),
+    timeoutMs: integer("timeout_ms").notNull(),
+    state: text("state", { enum: ["active", "paused"] }).notNull(),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (table) => [
+    uniqueIndex("destinations_insurer")
+      .on(table.tenantId, table.insurerAddress)
+      .where(sql`${table.insurerAddress} IS NOT NULL`),
+    uniqueIndex("destinations_medlink").on(table.tenantId).where(sql`${table.kind} = 'MEDLINK'`),
+  ],
+);
+
+export const outbox = sqliteTable(
+  "outbox",
+  {
+    outboxId: integer("outbox_id").primaryKey(),
+    eventId: text("event_id").notNull(),
+    eventType: text("event_type", {
+      enum: ["REQUEST_SUBMITTED", "REQUEST_ACKNOWLEDGED", "REQUEST_ADJUDICATED"],
+    }).notNull(),
+    ledgerId: text("ledger_id").notNull(),
+    seq: integer("seq").notNull(),
+    subject: text("subject").notNull(),
+    tenantId: text("tenant_id").notNull(),
+    destinationId: text("destination_id").notNull(),
+    state: text("state", { enum: ["waiting", "due", "leased", "delivered", "dead", "discarded"] }).notNull(),
+    dueAt: integer("due_at").notNull(),
+    body: text("body").notNull(),
+    correlationId: text("correlation_id").notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    leaseToken: integer("lease_token").notNull().default(0),
+    notYetKnownSince: integer("not_yet_known_since"),
+    lastStatus: integer("last_status"),
+    lastError: text("last_error"),
+    createdAt: integer("created_at").notNull(),
+    settledAt: integer("settled_at"),
+  },
+  (table) => [
+    uniqueIndex("outbox_event").on(table.eventId, table.destinationId),
+    index("outbox_lane")
+      .on(table.destinationId, table.subject, table.outboxId)
+      .where(sql`${table.state} NOT IN ('delivered', 'discarded')`),
+    index("outbox_due").on(table.destinationId, table.dueAt).where(sql`${table.state} IN ('due', 'leased')`),
+    index("outbox_waiting").on(table.ledgerId, table.seq).where(sql`${table.state} = 'waiting'`),
+    index("outbox_dead").on(table.settledAt).where(sql`${table.state} = 'dead'`),
+  ],
+);
+
+export const deliveryAttempts = sqliteTable(
+  "delivery_attempts",
+  {
+    outboxId: integer("outbox_id").notNull(),
+    leaseToken: integer("lease_token").notNull(),
+    startedAt: integer("started_at").notNull(),
+    durationMs: integer("duration_ms").notNull(),
+    outcome: text("outcome", { enum: ["delivered", "retry", "dead"] }).notNull(),
+    status: integer("status"),
+    error: text("error"),
+  },
+  (table) => [primaryKey({ columns: [table.outboxId, table.leaseToken] })],
+);
+
+export const relayCounters = sqliteTable("relay_counters", {
+  destinationId: text("destination_id").notNull().primaryKey(),
+  delivered: integer("delivered").notNull(),
+});
+
+export const anchors = sqliteTable(
+  "anchors",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    size: integer("size").notNull(),
+    rootHash: text("root_hash").notNull(),
+    previousSize: integer("previous_size").notNull(),
+    state: text("state", { enum: ["submitted", "confirmed", "failed"] }).notNull(),
+    reason: text("reason"),
+    chainId: integer("chain_id").notNull(),
+    contractAddress: text("contract_address").notNull(),
+    nonce: integer("nonce").notNull(),
+    txHash: text("tx_hash").notNull(),
+    blockNumber: integer("block_number"),
+    blockHash: text("block_hash"),
+    logIndex: integer("log_index"),
+    submittedAt: integer("submitted_at").notNull(),
+    confirmedAt: integer("confirmed_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.ledgerId, table.size] }),
+    index("anchors_state").on(table.ledgerId, table.state, table.size),
+  ],
+);
+
+export const relayLeases = sqliteTable("relay_leases", {
+  singleton: integer("singleton").notNull().primaryKey(),
+  lastToken: integer("last_token").notNull(),
+  wakeAt: integer("wake_at").notNull(),
+});
+
+export const relayRates = sqliteTable("relay_rates", {
+  destinationId: text("destination_id").notNull().primaryKey(),
+  drainedAtUs: integer("drained_at_us").notNull(),
+});

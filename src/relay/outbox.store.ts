@@ -1,0 +1,518 @@
+/**
+ * The outbox: leases, outcomes, status. Every lease and every outcome goes through these statements, many rows at a time.
+ *
+ * Invariants. Only the head of a lane (destination, subject) is leased: the earliest row that is neither delivered nor discarded, so
+ * a dead or waiting row holds those behind it. An outcome counts only under the lease token of the row. A row behind a head that
+ * waits gets the head's due time, so that a long backlog is not read again with each lease; that is for speed alone.
+ *
+ * Numbers are bound as doubles: they pass through a JSON parameter or a CAST wherever their kind matters.
+ */
+import type { ChainFields } from "./events.ts";
+import type {
+  DeliveryOutcome,
+  DestinationKind,
+  EventType,
+  Lease,
+  LeasedDelivery,
+  LeasedDestination,
+  PostResult,
+} from "./port.ts";
+import { type Classification, classifyResponse, countsAsAttempt, nextDueAt, type RetryPolicy } from "./retry.ts";
+
+/** How long a leased row may wait in the relay's hands before its post begins. */
+export const LEASE_SLACK_MS = 15_000;
+
+/** Due time of rows behind a dead letter: releasing the lane gives them a real one. */
+export const HELD_DUE_AT = 8_640_000_000_000_000;
+
+const NOT_BEHIND_ANOTHER = `NOT EXISTS (
+  SELECT 1 FROM outbox AS earlier
+  WHERE earlier.destination_id = o.destination_id AND earlier.subject = o.subject AND earlier.outbox_id < o.outbox_id
+    AND earlier.state NOT IN ('delivered', 'discarded'))`;
+
+/** The rate of a destination `d` and what its bucket `r` has room for at ?1; the arithmetic of rate.ts in SQL. */
+const BURST = "MAX(1, d.requests_per_minute / 10)";
+const INTERVAL_US = `((60000000 + d.requests_per_minute - ${BURST}) / (d.requests_per_minute - ${BURST} + 1))`;
+const NOW_US = "(CAST(?1 AS INTEGER) * 1000)";
+const DRAINED_AT_US = `MAX(${NOW_US}, COALESCE(r.drained_at_us, 0))`;
+const ROOM = `((${NOW_US} + ${BURST} * ${INTERVAL_US} - ${DRAINED_AT_US}) / ${INTERVAL_US})`;
+
+const RISE_TOKEN = `UPDATE relay_leases SET last_token = last_token + 1
+WHERE EXISTS (
+  SELECT 1 FROM destinations AS d CROSS JOIN outbox AS o ON o.destination_id = d.destination_id
+  WHERE d.state = 'active' AND o.state IN ('due', 'leased') AND o.due_at <= ?1)`;
+
+/** ?1 now, ?2 lease beyond the destination's timeout, ?3 per destination, ?4 limit, ?5 excluded destinations. */
+const LEASE_HEADS = `WITH
+room AS (
+  SELECT d.destination_id, d.timeout_ms, ${ROOM} AS room
+  FROM destinations AS d LEFT JOIN relay_rates AS r ON r.destination_id = d.destination_id
+  WHERE d.state = 'active' AND d.destination_id NOT IN (SELECT value FROM json_each(?5))
+),
+head AS (
+  SELECT ranked.value AS outbox_id, room.timeout_ms
+  FROM room CROSS JOIN json_each((
+    SELECT json_group_array(outbox_id) FROM (
+      SELECT o.outbox_id FROM outbox AS o
+      WHERE o.destination_id = room.destination_id AND o.state IN ('due', 'leased') AND o.due_at <= ?1
+        AND ${NOT_BEHIND_ANOTHER}
+      ORDER BY o.due_at LIMIT ?3))) AS ranked
+  WHERE ranked.key < room.room
+  ORDER BY ranked.key LIMIT ?4
+)
+UPDATE outbox
+SET state = 'leased', due_at = ?1 + ?2 + head.timeout_ms, lease_token = (SELECT last_token FROM relay_leases)
+FROM head WHERE outbox.outbox_id = head.outbox_id
+RETURNING outbox_id, lease_token, event_id, event_type, body, correlation_id, attempts, destination_id`;
+
+/** Charges each bucket with what was just leased, and returns the destinations it was leased for. ?1, ?2 as above. */
+const CHARGE_RATES = `INSERT INTO relay_rates (destination_id, drained_at_us)
+SELECT destination_id, drained_at_us + leased * interval_us FROM (
+  SELECT d.destination_id, ${DRAINED_AT_US} AS drained_at_us, ${INTERVAL_US} AS interval_us,
+    (SELECT COUNT(*) FROM outbox AS o
+      WHERE o.destination_id = d.destination_id AND o.state IN ('due', 'leased') AND o.due_at = ?1 + ?2 + d.timeout_ms
+        AND o.state = 'leased' AND o.lease_token = (SELECT last_token FROM relay_leases)) AS leased
+  FROM destinations AS d LEFT JOIN relay_rates AS r ON r.destination_id = d.destination_id
+  WHERE d.state = 'active'
+) WHERE leased > 0
+ON CONFLICT (destination_id) DO UPDATE SET drained_at_us = excluded.drained_at_us
+RETURNING destination_id,
+  (SELECT kind FROM destinations AS d WHERE d.destination_id = relay_rates.destination_id) AS kind,
+  (SELECT url FROM destinations AS d WHERE d.destination_id = relay_rates.destination_id) AS url,
+  (SELECT timeout_ms FROM destinations AS d WHERE d.destination_id = relay_rates.destination_id) AS timeout_ms,
+  (SELECT secret_wrapped FROM destinations AS d WHERE d.destination_id = relay_rates.destination_id) AS secret_wrapped,
+  (SELECT wrapping_key_id FROM destinations AS d WHERE d.destination_id = relay_rates.destination_id) AS wrapping_key_id`;
+
+/** When the first destination that is held up by its rate alone takes another lease. ?1 now. */
+const RATE_LIMITED_UNTIL = `SELECT MIN(r.drained_at_us - (${BURST} - 1) * ${INTERVAL_US}) AS until_us
+FROM destinations AS d CROSS JOIN relay_rates AS r ON r.destination_id = d.destination_id
+WHERE d.state = 'active' AND ${ROOM} < 1 AND EXISTS (
+  SELECT 1 FROM outbox AS o
+  WHERE o.destination_id = d.destination_id AND o.state IN ('due', 'leased') AND o.due_at <= ?1 AND ${NOT_BEHIND_ANOTHER})`;
+
+export interface LeaseOptions {
+  /** Epoch ms. */
+  readonly now: number;
+  readonly limit: number;
+  readonly perDestination: number;
+  readonly exclude: readonly string[];
+  readonly afterTimeoutWaitMs: number;
+}
+
+interface LeasedRow {
+  readonly outbox_id: number;
+  readonly lease_token: number;
+  readonly event_id: string;
+  readonly event_type: EventType;
+  readonly body: string;
+  readonly correlation_id: string;
+  readonly attempts: number;
+  readonly destination_id: string;
+}
+
+interface LeasedDestinationRow {
+  readonly destination_id: string;
+  readonly kind: DestinationKind;
+  readonly url: string;
+  readonly timeout_ms: number;
+  readonly secret_wrapped: string | null;
+  readonly wrapping_key_id: string | null;
+}
+
+interface RateLimitedRow {
+  readonly until_us: number | null;
+}
+
+/** The statements of one lease, in the order of their batch; exported so that a test can explain their plans. */
+export function leaseStatements(db: D1Database, options: LeaseOptions): D1PreparedStatement[] {
+  const { now, limit, perDestination, exclude, afterTimeoutWaitMs } = options;
+  const beyondTimeoutMs = LEASE_SLACK_MS + afterTimeoutWaitMs;
+  return [
+    db.prepare(RISE_TOKEN).bind(now),
+    db.prepare(LEASE_HEADS).bind(now, beyondTimeoutMs, perDestination, limit, JSON.stringify(exclude)),
+    db.prepare(CHARGE_RATES).bind(now, beyondTimeoutMs),
+    db.prepare(RATE_LIMITED_UNTIL).bind(now),
+  ];
+}
+
+/**
+ * Leases due heads of lanes of active destinations in one transaction: rows that are due, and leased ones whose lease has run
+ * out. A lease lasts the slack, the destination's timeout and the wait after a timeout: one that ran out has waited already.
+ */
+export async function leaseDue(db: D1Database, options: LeaseOptions): Promise<Lease> {
+  // Each statement's rows have the part of these columns that it returns.
+  const results = await db.batch<LeasedRow & LeasedDestinationRow & RateLimitedRow>(leaseStatements(db, options));
+  const rows: readonly LeasedRow[] = results[1]?.results ?? [];
+  const charged: readonly LeasedDestinationRow[] = results[2]?.results ?? [];
+  const limited: readonly RateLimitedRow[] = results[3]?.results ?? [];
+  const destinations = new Map(charged.map((row) => [row.destination_id, leasedDestination(row)]));
+  const startBeforeMs = options.now + LEASE_SLACK_MS;
+  const perDestination = new Map<string, number>();
+  const deliveries = rows
+    .map((row): LeasedDelivery => {
+      const destination = destinations.get(row.destination_id);
+      if (destination === undefined) throw new Error(`leased for an uncharged destination ${row.destination_id}`);
+      perDestination.set(row.destination_id, (perDestination.get(row.destination_id) ?? 0) + 1);
+      return {
+        outboxId: row.outbox_id,
+        leaseToken: row.lease_token,
+        startBeforeMs,
+        eventId: row.event_id,
+        eventType: row.event_type,
+        body: row.body,
+        correlationId: row.correlation_id,
+        attempts: row.attempts,
+        destination,
+      };
+    })
+    .sort((a, b) => a.outboxId - b.outboxId);
+  const untilUs = limited[0]?.until_us ?? undefined;
+  return {
+    deliveries,
+    more:
+      deliveries.length >= options.limit ||
+      [...perDestination.values()].some((count) => count >= options.perDestination),
+    rateLimitedUntilMs: untilUs === undefined ? undefined : Math.ceil(untilUs / 1000),
+  };
+}
+
+function leasedDestination(row: LeasedDestinationRow): LeasedDestination {
+  return {
+    destinationId: row.destination_id,
+    kind: row.kind,
+    url: row.url,
+    timeoutMs: row.timeout_ms,
+    sealedSecret:
+      row.secret_wrapped === null || row.wrapping_key_id === null
+        ? undefined
+        : { keyId: row.wrapping_key_id, sealed: row.secret_wrapped },
+  };
+}
+
+/** ?1 is a JSON array of settled outcomes (see SettledOutcome); each counts only under the token of a row that is leased. */
+const HELD_UNDER_TOKEN = `json_each(?1) AS j
+  CROSS JOIN outbox AS o ON o.outbox_id = j.value ->> 'id'
+  WHERE o.lease_token = j.value ->> 'token' AND o.state = 'leased'`;
+
+const RECORD_ATTEMPTS = `INSERT OR IGNORE INTO delivery_attempts
+  (outbox_id, lease_token, started_at, duration_ms, outcome, status, error)
+SELECT o.outbox_id, o.lease_token, j.value ->> 'startedAt', j.value ->> 'durationMs', j.value ->> 'outcome',
+  j.value ->> 'status', j.value ->> 'error'
+FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' <> 'released'`;
+
+const COUNT_DELIVERED = `INSERT INTO relay_counters (destination_id, delivered)
+SELECT o.destination_id, COUNT(*) FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' = 'delivered' GROUP BY o.destination_id
+ON CONFLICT (destination_id) DO UPDATE SET delivered = delivered + excluded.delivered`;
+
+/** A released row was not posted: its destination gets the place back. */
+const REFUND_RATES = `UPDATE relay_rates SET drained_at_us = drained_at_us - released.count * released.interval_us
+FROM (
+  SELECT o.destination_id, COUNT(*) AS count, ${INTERVAL_US} AS interval_us
+  FROM json_each(?1) AS j
+    CROSS JOIN outbox AS o ON o.outbox_id = j.value ->> 'id'
+    CROSS JOIN destinations AS d ON d.destination_id = o.destination_id
+  WHERE o.lease_token = j.value ->> 'token' AND o.state = 'leased' AND j.value ->> 'outcome' = 'released'
+  GROUP BY o.destination_id
+) AS released
+WHERE relay_rates.destination_id = released.destination_id`;
+
+/** Before the rows themselves change, while they are still held under their tokens. */
+const DELAY_ROWS_BEHIND = `UPDATE outbox SET due_at = ahead.due_at
+FROM (
+  SELECT o.outbox_id, o.destination_id, o.subject,
+    CASE j.value ->> 'outcome' WHEN 'dead' THEN ${HELD_DUE_AT} ELSE j.value ->> 'dueAt' END AS due_at
+  FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' IN ('retry', 'dead')
+) AS ahead
+WHERE outbox.destination_id = ahead.destination_id AND outbox.subject = ahead.subject
+  AND outbox.outbox_id > ahead.outbox_id AND outbox.state = 'due' AND outbox.state NOT IN ('delivered', 'discarded')
+  AND outbox.due_at < ahead.due_at`;
+
+/** ?2 now. A released row keeps its attempts and what its last attempt said. */
+const SETTLE_ROWS = `UPDATE outbox SET
+  state = CASE settled.outcome WHEN 'delivered' THEN 'delivered' WHEN 'dead' THEN 'dead' ELSE 'due' END,
+  due_at = settled.due_at,
+  attempts = attempts + settled.counted,
+  not_yet_known_since = CASE settled.outcome WHEN 'released' THEN not_yet_known_since ELSE settled.not_yet_known_since END,
+  last_status = CASE settled.outcome WHEN 'released' THEN last_status ELSE settled.status END,
+  last_error = CASE settled.outcome WHEN 'released' THEN last_error ELSE settled.error END,
+  settled_at = CASE WHEN settled.outcome IN ('delivered', 'dead') THEN CAST(?2 AS INTEGER) END
+FROM (
+  SELECT o.outbox_id, j.value ->> 'outcome' AS outcome, j.value ->> 'dueAt' AS due_at, j.value ->> 'counted' AS counted,
+    j.value ->> 'notYetKnownSince' AS not_yet_known_since, j.value ->> 'status' AS status, j.value ->> 'error' AS error
+  FROM ${HELD_UNDER_TOKEN}
+) AS settled
+WHERE outbox.outbox_id = settled.outbox_id`;
+
+/** ?1 as above, ?2 now: lanes of these rows whose head is due. */
+const COUNT_DUE_LANES = `SELECT COUNT(*) AS due FROM (
+  SELECT DISTINCT o.outbox_id
+  FROM json_each(?1) AS j
+    CROSS JOIN outbox AS settled ON settled.outbox_id = j.value ->> 'id'
+    CROSS JOIN outbox AS o ON o.outbox_id = (
+      SELECT MIN(behind.outbox_id) FROM outbox AS behind
+      WHERE behind.destination_id = settled.destination_id AND behind.subject = settled.subject
+        AND behind.state NOT IN ('delivered', 'discarded'))
+  WHERE o.state = 'due' AND o.due_at <= ?2)`;
+
+/** One outcome with what it means, as the statements above read it. */
+interface SettledOutcome {
+  readonly id: number;
+  readonly token: number;
+  readonly outcome: "delivered" | "retry" | "dead" | "released";
+  readonly startedAt?: number;
+  readonly durationMs?: number;
+  /** Epoch ms; for delivered and dead rows when that was. */
+  readonly dueAt: number;
+  readonly counted: 0 | 1;
+  readonly notYetKnownSince?: number | undefined;
+  readonly status?: number | undefined;
+  readonly error?: string | undefined;
+}
+
+export interface ScheduledRetry {
+  readonly outboxId: number;
+  /** Epoch ms. */
+  readonly dueAt: number;
+}
+
+export interface Recorded {
+  /** Rows changed; the others had been recorded before or leased again since. */
+  readonly recorded: number;
+  /** Lanes of these rows that have a row due now. */
+  readonly due: number;
+  readonly retries: readonly ScheduledRetry[];
+}
+
+interface StateRow {
+  readonly outbox_id: number;
+  readonly attempts: number;
+  readonly not_yet_known_since: number | null;
+}
+
+/**
+ * Records many outcomes in one transaction; twice changes nothing. Attempts, counters and rows change together.
+ * @param now epoch ms.
+ * @param random uniform in [0, 1), for the jitter of the backoff.
+ */
+export async function recordOutcomes(
+  db: D1Database,
+  outcomes: readonly DeliveryOutcome[],
+  policy: RetryPolicy,
+  now: number,
+  random: () => number,
+): Promise<Recorded> {
+  if (outcomes.length === 0) return { recorded: 0, due: 0, retries: [] };
+  const states = await statesOf(db, outcomes.filter(isFailure));
+  const settled = outcomes.map((outcome) => settle(outcome, states.get(outcome.outboxId), policy, now, random));
+  const has = (...kinds: readonly SettledOutcome["outcome"][]) =>
+    settled.some(({ outcome }) => kinds.includes(outcome));
+  const json = JSON.stringify(settled);
+
+  const before: D1PreparedStatement[] = [];
+  if (has("delivered", "retry", "dead")) before.push(db.prepare(RECORD_ATTEMPTS).bind(json));
+  if (has("delivered")) before.push(db.prepare(COUNT_DELIVERED).bind(json));
+  if (has("released")) before.push(db.prepare(REFUND_RATES).bind(json));
+  if (has("retry", "dead")) before.push(db.prepare(DELAY_ROWS_BEHIND).bind(json));
+  const results = await db.batch<{ readonly due: number }>([
+    ...before,
+    db.prepare(SETTLE_ROWS).bind(json, now),
+    db.prepare(COUNT_DUE_LANES).bind(json, now),
+  ]);
+  return {
+    recorded: results.at(-2)?.meta.changes ?? 0,
+    due: results.at(-1)?.results[0]?.due ?? 0,
+    retries: settled.flatMap(({ id, outcome, dueAt }) => (outcome === "retry" ? [{ outboxId: id, dueAt }] : [])),
+  };
+}
+
+/** Delivered and released rows are settled without a look at the row: the common outcome costs one round trip. */
+const isFailure = (outcome: DeliveryOutcome): boolean => outcome.type === "posted" && !isSuccess(outcome.result);
+
+const isSuccess = (result: PostResult): boolean =>
+  result.type === "answered" && result.status >= 200 && result.status < 300;
+
+async function statesOf(db: D1Database, failures: readonly DeliveryOutcome[]): Promise<ReadonlyMap<number, StateRow>> {
+  if (failures.length === 0) return new Map();
+  const { results } = await db
+    .prepare(
+      `SELECT outbox_id, attempts, not_yet_known_since FROM outbox
+       WHERE outbox_id IN (SELECT value FROM json_each(?1))`,
+    )
+    .bind(JSON.stringify(failures.map(({ outboxId }) => outboxId)))
+    .all<StateRow>();
+  return new Map(results.map((row) => [row.outbox_id, row]));
+}
+
+function settle(
+  outcome: DeliveryOutcome,
+  row: StateRow | undefined,
+  policy: RetryPolicy,
+  now: number,
+  random: () => number,
+): SettledOutcome {
+  const key = { id: outcome.outboxId, token: outcome.leaseToken };
+  if (outcome.type === "released") return { ...key, outcome: "released", dueAt: now, counted: 0 };
+  const state = { attempts: row?.attempts ?? 0, notYetKnownSince: row?.not_yet_known_since ?? undefined };
+  const meaning = classifyResponse(outcome.result, state, policy, now);
+  return {
+    ...key,
+    outcome: meaning.type,
+    startedAt: outcome.startedAt,
+    durationMs: outcome.durationMs,
+    dueAt: meaning.type === "retry" ? nextDueAt(meaning, state, policy, now, random) : now,
+    counted: countsAsAttempt(meaning) ? 1 : 0,
+    notYetKnownSince: meaning.type === "retry" ? meaning.notYetKnownSince : state.notYetKnownSince,
+    status: outcome.result.type === "answered" ? outcome.result.status : undefined,
+    error: errorOf(meaning, outcome.result),
+  };
+}
+
+function errorOf(meaning: Classification, result: PostResult): string | undefined {
+  if (meaning.type === "delivered") return undefined;
+  return result.type === "connection-failed" ? `${meaning.reason}: ${result.reason}`.slice(0, 200) : meaning.reason;
+}
+
+/**
+ * Turns rows that waited for this anchor into due ones, with the chain's fields in their bodies: the keys are there already,
+ * with null, and keep their places. For the batch that confirms the anchor.
+ * @param size the anchored tree size: entries 0 to size - 1.
+ */
+export function releaseAnchored(
+  db: D1Database,
+  {
+    ledgerId,
+    size,
+    chain,
+    now,
+  }: {
+    readonly ledgerId: string;
+    readonly size: number;
+    readonly chain: ChainFields;
+    readonly now: number;
+  },
+): D1PreparedStatement {
+  const keys = ["chainId", "contractAddress", "blockNumber", "blockHash", "txHash", "logIndex"] as const;
+  const fields = keys.map((key) => `'$.${key}', json_extract(?4, '$.${key}')`).join(", ");
+  return db
+    .prepare(
+      `UPDATE outbox SET state = 'due', due_at = ?3, body = json_set(body, ${fields})
+       WHERE state = 'waiting' AND ledger_id = ?1 AND seq < ?2`,
+    )
+    .bind(ledgerId, size, now, JSON.stringify(chain));
+}
+
+/**
+ * Rows that are due now, oldest destination first, for the sweep's hints; some may be held behind others.
+ * @returns at most `limit` outbox ids.
+ */
+export async function sweepDue(db: D1Database, now: number, limit: number): Promise<readonly number[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT o.outbox_id FROM destinations AS d CROSS JOIN outbox AS o ON o.destination_id = d.destination_id
+       WHERE d.state = 'active' AND o.state IN ('due', 'leased') AND o.due_at <= ?1 AND ${NOT_BEHIND_ANOTHER}
+       LIMIT ?2`,
+    )
+    .bind(now, limit)
+    .all<{ readonly outbox_id: number }>();
+  return results.map((row) => row.outbox_id);
+}
+
+/**
+ * Gives rows that joined a lane after its head went dead the due time of the others there, so that leases pass them by.
+ * @returns how many, at most `limit`.
+ */
+export async function holdBehindDead(db: D1Database, now: number, limit: number): Promise<number> {
+  const { meta } = await db
+    .prepare(
+      `UPDATE outbox SET due_at = ${HELD_DUE_AT} WHERE outbox_id IN (
+         SELECT o.outbox_id FROM destinations AS d CROSS JOIN outbox AS o ON o.destination_id = d.destination_id
+         WHERE o.state IN ('due', 'leased') AND o.due_at <= ?1 AND o.state = 'due' AND EXISTS (
+           SELECT 1 FROM outbox AS earlier
+           WHERE earlier.destination_id = o.destination_id AND earlier.subject = o.subject
+             AND earlier.outbox_id < o.outbox_id AND earlier.state NOT IN ('delivered', 'discarded')
+             AND earlier.state = 'dead')
+         LIMIT ?2)`,
+    )
+    .bind(now, limit)
+    .run();
+  return meta.changes;
+}
+
+/**
+ * Claims the right to send the one pending wake-up.
+ * @returns false when another arrives before `at` (epoch ms) already.
+ */
+export async function claimWake(db: D1Database, now: number, at: number): Promise<boolean> {
+  const { meta } = await db
+    .prepare("UPDATE relay_leases SET wake_at = ?2 WHERE wake_at <= ?1 OR wake_at > ?2")
+    .bind(now, at)
+    .run();
+  return meta.changes > 0;
+}
+
+export interface DestinationStatus {
+  readonly destinationId: string;
+  readonly tenantId: string;
+  readonly kind: DestinationKind;
+  readonly state: "active" | "paused";
+  readonly deliverAfter: "commit" | "anchor";
+  readonly requestsPerMinute: number;
+  readonly timeoutMs: number;
+  readonly deliveredCount: number;
+  /** Rows on their way, retried and waiting ones among them. */
+  readonly pending: number;
+  /** Of these, rows that failed at least once. */
+  readonly retrying: number;
+  /** Of these, rows that wait for their anchor. */
+  readonly waiting: number;
+  readonly deadLetterCount: number;
+  /** Age of the oldest row on its way, ms; null when there is none. */
+  readonly oldestPendingAgeMs: number | null;
+}
+
+export interface RelayStatus {
+  readonly deliveredCount: number;
+  readonly pending: number;
+  readonly retrying: number;
+  readonly waiting: number;
+  readonly deadLetterCount: number;
+  readonly oldestPendingAgeMs: number | null;
+  readonly destinations: readonly DestinationStatus[];
+}
+
+/** @param tenantId undefined: of every tenant. */
+export async function relayStatus(db: D1Database, now: number, tenantId: string | undefined): Promise<RelayStatus> {
+  const { results: destinations } = await db
+    .prepare(
+      `SELECT d.destination_id AS destinationId, d.tenant_id AS tenantId, d.kind, d.state, d.deliver_after AS deliverAfter,
+         d.requests_per_minute AS requestsPerMinute, d.timeout_ms AS timeoutMs, COALESCE(c.delivered, 0) AS deliveredCount,
+         COALESCE(p.pending, 0) AS pending, COALESCE(p.retrying, 0) AS retrying, COALESCE(p.waiting, 0) AS waiting,
+         COALESCE(p.dead, 0) AS deadLetterCount, MAX(0, CAST(?1 AS INTEGER) - p.oldest) AS oldestPendingAgeMs
+       FROM destinations AS d
+         LEFT JOIN relay_counters AS c ON c.destination_id = d.destination_id
+         LEFT JOIN (
+           SELECT destination_id, SUM(state <> 'dead') AS pending, SUM(state = 'waiting') AS waiting, SUM(state = 'dead') AS dead,
+             SUM(state <> 'dead' AND last_error IS NOT NULL) AS retrying,
+             MIN(CASE WHEN state <> 'dead' THEN created_at END) AS oldest
+           FROM outbox WHERE state NOT IN ('delivered', 'discarded') GROUP BY destination_id
+         ) AS p ON p.destination_id = d.destination_id
+       WHERE ?2 IS NULL OR d.tenant_id = ?2
+       ORDER BY d.destination_id`,
+    )
+    .bind(now, tenantId ?? null)
+    .all<DestinationStatus>();
+  const sum = (count: (status: DestinationStatus) => number): number =>
+    destinations.reduce((total, status) => total + count(status), 0);
+  return {
+    deliveredCount: sum((status) => status.deliveredCount),
+    pending: sum((status) => status.pending),
+    retrying: sum((status) => status.retrying),
+    waiting: sum((status) => status.waiting),
+    deadLetterCount: sum((status) => status.deadLetterCount),
+    oldestPendingAgeMs: destinations.reduce<number | null>(
+      (oldest, { oldestPendingAgeMs: age }) => (age === null ? oldest : Math.max(oldest ?? 0, age)),
+      null,
+    ),
+    destinations,
+  };
+}

@@ -1,0 +1,130 @@
+/** What an answer means for a delivery, and when the next attempt is due. The answer table of the webhook contract. */
+import type { PostResult } from "./port.ts";
+
+export interface RetryPolicy {
+  /** Attempts after the first; those answered "not yet known" do not count. */
+  readonly maxRetries: number;
+  readonly initialBackoffMs: number;
+  readonly maxBackoffMs: number;
+  /** How long, at least, a receiver may answer that it does not know the claim yet. */
+  readonly notYetKnownWindowMs: number;
+  /** The receiver may still be applying a post that timed out; its lane waits this long. */
+  readonly afterTimeoutWaitMs: number;
+}
+
+/** A receiver that asks for more than this is asked again after this. */
+export const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** The outbox row before the post. */
+export interface DeliveryState {
+  /** Failed attempts that count. */
+  readonly attempts: number;
+  /** Epoch ms of the first "not yet known" answer. */
+  readonly notYetKnownSince: number | undefined;
+}
+
+export type FailureReason = `http-${number}` | "not-yet-known" | "timeout" | "connection-failed";
+
+export interface Retry {
+  readonly type: "retry";
+  readonly reason: FailureReason;
+  /** What the receiver asked for, capped. */
+  readonly retryAfterMs: number | undefined;
+  readonly notYetKnownSince: number | undefined;
+}
+
+export type Classification =
+  | { readonly type: "delivered" }
+  | Retry
+  | { readonly type: "dead"; readonly reason: FailureReason };
+
+export function classifyResponse(
+  result: PostResult,
+  state: DeliveryState,
+  policy: RetryPolicy,
+  now: number,
+): Classification {
+  switch (result.type) {
+    case "timeout":
+    case "connection-failed":
+      return retryOrDead(result.type, undefined, state, policy);
+    case "answered": {
+      const { status } = result;
+      if (status >= 200 && status < 300) return { type: "delivered" };
+      if (status === 404 && result.retryable) return notYetKnown(state, policy, now);
+      const reason: FailureReason = `http-${status}`;
+      if (status !== 408 && status !== 429 && (status < 500 || status > 599)) return { type: "dead", reason };
+      const mayAskForTime = status === 429 || status === 503;
+      return retryOrDead(reason, mayAskForTime ? retryAfterMs(result.retryAfter, now) : undefined, state, policy);
+    }
+  }
+}
+
+/** Whether this outcome uses up one of the retries. */
+export const countsAsAttempt = (classification: Classification): boolean =>
+  classification.type !== "retry" || classification.reason !== "not-yet-known";
+
+function retryOrDead(
+  reason: FailureReason,
+  askedMs: number | undefined,
+  state: DeliveryState,
+  policy: RetryPolicy,
+): Classification {
+  if (state.attempts >= policy.maxRetries) return { type: "dead", reason };
+  return { type: "retry", reason, retryAfterMs: askedMs, notYetKnownSince: state.notYetKnownSince };
+}
+
+function notYetKnown(state: DeliveryState, policy: RetryPolicy, now: number): Classification {
+  const since = state.notYetKnownSince ?? now;
+  if (now - since > policy.notYetKnownWindowMs) return { type: "dead", reason: "not-yet-known" };
+  return { type: "retry", reason: "not-yet-known", retryAfterMs: undefined, notYetKnownSince: since };
+}
+
+/**
+ * Retry-After as seconds or as an HTTP date (RFC 9110 section 10.2.3).
+ * @returns ms from now, at most MAX_RETRY_AFTER_MS; undefined when absent, unreadable or past.
+ */
+export function retryAfterMs(value: string | undefined, now: number): number | undefined {
+  const text = value?.trim() ?? "";
+  const asked = /^\d{1,10}$/.test(text)
+    ? Number(text) * 1000
+    : /^[A-Z][a-z]{2}/.test(text)
+      ? Date.parse(text) - now
+      : 0;
+  return asked > 0 ? Math.min(asked, MAX_RETRY_AFTER_MS) : undefined;
+}
+
+/**
+ * Exponential backoff with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015).
+ * @param attempt failed attempts so far, 1 after the first.
+ * @param random uniform in [0, 1).
+ */
+export function backoffMs(attempt: number, policy: RetryPolicy, random: () => number): number {
+  const ceiling = Math.min(policy.maxBackoffMs, policy.initialBackoffMs * 2 ** (attempt - 1));
+  return Math.floor(random() * ceiling);
+}
+
+/**
+ * "Not yet known" answers are not counted, so their pace follows the time they have gone on: each gap is a half to the whole of
+ * the time since the first, between the initial and the greatest backoff.
+ */
+function notYetKnownGapMs(since: number, now: number, policy: RetryPolicy, random: () => number): number {
+  const grown = (now - since) * (0.5 + random() / 2);
+  return Math.floor(Math.min(policy.maxBackoffMs, Math.max(policy.initialBackoffMs, grown)));
+}
+
+/** @returns epoch ms before which the lane posts nothing. */
+export function nextDueAt(
+  retry: Retry,
+  state: DeliveryState,
+  policy: RetryPolicy,
+  now: number,
+  random: () => number,
+): number {
+  const backoff =
+    retry.reason === "not-yet-known"
+      ? notYetKnownGapMs(retry.notYetKnownSince ?? now, now, policy, random)
+      : backoffMs(state.attempts + 1, policy, random);
+  const waitMs = retry.reason === "timeout" ? policy.afterTimeoutWaitMs : 0;
+  return now + Math.max(backoff, waitMs, retry.retryAfterMs ?? 0);
+}
