@@ -54,6 +54,13 @@ export const coreSettingsSchema = z.object({
   ANCHOR_POLL_MS: integer(5_000, 100, 600_000),
   /** 0: final by the node's `finalized` tag; else this many blocks. */
   ANCHOR_CONFIRMATIONS: integer(0, 0, 10_000),
+  /** At least this long between a confirmed anchor and the next submission: what anchoring costs a day. */
+  ANCHOR_INTERVAL_MS: integer(0, 0, 86_400_000),
+  /** A transaction not mined after this is replaced with a higher fee. */
+  ANCHOR_STUCK_AFTER_MS: integer(90_000, 1_000, 86_400_000),
+  ANCHOR_MAX_FEE_GWEI: integer(500, 1, 1_000_000),
+  /** An anchor takes about 35,000 gas, the first 67,000; chains that charge for data in gas need more room. */
+  ANCHOR_GAS_LIMIT: integer(120_000, 60_000, 10_000_000),
 });
 
 export type CoreSettings = z.output<typeof coreSettingsSchema>;

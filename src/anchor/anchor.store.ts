@@ -1,0 +1,226 @@
+/** The record of anchors in D1, and the ledger head that the next anchor takes. */
+import type { EntryAnchor } from "./anchor-view.ts";
+import type { LedgerHead } from "./next-action.ts";
+import type { AnchorChange } from "./state.ts";
+
+/** Which ledger on which contract the rows are about. */
+export interface AnchorTarget {
+  readonly ledgerId: string;
+  readonly chainId: number;
+  /** Lower-case address. */
+  readonly contractAddress: string;
+}
+
+/** The committed head, from the primary; undefined when the ledger has no head or no entry yet. */
+export async function readLedgerHead(db: D1Database, ledgerId: string): Promise<LedgerHead | undefined> {
+  const row = await db
+    .prepare(`SELECT size, root_hash FROM ledger_heads WHERE ledger_id = ?`)
+    .bind(ledgerId)
+    .first<{ size: number; root_hash: string }>();
+  return row === null || row.size === 0 ? undefined : { size: row.size, root: row.root_hash };
+}
+
+type Submitted = Extract<AnchorChange, { type: "submitted" }>;
+type Confirmed = Extract<AnchorChange, { type: "confirmed" }>;
+type Failed = Extract<AnchorChange, { type: "failed" }>;
+
+/** A confirmed row stays confirmed: a late record of an earlier step must not undo it. */
+export function recordSubmittedStatement(
+  db: D1Database,
+  target: AnchorTarget,
+  { transaction, nonce, reason, at }: Submitted,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `INSERT INTO anchors (ledger_id, size, root_hash, previous_size, state, reason, chain_id, contract_address, nonce,
+         tx_hash, submitted_at)
+       VALUES (?1, ?2, ?3, ?4, 'submitted', ?5, ?6, ?7, ?8, ?9, ?10)
+       ON CONFLICT (ledger_id, size) DO UPDATE SET root_hash = excluded.root_hash, previous_size = excluded.previous_size,
+         state = 'submitted', reason = excluded.reason, chain_id = excluded.chain_id,
+         contract_address = excluded.contract_address, nonce = excluded.nonce, tx_hash = excluded.tx_hash,
+         submitted_at = excluded.submitted_at
+       WHERE anchors.state <> 'confirmed'`,
+    )
+    .bind(
+      target.ledgerId,
+      transaction.size,
+      transaction.root,
+      transaction.previousSize,
+      reason,
+      target.chainId,
+      target.contractAddress,
+      nonce,
+      transaction.hash,
+      at,
+    );
+}
+
+/**
+ * Everything that a confirmation means, for one batch: the row, the replacements that lost, the outbox rows that waited.
+ * @param now epoch ms, when the released rows become due.
+ */
+export function recordConfirmedStatements(
+  db: D1Database,
+  target: AnchorTarget,
+  { anchor }: Confirmed,
+  now: number,
+): readonly D1PreparedStatement[] {
+  const { ledgerId, chainId, contractAddress } = target;
+  const { size, root, previousSize, txHash, blockNumber, blockHash, logIndex, confirmedAt, sent } = anchor;
+  return [
+    db
+      .prepare(
+        `INSERT INTO anchors (ledger_id, size, root_hash, previous_size, state, reason, chain_id, contract_address, nonce,
+           tx_hash, block_number, block_hash, log_index, submitted_at, confirmed_at)
+         VALUES (?1, ?2, ?3, ?4, 'confirmed', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         ON CONFLICT (ledger_id, size) DO UPDATE SET root_hash = excluded.root_hash,
+           previous_size = excluded.previous_size, state = 'confirmed', reason = excluded.reason,
+           chain_id = excluded.chain_id, contract_address = excluded.contract_address, nonce = excluded.nonce,
+           tx_hash = excluded.tx_hash, block_number = excluded.block_number, block_hash = excluded.block_hash,
+           log_index = excluded.log_index, confirmed_at = excluded.confirmed_at`,
+      )
+      .bind(
+        ledgerId,
+        size,
+        root,
+        previousSize,
+        sent === undefined ? "found-on-chain" : null,
+        chainId,
+        contractAddress,
+        sent?.nonce ?? -1, // an anchor that was found on chain has no nonce of ours
+        txHash,
+        blockNumber,
+        blockHash,
+        logIndex,
+        sent?.transaction.signedAt ?? confirmedAt,
+        confirmedAt,
+      ),
+    db
+      .prepare(
+        `UPDATE anchors SET state = 'failed', reason = 'replaced'
+         WHERE ledger_id = ?1 AND state = 'submitted' AND chain_id = ?2 AND contract_address = ?3 AND nonce = ?4`,
+      )
+      .bind(ledgerId, chainId, contractAddress, sent?.nonce ?? -1),
+    releaseAnchoredStatement(db, {
+      ledgerId,
+      size,
+      chain: { chainId, contractAddress, blockNumber, blockHash, txHash, logIndex },
+      now,
+    }),
+  ];
+}
+
+/** A row whose transaction has changed since is about another attempt and stays as it is. */
+export function recordFailedStatements(
+  db: D1Database,
+  target: AnchorTarget,
+  { transactions, reason }: Failed,
+): readonly D1PreparedStatement[] {
+  return transactions.map(({ size, hash }) =>
+    db
+      .prepare(
+        `UPDATE anchors SET state = 'failed', reason = ?1, block_number = NULL, block_hash = NULL, log_index = NULL,
+           confirmed_at = NULL
+         WHERE ledger_id = ?2 AND size = ?3 AND tx_hash = ?4 AND (state = 'submitted' OR ?1 = 'reorganized')`,
+      )
+      .bind(reason, target.ledgerId, size, hash),
+  );
+}
+
+export function recordStatements(
+  db: D1Database,
+  target: AnchorTarget,
+  change: AnchorChange,
+  now: number,
+): readonly D1PreparedStatement[] {
+  switch (change.type) {
+    case "submitted":
+      return [recordSubmittedStatement(db, target, change)];
+    case "confirmed":
+      return recordConfirmedStatements(db, target, change, now);
+    case "failed":
+      return recordFailedStatements(db, target, change);
+  }
+}
+
+export interface AnchoredRelease {
+  readonly ledgerId: string;
+  /** Entries below this index are anchored. */
+  readonly size: number;
+  readonly chain: {
+    readonly chainId: number;
+    readonly contractAddress: string;
+    readonly blockNumber: number;
+    readonly blockHash: string;
+    readonly txHash: string;
+    readonly logIndex: number;
+  };
+  readonly now: number;
+}
+
+/** Outbox rows that waited for this anchor get its fields and become due; their bodies are frozen from here on. */
+export function releaseAnchoredStatement(db: D1Database, release: AnchoredRelease): D1PreparedStatement {
+  const { ledgerId, size, chain, now } = release;
+  return db
+    .prepare(
+      `UPDATE outbox SET state = 'due', due_at = ?1, body = json_set(body, '$.chainId', ?2, '$.contractAddress', ?3,
+         '$.blockNumber', ?4, '$.blockHash', ?5, '$.txHash', ?6, '$.logIndex', ?7)
+       WHERE ledger_id = ?8 AND state = 'waiting' AND seq < ?9`,
+    )
+    .bind(
+      now,
+      chain.chainId,
+      chain.contractAddress,
+      chain.blockNumber,
+      chain.blockHash,
+      chain.txHash,
+      chain.logIndex,
+      ledgerId,
+      size,
+    );
+}
+
+interface AnchorRow {
+  readonly state: string;
+  readonly size: number;
+  readonly root_hash: string;
+  readonly tx_hash: string;
+  readonly block_number: number | null;
+  readonly block_hash: string | null;
+  readonly log_index: number | null;
+  readonly contract_address: string;
+  readonly chain_id: number;
+  readonly submitted_at: number;
+  readonly confirmed_at: number | null;
+}
+
+/** What is known of the anchor that covers entry `seq`: the first confirmed one, else the one in flight. */
+export async function anchorFor(db: D1Database, ledgerId: string, seq: number): Promise<EntryAnchor> {
+  const columns = `state, size, root_hash, tx_hash, block_number, block_hash, log_index, contract_address, chain_id,
+    submitted_at, confirmed_at`;
+  const row = await db
+    .prepare(
+      `SELECT * FROM (SELECT ${columns} FROM anchors WHERE ledger_id = ?1 AND state = 'confirmed' AND size > ?2
+         ORDER BY size LIMIT 1)
+       UNION ALL
+       SELECT * FROM (SELECT ${columns} FROM anchors WHERE ledger_id = ?1 AND state = 'submitted' AND size > ?2
+         ORDER BY size DESC LIMIT 1)
+       ORDER BY state LIMIT 1`, // 'confirmed' sorts before 'submitted'
+    )
+    .bind(ledgerId, seq)
+    .first<AnchorRow>();
+  if (row === null) return { state: "none" };
+  const sent = {
+    size: row.size,
+    rootHash: row.root_hash,
+    txHash: row.tx_hash,
+    contractAddress: row.contract_address,
+    chainId: row.chain_id,
+    submittedAt: row.submitted_at,
+  };
+  const { block_number: blockNumber, block_hash: blockHash, log_index: logIndex, confirmed_at: confirmedAt } = row;
+  if (blockNumber === null || blockHash === null || logIndex === null || confirmedAt === null) {
+    return { state: "submitted", ...sent };
+  }
+  return { state: "confirmed", ...sent, blockNumber, blockHash, logIndex, confirmedAt };
+}

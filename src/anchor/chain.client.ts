@@ -1,0 +1,252 @@
+/**
+ * One EVM node over JSON-RPC. A reading is one HTTP request (ethers batches calls made together), two when a transaction
+ * was mined or an anchor has to be looked up. Roots travel inside as 64 hex digits, on the wire with 0x.
+ */
+import { computeAddress, dataSlice, FetchRequest, isError, JsonRpcProvider, SigningKey, Transaction } from "ethers";
+import * as z from "zod";
+import { classifyBroadcastError } from "./broadcast.ts";
+import type { AnchoredEvent, ChainView, ContractView, TransactionView } from "./chain-view.ts";
+import { anchoredTopic, encodeAnchorCall, LEDGER_ANCHOR } from "./contract.ts";
+import { suggestFees } from "./fees.ts";
+import type { AnchorDraft } from "./next-action.ts";
+import { type AnchorState, type BroadcastResult, watchedHashes } from "./state.ts";
+
+export interface ChainTarget {
+  readonly rpcUrl: string;
+  readonly chainId: number;
+  readonly contractAddress: string;
+  readonly privateKey: string;
+  readonly gasLimit: bigint;
+  readonly timeoutMs: number;
+}
+
+const quantity = z
+  .string()
+  .regex(/^0x[0-9a-f]+$/i)
+  .transform((hex) => BigInt(hex));
+const number = quantity.transform(Number).pipe(z.number().int());
+const hash = z
+  .string()
+  .regex(/^0x[0-9a-f]{64}$/i)
+  .transform((hex) => hex.toLowerCase());
+const bytes = z.string().regex(/^0x([0-9a-f]{2})*$/i);
+const blockSchema = z.object({ number, hash, baseFeePerGas: quantity.nullish() });
+const logSchema = z.object({
+  address: z.string().transform((address) => address.toLowerCase()),
+  topics: z.array(hash),
+  data: bytes,
+  blockNumber: number,
+  blockHash: hash,
+  transactionHash: hash,
+  logIndex: number,
+});
+type Log = z.output<typeof logSchema>;
+const receiptSchema = z.object({ status: number, blockNumber: number, blockHash: hash, logs: z.array(logSchema) });
+type Receipt = z.output<typeof receiptSchema>;
+
+export class ChainClient {
+  readonly signer: string;
+  readonly #provider: JsonRpcProvider;
+  readonly #target: ChainTarget;
+  readonly #key: SigningKey;
+  readonly #contract: string;
+
+  constructor(target: ChainTarget) {
+    const request = new FetchRequest(target.rpcUrl);
+    request.timeout = target.timeoutMs;
+    // The next tick is the retry; waiting inside one would hold every other anchor step.
+    request.setThrottleParams({ maxAttempts: 1 });
+    this.#provider = new JsonRpcProvider(request, target.chainId, { staticNetwork: true, batchStallTime: 1 });
+    this.#target = target;
+    this.#key = new SigningKey(target.privateKey);
+    this.#contract = target.contractAddress.toLowerCase();
+    this.signer = computeAddress(this.#key).toLowerCase();
+  }
+
+  /** Ends the provider's timers; the client is of no use afterwards. */
+  destroy(): void {
+    this.#provider.destroy();
+  }
+
+  /** @returns `unreachable` for anything the node did not answer as it should, never an exception. */
+  async read(state: AnchorState): Promise<ChainView> {
+    try {
+      return await this.#read(state);
+    } catch (error) {
+      return { type: "unreachable", reason: rpcReason(error) };
+    }
+  }
+
+  /** EIP-1559 or legacy by the draft's fees. Signing is deterministic (RFC 6979): the same draft gives the same hash. */
+  sign(draft: AnchorDraft): { readonly hash: string; readonly rawTx: string } {
+    const { fees } = draft;
+    const transaction = Transaction.from({
+      chainId: this.#target.chainId,
+      nonce: draft.nonce,
+      to: this.#contract,
+      data: encodeAnchorCall(draft.previousSize, draft.size, draft.root),
+      gasLimit: this.#target.gasLimit,
+      ...(fees.type === "eip1559"
+        ? { type: 2, maxFeePerGas: fees.maxFeePerGas, maxPriorityFeePerGas: fees.maxPriorityFeePerGas }
+        : { type: 0, gasPrice: fees.gasPrice }),
+    });
+    transaction.signature = this.#key.sign(transaction.unsignedHash);
+    if (transaction.hash === null) throw new Error("a signed transaction has a hash");
+    return { hash: transaction.hash, rawTx: transaction.serialized };
+  }
+
+  async broadcast(rawTx: string): Promise<BroadcastResult> {
+    try {
+      await this.#provider.send("eth_sendRawTransaction", [rawTx]);
+      return "accepted";
+    } catch (error) {
+      return classifyBroadcastError(nodeMessage(error));
+    }
+  }
+
+  async #read(state: AnchorState): Promise<ChainView> {
+    const send = (method: string, params: readonly unknown[]): Promise<unknown> =>
+      this.#provider.send(method, [...params]);
+    const optional = (method: string, params: readonly unknown[]): Promise<unknown> =>
+      send(method, params).catch((error: unknown) => {
+        if (nodeMessage(error) === undefined) throw error;
+        return undefined; // the node answered that it has no such thing
+      });
+    const call = (name: "anchored" | "anchorer"): Promise<unknown> =>
+      optional("eth_call", [{ to: this.#contract, data: LEDGER_ANCHOR.encodeFunctionData(name) }, "latest"]);
+
+    const hashes = watchedHashes(state);
+    const [chainId, latest, finalized, nonce, balance, code, anchored, anchorer, gasPrice, priority, receipts, known] =
+      await Promise.all([
+        send("eth_chainId", []),
+        send("eth_getBlockByNumber", ["latest", false]),
+        optional("eth_getBlockByNumber", ["finalized", false]),
+        send("eth_getTransactionCount", [this.signer, "latest"]),
+        send("eth_getBalance", [this.signer, "latest"]),
+        send("eth_getCode", [this.#contract, "latest"]),
+        call("anchored"),
+        call("anchorer"),
+        send("eth_gasPrice", []),
+        optional("eth_maxPriorityFeePerGas", []),
+        Promise.all(hashes.map((txHash) => send("eth_getTransactionReceipt", [txHash]))),
+        Promise.all(hashes.map((txHash) => send("eth_getTransactionByHash", [txHash]))),
+      ]);
+
+    const latestBlock = blockSchema.parse(latest);
+    const contract = contractView(bytes.parse(code), anchored, anchorer);
+    const transactions = new Map<string, TransactionView>();
+    for (const [index, txHash] of hashes.entries()) {
+      const receipt = receiptSchema.nullish().parse(receipts[index]) ?? undefined;
+      if (receipt !== undefined) transactions.set(txHash, await this.#mined(receipt, send));
+      else transactions.set(txHash, { type: (known[index] ?? null) === null ? "unknown" : "in-mempool" });
+    }
+    const unexplained =
+      contract.type === "present" &&
+      contract.size > 0 &&
+      state.pending === undefined &&
+      state.confirmed?.size !== contract.size;
+    return {
+      type: "reachable",
+      chainId: number.parse(chainId),
+      latestBlock: latestBlock.number,
+      finalizedBlock: blockSchema.nullish().parse(finalized)?.number,
+      nonce: number.parse(nonce),
+      balanceWei: quantity.parse(balance),
+      suggestedFees: suggestFees(
+        latestBlock.baseFeePerGas ?? undefined,
+        quantity.optional().parse(priority ?? undefined),
+        quantity.parse(gasPrice),
+      ),
+      contract,
+      transactions,
+      newestEvent: unexplained ? await this.#eventIn(contract.blockNumber, contract.size, send) : undefined,
+    };
+  }
+
+  async #mined(
+    receipt: Receipt,
+    send: (method: string, params: readonly unknown[]) => Promise<unknown>,
+  ): Promise<TransactionView> {
+    const block = blockSchema
+      .nullish()
+      .parse(await send("eth_getBlockByNumber", [`0x${receipt.blockNumber.toString(16)}`, false]));
+    return {
+      type: "mined",
+      succeeded: receipt.status === 1,
+      blockNumber: receipt.blockNumber,
+      blockHash: receipt.blockHash,
+      logIndex: receipt.logs.find((log) => this.#isAnchored(log))?.logIndex,
+      canonical: block?.hash === receipt.blockHash,
+    };
+  }
+
+  async #eventIn(
+    blockNumber: number,
+    size: number,
+    send: (method: string, params: readonly unknown[]) => Promise<unknown>,
+  ): Promise<AnchoredEvent | undefined> {
+    const block = `0x${blockNumber.toString(16)}`;
+    const logs = await send("eth_getLogs", [
+      { address: this.#contract, topics: [anchoredTopic()], fromBlock: block, toBlock: block },
+    ]);
+    for (const log of z.array(logSchema).parse(logs)) {
+      if (!this.#isAnchored(log)) continue;
+      const event = LEDGER_ANCHOR.decodeEventLog("Anchored", log.data, log.topics);
+      if (Number(event.getValue("size")) !== size) continue;
+      return {
+        size,
+        root: String(event.getValue("root")).slice(2),
+        previousSize: Number(event.getValue("previousSize")),
+        txHash: log.transactionHash,
+        blockNumber: log.blockNumber,
+        blockHash: log.blockHash,
+        logIndex: log.logIndex,
+      };
+    }
+    return undefined;
+  }
+
+  #isAnchored(log: Log): boolean {
+    return log.address === this.#contract && log.topics[0] === anchoredTopic();
+  }
+}
+
+/** Code that does not answer as our contract does is not our contract. */
+function contractView(code: string, anchored: unknown, anchorer: unknown): ContractView {
+  const state = bytes.safeParse(anchored);
+  const role = bytes.safeParse(anchorer);
+  if (code === "0x" || !state.success || !role.success) return { type: "missing" };
+  if (state.data.length !== 2 + 3 * 64 || role.data.length !== 2 + 64) return { type: "missing" };
+  const [size, root, blockNumber] = LEDGER_ANCHOR.decodeFunctionResult("anchored", state.data);
+  return {
+    type: "present",
+    size: Number(size),
+    root: String(root).slice(2),
+    blockNumber: Number(blockNumber),
+    anchorer: dataSlice(role.data, 12).toLowerCase(),
+  };
+}
+
+const rpcErrorSchema = z.object({ message: z.string() });
+
+/** The node's own words about a call; undefined when no JSON-RPC answer came. */
+function nodeMessage(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const carried = z
+    .object({ error: rpcErrorSchema })
+    .or(z.object({ info: z.object({ error: rpcErrorSchema }) }))
+    .safeParse(error);
+  const words = carried.success ? ("error" in carried.data ? carried.data.error : carried.data.info.error).message : "";
+  if (isError(error, "INSUFFICIENT_FUNDS")) return `insufficient funds ${words}`;
+  if (isError(error, "NONCE_EXPIRED")) return `nonce too low ${words}`;
+  if (isError(error, "REPLACEMENT_UNDERPRICED")) return `underpriced ${words}`;
+  if (isError(error, "CALL_EXCEPTION")) return `reverted ${words}`;
+  return carried.success ? words : undefined;
+}
+
+/** A node's address may hold a key, and ethers puts it into messages: only the kind of failure leaves here. */
+function rpcReason(error: unknown): string {
+  if (error instanceof z.ZodError) return "the node's answer has an unknown form";
+  const code = z.object({ code: z.string().regex(/^[A-Z_]{1,40}$/) }).safeParse(error);
+  return code.success ? `no usable answer (${code.data.code})` : "no connection";
+}
