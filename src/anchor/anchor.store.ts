@@ -1,4 +1,5 @@
 /** The record of anchors in D1, and the ledger head that the next anchor takes. */
+import { releaseAnchored } from "../relay/outbox.store.ts";
 import type { EntryAnchor } from "./anchor-view.ts";
 import type { LedgerHead } from "./next-action.ts";
 import type { AnchorChange } from "./state.ts";
@@ -101,7 +102,7 @@ export function recordConfirmedStatements(
          WHERE ledger_id = ?1 AND state = 'submitted' AND chain_id = ?2 AND contract_address = ?3 AND nonce = ?4`,
       )
       .bind(ledgerId, chainId, contractAddress, sent?.nonce ?? -1),
-    releaseAnchoredStatement(db, {
+    releaseAnchored(db, {
       ledgerId,
       size,
       chain: { chainId, contractAddress, blockNumber, blockHash, txHash, logIndex },
@@ -141,43 +142,6 @@ export function recordStatements(
     case "failed":
       return recordFailedStatements(db, target, change);
   }
-}
-
-export interface AnchoredRelease {
-  readonly ledgerId: string;
-  /** Entries below this index are anchored. */
-  readonly size: number;
-  readonly chain: {
-    readonly chainId: number;
-    readonly contractAddress: string;
-    readonly blockNumber: number;
-    readonly blockHash: string;
-    readonly txHash: string;
-    readonly logIndex: number;
-  };
-  readonly now: number;
-}
-
-/** Outbox rows that waited for this anchor get its fields and become due; their bodies are frozen from here on. */
-export function releaseAnchoredStatement(db: D1Database, release: AnchoredRelease): D1PreparedStatement {
-  const { ledgerId, size, chain, now } = release;
-  return db
-    .prepare(
-      `UPDATE outbox SET state = 'due', due_at = ?1, body = json_set(body, '$.chainId', ?2, '$.contractAddress', ?3,
-         '$.blockNumber', ?4, '$.blockHash', ?5, '$.txHash', ?6, '$.logIndex', ?7)
-       WHERE ledger_id = ?8 AND state = 'waiting' AND seq < ?9`,
-    )
-    .bind(
-      now,
-      chain.chainId,
-      chain.contractAddress,
-      chain.blockNumber,
-      chain.blockHash,
-      chain.txHash,
-      chain.logIndex,
-      ledgerId,
-      size,
-    );
 }
 
 interface AnchorRow {

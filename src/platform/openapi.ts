@@ -12,7 +12,10 @@ export const problemSchema = z
     error: z.string(),
     message: z.string(),
     correlationId: z.string(),
-    issues: z.array(z.object({ path: z.string(), message: z.string() }).readonly()).readonly().optional(),
+    issues: z
+      .array(z.object({ path: z.string(), message: z.string() }).readonly())
+      .readonly()
+      .optional(),
   })
   .openapi("Problem", { description: "RFC 9457 problem document; `error` and `message` repeat `code` and `detail`." });
 

@@ -1,7 +1,7 @@
 /** GET /workflow/requests/:requestId. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { anchorOf } from "../anchor/anchor-status.edge.ts";
+import { entryAnchor } from "../anchor/anchor-status.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
@@ -45,7 +45,7 @@ export async function requestView(c: Context<CoreAppEnv>, found: FoundRequest): 
   const newestSeq = request.adjudicatedSeq ?? request.acknowledgedSeq ?? request.submittedSeq;
   const [history, anchor] = await Promise.all([
     subjectHistory(c.env.DB, settings.LEDGER_ID, request.requestIdHash),
-    anchorOf(c.env, settings, newestSeq),
+    entryAnchor(c.env, settings, newestSeq),
   ]);
   const opened = maySeePayload(principal, request.insurerAddress) ? await openParts(c, found, history.parts) : {};
   return {

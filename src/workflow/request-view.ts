@@ -1,6 +1,6 @@
 /** A request as the API shows it. */
 import { z } from "@hono/zod-openapi";
-import { anchorViewSchema } from "../anchor/anchor-view.ts";
+import { anchorViewSchema } from "../anchor/anchor-schema.ts";
 import { decisionOf, type RequestState } from "./request.ts";
 import type { LedgerEvent } from "./subject-rows.ts";
 

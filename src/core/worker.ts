@@ -1,0 +1,67 @@
+/** itrans-core: wiring only. */
+import { driveAnchor } from "../anchor/anchor.cron.ts";
+import { registerVerifyLedger } from "../ledger/verify.route.ts";
+import { registerHealth } from "../operations/health.route.ts";
+import { reasonOf } from "../platform/log.ts";
+import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
+import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
+import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
+import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.ts";
+import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
+import { registerCreateClaim } from "../workflow/create-claim.route.ts";
+import { registerFinalizeClaim } from "../workflow/finalize-claim.route.ts";
+import { registerGetClaim } from "../workflow/get-claim.route.ts";
+import { registerGetRequest } from "../workflow/get-request.route.ts";
+import { registerSettleClaim } from "../workflow/settle-claim.route.ts";
+import { registerSubmitRequest } from "../workflow/submit-request.route.ts";
+import { registerDocs } from "./docs.route.ts";
+import { coreLog, makeCoreApp, servicesOf } from "./entry.edge.ts";
+import type { CoreEnv } from "./env.ts";
+
+export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
+export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
+
+const app = makeCoreApp();
+for (const register of [
+  registerSubmitRequest,
+  registerGetRequest,
+  registerAcknowledgeRequest,
+  registerAdjudicateRequest,
+  registerCreateClaim,
+  registerGetClaim,
+  registerFinalizeClaim,
+  registerSettleClaim,
+  registerClaimAnchor,
+  registerVerifyLedger,
+  registerCreateTenant,
+  registerCreateApiKey,
+  registerHealth,
+  registerDocs,
+]) {
+  register(app);
+}
+
+async function runCron(env: CoreEnv): Promise<void> {
+  const ready = servicesOf(env);
+  if (!ready.ok) {
+    coreLog("error", "cron.refused", { reason: ready.problem.detail });
+    return;
+  }
+  const { settings } = ready.services;
+  const jobs = { anchor: () => driveAnchor(env, settings) };
+  await Promise.all(
+    Object.entries(jobs).map(async ([cron, run]) => {
+      try {
+        await run();
+      } catch (error) {
+        coreLog("error", "cron.failed", { cron, reason: reasonOf(error) });
+      }
+    }),
+  );
+}
+
+export default {
+  fetch: app.fetch,
+  scheduled: (_controller, env) => runCron(env),
+} satisfies ExportedHandler<CoreEnv>;
