@@ -1,0 +1,268 @@
+/**
+ * One invocation of the relay: lease, post, record, until nothing is due or time is up. Leasing and recording go on beside the posts;
+ * outcomes that gather while one record is under way go in the next. A destination that does not answer gets one slot, so that it
+ * holds up no other.
+ */
+import type { DeliveryOutcome, LeasedDelivery, PostResult, RelayPortApi } from "./port.ts";
+
+export interface DeliveryLoopOptions {
+  /** Deliveries in one lease; four times as many in hand at most, those being posted not counted. */
+  readonly leaseLimit: number;
+  /** Posts under way at once. */
+  readonly slots: number;
+  /** No lease begins later than this after the start. */
+  readonly invocationMs: number;
+  /** While posts are slow, how often to look for other work. */
+  readonly pollMs: number;
+}
+
+export interface DeliveryLoopDependencies {
+  readonly port: RelayPortApi;
+  /** Never rejects. */
+  readonly post: (delivery: LeasedDelivery) => Promise<PostResult>;
+  /** Epoch ms. */
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+export interface DeliverySummary {
+  readonly posted: number;
+  readonly delivered: number;
+  readonly released: number;
+}
+
+/** A destination's deliveries in hand and under way in this invocation. */
+interface Queue {
+  readonly waiting: LeasedDelivery[];
+  running: number;
+  /** What its last post did; undefined before the first. */
+  answering: boolean | undefined;
+}
+
+/** A record that is lost costs a second delivery, so it is tried again; twice recorded is recorded once. */
+const RECORD_TRIES = 3;
+const RECORD_PAUSE_MS = 200;
+
+/**
+ * How many posts to one destination may be under way at once.
+ * @param answering whether it answered the last post; undefined when none has ended yet.
+ */
+export function slotsFor(answering: boolean | undefined, slots: number): number {
+  switch (answering) {
+    case true:
+      return slots;
+    case undefined:
+      return Math.ceil(slots / 2);
+    case false:
+      return 1;
+  }
+}
+
+/**
+ * @returns once everything leased was posted or released, and recorded.
+ * @throws whatever lease or record threw, after the posts under way have ended and been recorded as far as possible; what was not
+ * recorded is leased again when its lease runs out.
+ */
+export async function runDeliveryLoop(
+  dependencies: DeliveryLoopDependencies,
+  options: DeliveryLoopOptions,
+): Promise<DeliverySummary> {
+  return new DeliveryLoop(dependencies, options).run();
+}
+
+class DeliveryLoop {
+  readonly #deps: DeliveryLoopDependencies;
+  readonly #options: DeliveryLoopOptions;
+  readonly #deadline: number;
+  readonly #queues = new Map<string, Queue>();
+  #inHand = 0;
+  #running = 0;
+  #outcomes: DeliveryOutcome[] = [];
+  #leasing = false;
+  #recording = false;
+  /** Nothing more is due as far as known; a poll or a record that frees a lane says otherwise. */
+  #drained = false;
+  #nextPollAt: number;
+  /** Left out of the last lease, having enough in hand. */
+  #excluded: readonly string[] = [];
+  #sleeping = false;
+  #rateLimitedUntil: number | undefined;
+  #failure: { readonly thrown: unknown } | undefined;
+  #notify: () => void = () => {};
+  #posted = 0;
+  #delivered = 0;
+  #released = 0;
+
+  constructor(deps: DeliveryLoopDependencies, options: DeliveryLoopOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#deadline = deps.now() + options.invocationMs;
+    this.#nextPollAt = deps.now() + options.pollMs;
+  }
+
+  async run(): Promise<DeliverySummary> {
+    for (;;) {
+      const changed = new Promise<void>((resolve) => {
+        this.#notify = resolve;
+      });
+      this.#startPosts();
+      this.#startRecord();
+      this.#startLease();
+      const waitMs = this.#waitMs();
+      if (waitMs === undefined) break;
+      if (Number.isFinite(waitMs)) this.#startSleep(waitMs);
+      await changed;
+    }
+    if (this.#failure !== undefined) throw this.#failure.thrown;
+    const wakeAt = this.#drained ? this.#rateLimitedUntil : this.#deps.now();
+    if (wakeAt !== undefined) await this.#deps.port.wake(Math.max(0, wakeAt - this.#deps.now()));
+    return { posted: this.#posted, delivered: this.#delivered, released: this.#released };
+  }
+
+  get #timeLeft(): boolean {
+    return this.#failure === undefined && this.#deps.now() < this.#deadline;
+  }
+
+  /** @returns ms until there may be something to do without any event, Infinity for never, undefined when all is done. */
+  #waitMs(): number | undefined {
+    const busy = this.#running > 0 || this.#leasing || this.#recording;
+    if (!this.#timeLeft) return busy ? Number.POSITIVE_INFINITY : undefined;
+    const untilPoll = Math.max(1, this.#nextPollAt - this.#deps.now());
+    if (this.#running > 0) return this.#leasing ? Number.POSITIVE_INFINITY : untilPoll;
+    if (busy) return Number.POSITIVE_INFINITY;
+    const limitedUntil = this.#rateLimitedUntil;
+    return limitedUntil !== undefined && limitedUntil < this.#deadline ? untilPoll : undefined;
+  }
+
+  /** One timer at a time, however many events come in between. */
+  #startSleep(ms: number): void {
+    if (this.#sleeping) return;
+    this.#sleeping = true;
+    void this.#deps.sleep(ms).then(() => {
+      this.#sleeping = false;
+      this.#notify();
+    });
+  }
+
+  #startPosts(): void {
+    const now = this.#deps.now();
+    for (;;) {
+      const next = this.#running < this.#options.slots || this.#failure !== undefined ? this.#nextQueue() : undefined;
+      const delivery = next?.waiting.shift();
+      if (next === undefined || delivery === undefined) return;
+      this.#inHand -= 1;
+      if (this.#failure !== undefined || now >= delivery.startBeforeMs) {
+        this.#released += 1;
+        this.#outcomes.push({ ...keyOf(delivery), type: "released" });
+      } else {
+        void this.#post(delivery, next, now);
+      }
+    }
+  }
+
+  /** The destination with the fewest posts under way among those that may have another. */
+  #nextQueue(): Queue | undefined {
+    let best: Queue | undefined;
+    for (const queue of this.#queues.values()) {
+      if (queue.waiting.length === 0) continue;
+      const late = (queue.waiting[0]?.startBeforeMs ?? 0) <= this.#deps.now() || this.#failure !== undefined;
+      if (!late && queue.running >= slotsFor(queue.answering, this.#options.slots)) continue;
+      if (best === undefined || queue.running < best.running) best = queue;
+    }
+    return best;
+  }
+
+  async #post(delivery: LeasedDelivery, queue: Queue, startedAt: number): Promise<void> {
+    queue.running += 1;
+    this.#running += 1;
+    const result = await this.#deps.post(delivery);
+    queue.running -= 1;
+    this.#running -= 1;
+    queue.answering = result.type === "answered";
+    this.#posted += 1;
+    if (result.type === "answered" && result.status >= 200 && result.status < 300) this.#delivered += 1;
+    const durationMs = Math.max(0, this.#deps.now() - startedAt);
+    this.#outcomes.push({ ...keyOf(delivery), type: "posted", result, startedAt, durationMs });
+    this.#notify();
+  }
+
+  #startRecord(): void {
+    if (this.#recording || this.#outcomes.length === 0) return;
+    const outcomes = this.#outcomes;
+    this.#outcomes = [];
+    this.#recording = true;
+    void this.#settle(async () => {
+      const { due } = await this.#record(outcomes);
+      if (due > 0) this.#drained = false;
+    }).then(() => {
+      this.#recording = false;
+      this.#notify();
+    });
+  }
+
+  async #record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly due: number }> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#deps.port.record(outcomes);
+      } catch (thrown) {
+        if (attempt >= RECORD_TRIES) throw thrown;
+        await this.#deps.sleep(RECORD_PAUSE_MS * attempt);
+      }
+    }
+  }
+
+  #startLease(): void {
+    if (this.#leasing || !this.#timeLeft) return;
+    const { leaseLimit, slots, pollMs } = this.#options;
+    if (this.#excluded.some((id) => !this.#hasEnough(this.#queues.get(id)))) this.#drained = false;
+    if (this.#drained && (this.#deps.now() < this.#nextPollAt || this.#running >= slots)) return;
+    const limit = Math.min(leaseLimit, leaseLimit * 4 - this.#inHand);
+    if (limit < 1 || this.#startable() >= slots * 2) return;
+    this.#leasing = true;
+    this.#drained = true;
+    this.#nextPollAt = this.#deps.now() + pollMs;
+    this.#excluded = [...this.#queues.keys()].filter((id) => this.#hasEnough(this.#queues.get(id)));
+    void this.#settle(async () => {
+      const lease = await this.#deps.port.lease(limit, this.#excluded);
+      for (const delivery of lease.deliveries) this.#take(delivery);
+      if (lease.more) this.#drained = false;
+      this.#rateLimitedUntil = lease.rateLimitedUntilMs;
+    }).then(() => {
+      this.#leasing = false;
+      this.#notify();
+    });
+  }
+
+  /** Deliveries in hand that only wait for a slot; those of a destination that has all it may have do not count. */
+  #startable(): number {
+    let count = 0;
+    for (const { waiting, running, answering } of this.#queues.values()) {
+      if (answering === true || running < slotsFor(answering, this.#options.slots)) count += waiting.length;
+    }
+    return count;
+  }
+
+  /** Enough in hand to keep its slots busy while the next lease is on its way. */
+  #hasEnough(queue: Queue | undefined): boolean {
+    if (queue === undefined) return false;
+    return queue.waiting.length >= (queue.answering === false ? 1 : this.#options.slots * 2);
+  }
+
+  #take(delivery: LeasedDelivery): void {
+    const id = delivery.destination.destinationId;
+    const queue = this.#queues.get(id) ?? { waiting: [], running: 0, answering: undefined };
+    this.#queues.set(id, queue);
+    queue.waiting.push(delivery);
+    this.#inHand += 1;
+  }
+
+  async #settle(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      this.#failure ??= { thrown };
+    }
+  }
+}
+
+const keyOf = ({ outboxId, leaseToken }: LeasedDelivery) => ({ outboxId, leaseToken });

@@ -1,0 +1,79 @@
+/** The entry point that core offers the relay: the stores, wired to the settings, the clock and the queue. */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { CoreEnv } from "../core/env.ts";
+import { systemNow, systemRandom } from "../platform/clock.edge.ts";
+import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
+import { claimWake, leaseDue, recordOutcomes, type ScheduledRetry } from "./outbox.store.ts";
+import type { DeliveryOutcome, Lease, RelayHint, RelayPortApi } from "./port.ts";
+import type { RetryPolicy } from "./retry.ts";
+
+/** What the queue can delay a message by; a later retry is the sweep's. */
+const MAX_QUEUE_DELAY_S = 86_400;
+const MAX_MESSAGES_A_SEND = 100;
+const MAX_LEASE = 500;
+
+export function retryPolicyOf(settings: CoreSettings): RetryPolicy {
+  return {
+    maxRetries: settings.RELAY_MAX_RETRIES,
+    initialBackoffMs: settings.RELAY_INITIAL_BACKOFF_MS,
+    maxBackoffMs: settings.RELAY_MAX_BACKOFF_MS,
+    notYetKnownWindowMs: settings.RELAY_NOT_YET_KNOWN_WINDOW_MS,
+    afterTimeoutWaitMs: settings.RELAY_AFTER_TIMEOUT_WAIT_MS,
+  };
+}
+
+/** Hints for retries, one message for all that fall due in the same second. */
+export function retryHints(retries: readonly ScheduledRetry[], now: number): readonly MessageSendRequest<RelayHint>[] {
+  const bySecond = new Map<number, number[]>();
+  for (const { outboxId, dueAt } of retries) {
+    const delaySeconds = Math.max(0, Math.ceil((dueAt - now) / 1000));
+    if (delaySeconds > MAX_QUEUE_DELAY_S) continue;
+    const outboxIds = bySecond.get(delaySeconds);
+    if (outboxIds === undefined) bySecond.set(delaySeconds, [outboxId]);
+    else outboxIds.push(outboxId);
+  }
+  return [...bySecond].map(([delaySeconds, outboxIds]) => ({ body: { outboxIds }, delaySeconds }));
+}
+
+const settingsByEnv = new WeakMap<CoreEnv, CoreSettings>();
+
+/** @throws Error naming the settings that are wrong. */
+function settingsOf(env: CoreEnv): CoreSettings {
+  const held = settingsByEnv.get(env);
+  if (held !== undefined) return held;
+  const parsed = parseSettings(coreSettingsSchema, env);
+  if (!parsed.ok) throw new Error(parsed.problem.detail);
+  settingsByEnv.set(env, parsed.settings);
+  return parsed.settings;
+}
+
+export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi {
+  async lease(limit: number, exclude: readonly string[]): Promise<Lease> {
+    const bounded = Math.max(1, Math.min(limit, MAX_LEASE));
+    return leaseDue(this.env.DB, {
+      now: systemNow(),
+      limit: bounded,
+      perDestination: Math.ceil(bounded / 2),
+      exclude,
+      afterTimeoutWaitMs: settingsOf(this.env).RELAY_AFTER_TIMEOUT_WAIT_MS,
+    });
+  }
+
+  async record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly recorded: number; readonly due: number }> {
+    const now = systemNow();
+    const policy = retryPolicyOf(settingsOf(this.env));
+    const { recorded, due, retries } = await recordOutcomes(this.env.DB, outcomes, policy, now, systemRandom);
+    const hints = retryHints(retries, now);
+    for (let from = 0; from < hints.length; from += MAX_MESSAGES_A_SEND) {
+      await this.env.RELAY_QUEUE.sendBatch(hints.slice(from, from + MAX_MESSAGES_A_SEND));
+    }
+    return { recorded, due };
+  }
+
+  async wake(delayMs: number): Promise<void> {
+    const now = systemNow();
+    const delaySeconds = Math.min(MAX_QUEUE_DELAY_S, Math.max(0, Math.ceil(delayMs / 1000)));
+    if (!(await claimWake(this.env.DB, now, now + delaySeconds * 1000))) return;
+    await this.env.RELAY_QUEUE.send({ outboxIds: [] }, { delaySeconds });
+  }
+}
