@@ -40,7 +40,7 @@ export class LedgerSequencer extends DurableObject<CoreEnv> {
     super(ctx, env);
     const settings = coreSettingsSchema.parse(env);
     const ledgerId = ctx.id.name ?? settings.LEDGER_ID;
-    const log = makeLog("itrans-core");
+    const log = makeLog("itrans-core", env);
     this.#sequencer = new Sequencer(
       {
         loadHead: async () => {
@@ -70,7 +70,7 @@ export class LedgerSequencer extends DurableObject<CoreEnv> {
     if (dueOutboxIds.length === 0) return;
     this.ctx.waitUntil(
       this.env.RELAY_QUEUE.send({ outboxIds: dueOutboxIds.slice(0, MAX_HINTED_ROWS) }).catch((error: unknown) =>
-        makeLog("itrans-core")("warn", "relay.hint-lost", { reason: reasonOf(error) }),
+        makeLog("itrans-core", this.env)("warn", "relay.hint-lost", { reason: reasonOf(error) }),
       ),
     );
   }

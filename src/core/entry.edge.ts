@@ -5,7 +5,7 @@ import { HTTPException } from "hono/http-exception";
 import { makeLog, newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { makeKeyring } from "../platform/keyring.ts";
-import { reasonOf } from "../platform/log.ts";
+import { type Log, reasonOf } from "../platform/log.ts";
 import { problemFromZod } from "../platform/openapi.ts";
 import { type Problem, problemResponse } from "../platform/problem.ts";
 import { acceptedValues, secretFaults } from "../platform/secrets.ts";
@@ -14,10 +14,9 @@ import { makeVault, type Vault } from "../workflow/vault.ts";
 import type { CoreAppEnv } from "./app.ts";
 import type { CoreEnv } from "./env.ts";
 
-export const coreLog = makeLog("itrans-core");
-
 interface Services {
   readonly env: CoreEnv;
+  readonly log: Log;
   readonly settings: CoreSettings;
   readonly vault: () => Promise<Vault>;
 }
@@ -42,6 +41,7 @@ export function servicesOf(
   let vault: Promise<Vault> | undefined;
   services = {
     env,
+    log: makeLog("itrans-core", env),
     settings,
     vault: () => {
       vault ??= makeKeyring(acceptedValues({ ...env }, "PAYLOAD_MASTER_KEY"), "payload").then((keyring) =>
@@ -57,15 +57,16 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   const startedAt = systemNow();
   const correlationId = correlationIdOf(c.req.header("x-correlation-id"), newUuid);
   c.set("correlationId", correlationId);
-  c.set("log", coreLog);
   const ready = servicesOf(c.env);
   if (!ready.ok) return problemResponse(ready.problem, correlationId);
+  const { log } = ready.services;
+  c.set("log", log);
   c.set("settings", ready.services.settings);
   c.set("vault", ready.services.vault);
   await next();
   c.res.headers.set("x-correlation-id", correlationId);
   const status = c.res.status;
-  coreLog(status >= 500 ? "error" : "info", "request", {
+  log(status >= 500 ? "error" : "info", "request", {
     correlationId,
     method: c.req.method,
     // The pattern, not the path: ids stay out of the log.
@@ -96,7 +97,7 @@ export function makeCoreApp(): OpenAPIHono<CoreAppEnv> {
         correlationId,
       );
     }
-    coreLog("error", "request.failed", { correlationId, method: c.req.method, reason: reasonOf(error) });
+    c.get("log")?.("error", "request.failed", { correlationId, method: c.req.method, reason: reasonOf(error) });
     return problemResponse(
       { code: "internal", detail: "Something failed on our side. Try again; if it stays, report the correlation id." },
       correlationId,

@@ -11,6 +11,8 @@ export interface CoreEnv {
   readonly SEQUENCER: DurableObjectNamespace<LedgerSequencer>;
   readonly ANCHOR: DurableObjectNamespace<LedgerAnchor>;
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>;
+  /** The least level that is logged: debug, info (default), warn, error. */
+  readonly LOG_LEVEL?: string;
   readonly WORKFLOW_API_KEY: string;
   readonly CLAIMS_API_KEY: string;
   readonly OPERATOR_API_KEY?: string;

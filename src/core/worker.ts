@@ -2,7 +2,9 @@
 import { driveAnchor } from "../anchor/anchor.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
+import { sweepRelay } from "../relay/sweep.cron.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
 import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
@@ -15,12 +17,13 @@ import { registerGetRequest } from "../workflow/get-request.route.ts";
 import { registerSettleClaim } from "../workflow/settle-claim.route.ts";
 import { registerSubmitRequest } from "../workflow/submit-request.route.ts";
 import { registerDocs } from "./docs.route.ts";
-import { coreLog, makeCoreApp, servicesOf } from "./entry.edge.ts";
+import { makeCoreApp, servicesOf } from "./entry.edge.ts";
 import type { CoreEnv } from "./env.ts";
 
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
+export { RelayPort } from "../relay/port.edge.ts";
 
 const app = makeCoreApp();
 for (const register of [
@@ -45,17 +48,16 @@ for (const register of [
 async function runCron(env: CoreEnv): Promise<void> {
   const ready = servicesOf(env);
   if (!ready.ok) {
-    coreLog("error", "cron.refused", { reason: ready.problem.detail });
-    return;
+    throw new Error(ready.problem.detail);
   }
-  const { settings } = ready.services;
-  const jobs = { anchor: () => driveAnchor(env, settings) };
+  const { settings, log } = ready.services;
+  const jobs = { anchor: () => driveAnchor(env, settings), sweep: () => sweepRelay(env, systemNow()) };
   await Promise.all(
     Object.entries(jobs).map(async ([cron, run]) => {
       try {
         await run();
       } catch (error) {
-        coreLog("error", "cron.failed", { cron, reason: reasonOf(error) });
+        log("error", "cron.failed", { cron, reason: reasonOf(error) });
       }
     }),
   );

@@ -2,7 +2,12 @@
  * Structured logs: one JSON object a line. Fields are a closed list of non-personal facts, so that nothing from a payload
  * can slip in by spreading an object.
  */
-export type LogLevel = "debug" | "info" | "warn" | "error";
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Lines below the least level are not written. */
+export const isLogged = (level: LogLevel, least: LogLevel): boolean =>
+  LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(least);
 
 export interface LogFields {
   readonly correlationId?: string;
