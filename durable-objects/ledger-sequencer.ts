@@ -81,6 +81,7 @@ const limitsOf = (settings: CoreSettings) => ({
   commitMaxBytes: settings.LEDGER_COMMIT_MAX_BYTES,
   waitingMaxCommands: settings.LEDGER_WAITING_MAX_COMMANDS,
   waitingMaxBytes: settings.LEDGER_WAITING_MAX_BYTES,
+  gatherMs: settings.LEDGER_COMMIT_GATHER_MS,
   maxAttempts: MAX_ATTEMPTS,
   retryDelayMs: RETRY_DELAY_MS,
 });

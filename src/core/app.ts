@@ -15,6 +15,8 @@ export interface CoreAppEnv {
     principal: Principal;
     /** The body as parsed from the wire, before any schema; set behind `jsonBody`. */
     received: unknown;
+    /** Accepted now: the current one and, during a rotation, the previous one. */
+    providerSecrets: readonly string[];
     vault: () => Promise<Vault>;
   };
 }

@@ -18,6 +18,7 @@ interface Services {
   readonly env: CoreEnv;
   readonly log: Log;
   readonly settings: CoreSettings;
+  readonly providerSecrets: readonly string[];
   readonly vault: () => Promise<Vault>;
 }
 
@@ -43,6 +44,7 @@ export function servicesOf(
     env,
     log: makeLog("itrans-core", env),
     settings,
+    providerSecrets: acceptedValues({ ...env }, "PROVIDER_SIGNATURE_HMAC_SECRET"),
     vault: () => {
       vault ??= makeKeyring(acceptedValues({ ...env }, "PAYLOAD_MASTER_KEY"), "payload").then((keyring) =>
         makeVault(keyring, settings.LEDGER_ID, systemRandomBytes),
@@ -62,6 +64,7 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   const { log } = ready.services;
   c.set("log", log);
   c.set("settings", ready.services.settings);
+  c.set("providerSecrets", ready.services.providerSecrets);
   c.set("vault", ready.services.vault);
   await next();
   c.res.headers.set("x-correlation-id", correlationId);

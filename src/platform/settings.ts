@@ -30,6 +30,7 @@ export const coreSettingsSchema = z.object({
   /** Commits and the waiting list are bounded by count and bytes (a D1 parameter holds at most 2 MB). */
   LEDGER_COMMIT_MAX_COMMANDS: integer(128, 1, 500),
   LEDGER_COMMIT_MAX_BYTES: integer(1_000_000, 10_000, 1_500_000),
+  LEDGER_COMMIT_GATHER_MS: integer(2, 0, 1_000),
   LEDGER_WAITING_MAX_COMMANDS: integer(4_096, 1, 100_000),
   LEDGER_WAITING_MAX_BYTES: integer(32_000_000, 10_000, 64_000_000),
   LEDGER_VERIFY_CACHE_MS: integer(2_000, 0, 60_000),

@@ -4,7 +4,6 @@ import type { CoreAppEnv } from "../core/app.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import type { Money } from "../platform/money.ts";
 import type { Problem } from "../platform/problem.ts";
-import { acceptedValues } from "../platform/secrets.ts";
 import { verifyProviderSignature } from "../platform/signature.ts";
 import { type OffchainPayload, receivedPayload, totalOf } from "./payload.ts";
 import type { OpenSubject } from "./vault.ts";
@@ -30,8 +29,7 @@ export async function sealReceived(
   body: { readonly offchainPayload: OffchainPayload; readonly providerSignature: string },
 ): Promise<Received> {
   const payload = receivedPayload(c.var.received);
-  const secrets = acceptedValues({ ...c.env }, "PROVIDER_SIGNATURE_HMAC_SECRET");
-  if (!verifyProviderSignature(payload, body.providerSignature, secrets)) {
+  if (!verifyProviderSignature(payload, body.providerSignature, c.var.providerSecrets)) {
     return refuse({
       code: "bad_signature",
       detail: "providerSignature does not match offchainPayload as it was received.",
