@@ -2,11 +2,12 @@
 import { and, count, desc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { outbox } from "../core/schema.ts";
+import type { EventType } from "./port.ts";
 
 export interface DeadLetter {
   readonly outboxId: number;
   readonly eventId: string;
-  readonly eventType: string;
+  readonly eventType: EventType;
   readonly requestIdHash: string;
   readonly destinationId: string;
   readonly correlationId: string;

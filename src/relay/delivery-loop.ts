@@ -80,6 +80,8 @@ class DeliveryLoop {
   #outcomes: DeliveryOutcome[] = [];
   #leasing = false;
   #recording = false;
+  /** A record failed and is being made again: no post begins whose outcome might be lost too. */
+  #recordFailing = false;
   /** Nothing more is due as far as known; a poll or a record that frees a lane says otherwise. */
   #drained = false;
   #nextPollAt: number;
@@ -145,6 +147,7 @@ class DeliveryLoop {
   }
 
   #startPosts(): void {
+    if (this.#recordFailing && this.#failure === undefined) return;
     const now = this.#deps.now();
     for (;;) {
       const next = this.#running < this.#options.slots || this.#failure !== undefined ? this.#nextQueue() : undefined;
@@ -203,16 +206,19 @@ class DeliveryLoop {
   async #record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly due: number }> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#deps.port.record(outcomes);
+        const recorded = await this.#deps.port.record(outcomes);
+        this.#recordFailing = false;
+        return recorded;
       } catch (thrown) {
         if (attempt >= RECORD_TRIES) throw thrown;
+        this.#recordFailing = true;
         await this.#deps.sleep(RECORD_PAUSE_MS * attempt);
       }
     }
   }
 
   #startLease(): void {
-    if (this.#leasing || !this.#timeLeft) return;
+    if (this.#leasing || this.#recordFailing || !this.#timeLeft) return;
     const { leaseLimit, slots, pollMs } = this.#options;
     if (this.#excluded.some((id) => !this.#hasEnough(this.#queues.get(id)))) this.#drained = false;
     if (this.#drained && (this.#deps.now() < this.#nextPollAt || this.#running >= slots)) return;

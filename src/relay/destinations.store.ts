@@ -1,7 +1,7 @@
 /** Destinations: where a tenant's webhooks go. */
 import { asc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import { destinations } from "../core/schema.ts";
+import { destinations, tenants } from "../core/schema.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { DEFAULT_TENANT_ID, type Destination, destinationUrlFault, MEDLINK_DESTINATION_ID } from "./destinations.ts";
@@ -86,15 +86,17 @@ export interface InsurerDestination {
   readonly timeoutMs: number;
 }
 
+/** `no-secret`: a new destination needs one. */
+export interface RefusedDestination {
+  readonly type: "id-taken" | "address-taken" | "no-secret" | "no-tenant";
+}
+
 export type PutDestination =
   | { readonly type: "created" | "replaced"; readonly destination: Destination }
-  | { readonly type: "conflict"; readonly reason: "id-taken" | "address-taken" }
-  /** A new destination needs a secret. */
-  | { readonly type: "no-secret" };
+  | RefusedDestination;
 
 /**
  * Creates or replaces an insurer's destination. Rows on their way follow it: a row names its destination, not a URL.
- * The tenant exists (the caller's key belongs to it).
  */
 export async function putInsurerDestination(
   db: D1Database,
@@ -102,16 +104,18 @@ export async function putInsurerDestination(
   now: number,
 ): Promise<PutDestination> {
   const orm = drizzle(db);
-  const [byId, sameAddress] = await orm.batch([
+  const [tenant, byId, sameAddress] = await orm.batch([
+    orm.select().from(tenants).where(eq(tenants.tenantId, input.tenantId)),
     orm.select().from(destinations).where(eq(destinations.destinationId, input.destinationId)),
     orm.select().from(destinations).where(eq(destinations.insurerAddress, input.insurerAddress)),
   ]);
+  if (tenant.length === 0) return { type: "no-tenant" };
   const existing = byId[0];
   if (existing !== undefined && (existing.tenantId !== input.tenantId || existing.kind !== "INSURER")) {
-    return { type: "conflict", reason: "id-taken" };
+    return { type: "id-taken" };
   }
   if (sameAddress.some((row) => row.tenantId === input.tenantId && row.destinationId !== input.destinationId)) {
-    return { type: "conflict", reason: "address-taken" };
+    return { type: "address-taken" };
   }
   const secret = input.sealedSecret ?? sealedSecretOf(existing);
   if (secret === undefined) return { type: "no-secret" };
@@ -142,7 +146,7 @@ export async function putInsurerDestination(
       setWhere: eq(destinations.tenantId, input.tenantId),
     })
     .returning();
-  if (row === undefined) return { type: "conflict", reason: "id-taken" };
+  if (row === undefined) return { type: "id-taken" };
   return { type: existing === undefined ? "created" : "replaced", destination: destinationOf(row) };
 }
 

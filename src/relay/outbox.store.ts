@@ -231,10 +231,10 @@ WHERE outbox.destination_id = ahead.destination_id AND outbox.subject = ahead.su
 const SETTLE_ROWS = `UPDATE outbox SET
   state = CASE settled.outcome WHEN 'delivered' THEN 'delivered' WHEN 'dead' THEN 'dead' ELSE 'due' END,
   due_at = settled.due_at,
-  attempts = attempts + settled.counted,
-  not_yet_known_since = CASE settled.outcome WHEN 'released' THEN not_yet_known_since ELSE settled.not_yet_known_since END,
-  last_status = CASE settled.outcome WHEN 'released' THEN last_status ELSE settled.status END,
-  last_error = CASE settled.outcome WHEN 'released' THEN last_error ELSE settled.error END,
+  attempts = outbox.attempts + settled.counted,
+  not_yet_known_since = CASE settled.outcome WHEN 'released' THEN outbox.not_yet_known_since ELSE settled.not_yet_known_since END,
+  last_status = CASE settled.outcome WHEN 'released' THEN outbox.last_status ELSE settled.status END,
+  last_error = CASE settled.outcome WHEN 'released' THEN outbox.last_error ELSE settled.error END,
   settled_at = CASE WHEN settled.outcome IN ('delivered', 'dead') THEN CAST(?2 AS INTEGER) END
 FROM (
   SELECT o.outbox_id, j.value ->> 'outcome' AS outcome, j.value ->> 'dueAt' AS due_at, j.value ->> 'counted' AS counted,

@@ -1,0 +1,268 @@
+import { describe, expect, test } from "vitest";
+import { type DeliveryLoopOptions, runDeliveryLoop, slotsFor } from "../../../src/relay/delivery-loop.ts";
+import type { DeliveryOutcome, Lease, LeasedDelivery, PostResult, RelayPortApi } from "../../../src/relay/port.ts";
+import { VirtualClock } from "./virtual-clock.ts";
+
+const T0 = 1_790_000_000_000;
+const SLACK_MS = 15_000;
+const OPTIONS: DeliveryLoopOptions = { leaseLimit: 20, slots: 6, invocationMs: 25_000, pollMs: 200 };
+
+const DELIVERED: PostResult = { type: "answered", status: 200, retryAfter: undefined, retryable: false };
+
+interface Job {
+  readonly id: number;
+  readonly destinationId: string;
+  readonly lane: string;
+}
+
+/** Core as the loop sees it, with lanes; leases and records take 2 ms each. */
+class FakeCore implements RelayPortApi {
+  readonly recorded: (DeliveryOutcome & { readonly at: number })[] = [];
+  readonly wakes: number[] = [];
+  failRecords = 0;
+  failLeases = 0;
+  rateLimitedUntilMs: number | undefined;
+  readonly #clock: VirtualClock;
+  #due: Job[];
+  readonly #leased = new Map<number, Job>();
+
+  constructor(clock: VirtualClock, jobs: readonly Job[]) {
+    this.#clock = clock;
+    this.#due = [...jobs];
+  }
+
+  add(...jobs: readonly Job[]): void {
+    this.#due.push(...jobs);
+  }
+
+  async lease(limit: number, exclude: readonly string[]): Promise<Lease> {
+    await this.#clock.sleep(2);
+    if (this.failLeases-- > 0) throw new Error("core is away");
+    const busy = new Set([...this.#leased.values()].map(({ lane }) => lane));
+    const perDestination = new Map<string, number>();
+    const taken: Job[] = [];
+    for (const job of this.#due) {
+      const count = perDestination.get(job.destinationId) ?? 0;
+      if (exclude.includes(job.destinationId) || count >= limit / 2) continue;
+      if (taken.length < limit && !busy.has(job.lane)) {
+        taken.push(job);
+        perDestination.set(job.destinationId, count + 1);
+      }
+      busy.add(job.lane);
+    }
+    this.#due = this.#due.filter((job) => !taken.includes(job));
+    for (const job of taken) this.#leased.set(job.id, job);
+    const more = taken.length >= limit || [...perDestination.values()].some((count) => count >= limit / 2);
+    const startBeforeMs = this.#clock.now() + SLACK_MS;
+    return {
+      deliveries: taken.map((job) => deliveryOf(job, startBeforeMs)),
+      more,
+      rateLimitedUntilMs: this.rateLimitedUntilMs,
+    };
+  }
+
+  async record(outcomes: readonly DeliveryOutcome[]): Promise<{ recorded: number; due: number }> {
+    await this.#clock.sleep(2);
+    if (this.failRecords-- > 0) throw new Error("core is away");
+    const lanes = new Set<string>();
+    for (const outcome of outcomes) {
+      const job = this.#leased.get(outcome.outboxId);
+      if (job === undefined) throw new Error(`recorded ${outcome.outboxId}, which is not leased`);
+      this.#leased.delete(outcome.outboxId);
+      lanes.add(job.lane);
+      this.recorded.push({ ...outcome, at: this.#clock.now() });
+    }
+    return { recorded: outcomes.length, due: this.#due.filter(({ lane }) => lanes.has(lane)).length };
+  }
+
+  async wake(delayMs: number): Promise<void> {
+    this.wakes.push(delayMs);
+  }
+
+  idsOf(type: DeliveryOutcome["type"]): number[] {
+    return this.recorded.filter((outcome) => outcome.type === type).map(({ outboxId }) => outboxId);
+  }
+}
+
+const deliveryOf = ({ id, destinationId }: Job, startBeforeMs: number): LeasedDelivery => ({
+  outboxId: id,
+  leaseToken: 1,
+  startBeforeMs,
+  eventId: `event-${id}`,
+  eventType: "REQUEST_SUBMITTED",
+  body: "{}",
+  correlationId: "c",
+  attempts: 0,
+  destination: { destinationId, kind: "INSURER", url: "", timeoutMs: 8_000, sealedSecret: undefined },
+});
+
+const jobs = (count: number, destinationId: string, from = 0): Job[] =>
+  Array.from({ length: count }, (_, i) => ({ id: from + i, destinationId, lane: `${destinationId}:${from + i}` }));
+
+/** Receivers that take 10 ms to answer 200, but for those that time out. */
+class Receivers {
+  readonly posted: number[] = [];
+  greatest = 0;
+  readonly greatestByDestination = new Map<string, number>();
+  readonly #clock: VirtualClock;
+  readonly #silent: ReadonlySet<string>;
+  readonly #underWay = new Map<string, number>();
+
+  constructor(clock: VirtualClock, ...silent: readonly string[]) {
+    this.#clock = clock;
+    this.#silent = new Set(silent);
+  }
+
+  readonly post = async ({ outboxId, destination }: LeasedDelivery): Promise<PostResult> => {
+    const id = destination.destinationId;
+    this.posted.push(outboxId);
+    this.#underWay.set(id, (this.#underWay.get(id) ?? 0) + 1);
+    this.greatest = Math.max(
+      this.greatest,
+      [...this.#underWay.values()].reduce((a, b) => a + b),
+    );
+    this.greatestByDestination.set(id, Math.max(this.greatestByDestination.get(id) ?? 0, this.#underWay.get(id) ?? 0));
+    await this.#clock.sleep(this.#silent.has(id) ? destination.timeoutMs : 10);
+    this.#underWay.set(id, (this.#underWay.get(id) ?? 0) - 1);
+    return this.#silent.has(id) ? { type: "timeout" } : DELIVERED;
+  };
+}
+
+function setUp(work: readonly Job[], silent: readonly string[] = []) {
+  const clock = new VirtualClock(T0);
+  const core = new FakeCore(clock, work);
+  const receivers = new Receivers(clock, ...silent);
+  const run = (options: Partial<DeliveryLoopOptions> = {}) =>
+    clock.run(
+      runDeliveryLoop(
+        { port: core, post: receivers.post, now: clock.now, sleep: clock.sleep },
+        { ...OPTIONS, ...options },
+      ),
+    );
+  return { clock, core, receivers, run };
+}
+
+describe("the delivery loop", () => {
+  test("ends at once when nothing is due", async () => {
+    const { clock, core, run } = setUp([]);
+    expect(await run()).toEqual({ posted: 0, delivered: 0, released: 0 });
+    expect(clock.now() - T0).toBeLessThan(10);
+    expect(core.wakes).toEqual([]);
+  });
+
+  test("posts and records everything that is due, once each, with all its slots and no more", async () => {
+    const { clock, core, receivers, run } = setUp(jobs(300, "a"));
+    expect(await run()).toEqual({ posted: 300, delivered: 300, released: 0 });
+    expect(new Set(core.idsOf("posted")).size).toBe(300);
+    expect(core.recorded).toHaveLength(300);
+    expect(receivers.greatest).toBe(6);
+    // 50 rounds of 10 ms, were no time lost between them.
+    expect(clock.now() - T0).toBeLessThan(750);
+  });
+
+  test("goes on to the next row of a lane once the one before it is recorded", async () => {
+    const lane = (id: number): Job => ({ id, destinationId: "a", lane: "one" });
+    const { core, receivers, run } = setUp([lane(1), lane(2), lane(3)]);
+    await run();
+    expect(receivers.posted).toEqual([1, 2, 3]);
+    expect(receivers.greatest).toBe(1);
+    expect(core.idsOf("posted")).toEqual([1, 2, 3]);
+  });
+
+  test("a destination that does not answer slows no other", async () => {
+    const healthy = jobs(200, "b", 1_000);
+    const alone = setUp(healthy);
+    await alone.run();
+    const { clock, core, receivers, run } = setUp([...jobs(50, "a"), ...healthy], ["a"]);
+    await run();
+    const lastOf = (fake: FakeCore) =>
+      Math.max(...fake.recorded.filter(({ outboxId }) => outboxId >= 1_000).map(({ at }) => at)) - T0;
+    expect(lastOf(core)).toBeLessThan(lastOf(alone.core) * 2.5);
+    expect(receivers.greatestByDestination.get("a")).toBeLessThanOrEqual(3);
+    expect(clock.now() - T0).toBeLessThan(OPTIONS.invocationMs + SLACK_MS + 8_000);
+  });
+
+  test("work that turns up while a post hangs is not left waiting for it", async () => {
+    const { clock, core, run } = setUp(jobs(1, "a"), ["a"]);
+    const running = run();
+    await clock.sleep(0);
+    void clock.sleep(1_000).then(() => core.add(...jobs(3, "b", 1_000)));
+    await running;
+    const late = core.recorded.filter(({ outboxId }) => outboxId >= 1_000);
+    expect(late).toHaveLength(3);
+    for (const { at } of late) expect(at - T0 - 1_000).toBeLessThan(500);
+  });
+
+  test("releases what it could not start in time", async () => {
+    const { core, receivers, run } = setUp(jobs(20, "a"), ["a"]);
+    const summary = await run();
+    expect(summary.posted + summary.released).toBe(core.recorded.length);
+    expect(summary.released).toBeGreaterThan(0);
+    expect(receivers.posted).toHaveLength(summary.posted);
+  });
+
+  test("asks to be woken when its time is up and work is left", async () => {
+    const { clock, core, run } = setUp(jobs(5_000, "a"));
+    await run({ invocationMs: 1_000 });
+    expect(clock.now() - T0).toBeLessThan(2_000);
+    expect(core.wakes).toEqual([0]);
+    expect(core.recorded.length).toBeLessThan(5_000);
+  });
+
+  test("asks to be woken when the rate of a destination has room again", async () => {
+    const { core, run } = setUp(jobs(1, "a"));
+    core.rateLimitedUntilMs = T0 + 40_000;
+    await run();
+    expect(core.wakes).toHaveLength(1);
+    expect(core.wakes[0]).toBeGreaterThan(39_000);
+  });
+
+  test("waits for a rate that has room again within its own time", async () => {
+    const { clock, core, run } = setUp(jobs(1, "a"));
+    core.rateLimitedUntilMs = T0 + 4_000;
+    void clock.sleep(4_000).then(() => {
+      core.rateLimitedUntilMs = undefined;
+      core.add(...jobs(1, "a", 10));
+    });
+    await run();
+    expect(core.idsOf("posted")).toEqual([0, 10]);
+    expect(core.wakes).toEqual([]);
+  });
+});
+
+describe("when core fails", () => {
+  test("a record that failed is made again", async () => {
+    const { core, run } = setUp(jobs(10, "a"));
+    core.failRecords = 2;
+    await run();
+    expect(core.idsOf("posted")).toHaveLength(10);
+  });
+
+  test("a record that keeps failing ends the invocation with its error, after the posts under way", async () => {
+    const { core, receivers, run } = setUp(jobs(100, "a"));
+    core.failRecords = 1_000;
+    await expect(run()).rejects.toThrow("core is away");
+    expect(receivers.posted.length).toBeLessThan(100);
+    expect(core.wakes).toEqual([]);
+  });
+
+  test("a lease that fails ends it too, and what was posted by then is recorded", async () => {
+    const { core, receivers, run } = setUp(jobs(100, "a"));
+    const lease = core.lease.bind(core);
+    let leases = 0;
+    core.lease = (limit, exclude) =>
+      ++leases === 3 ? Promise.reject(new Error("core is away")) : lease(limit, exclude);
+    await expect(run()).rejects.toThrow("core is away");
+    expect(core.idsOf("posted").toSorted()).toEqual(receivers.posted.toSorted());
+    expect(core.recorded).toHaveLength(core.idsOf("posted").length + core.idsOf("released").length);
+  });
+});
+
+test.each([
+  [true, 6, 6],
+  [undefined, 6, 3],
+  [false, 6, 1],
+  [undefined, 1, 1],
+])("a destination that answers (%s) may have of %i slots %i", (answering, slots, expected) => {
+  expect(slotsFor(answering, slots)).toBe(expected);
+});

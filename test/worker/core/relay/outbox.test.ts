@@ -1,0 +1,444 @@
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { listDeadLetters } from "../../../../src/relay/dead-letters.store.ts";
+import {
+  claimWake,
+  HELD_DUE_AT,
+  holdBehindDead,
+  LEASE_SLACK_MS,
+  leaseStatements,
+  recordOutcomes,
+  relayStatus,
+  releaseAnchored,
+  sweepDue,
+} from "../../../../src/relay/outbox.store.ts";
+import type { DeliveryOutcome, LeasedDelivery } from "../../../../src/relay/port.ts";
+import { migrate } from "../support.ts";
+import {
+  AFTER_TIMEOUT_WAIT_MS,
+  addDestination,
+  addRows,
+  answered,
+  bodyOf,
+  db,
+  emptyRelay,
+  idsOf,
+  lease,
+  noJitter,
+  POLICY,
+  posted,
+  rowOf,
+  T0,
+  TIMEOUT_MS,
+} from "./outbox-fixture.ts";
+
+beforeAll(migrate);
+beforeEach(emptyRelay);
+
+const LEASE_MS = LEASE_SLACK_MS + TIMEOUT_MS + AFTER_TIMEOUT_WAIT_MS;
+
+const record = (now: number, ...outcomes: readonly DeliveryOutcome[]) =>
+  recordOutcomes(db, outcomes, POLICY, now, noJitter);
+
+async function leaseOne(now: number): Promise<LeasedDelivery> {
+  const { deliveries } = await lease(now);
+  const [only] = deliveries;
+  if (only === undefined || deliveries.length !== 1) throw new Error(`leased ${deliveries.length}, not one`);
+  return only;
+}
+
+describe("lanes", () => {
+  test("only the head of a lane is leased, and the next one once it is delivered", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1, subject: "s" }, { outboxId: 2, subject: "s" }, { outboxId: 3, subject: "t" });
+    const first = await lease(T0);
+    expect(idsOf(first)).toEqual([1, 3]);
+    expect(idsOf(await lease(T0))).toEqual([]);
+    const [head] = first.deliveries;
+    if (head === undefined) throw new Error("nothing leased");
+    expect(await record(T0 + 10, posted(head, answered(200)))).toMatchObject({ recorded: 1, due: 1 });
+    expect(idsOf(await lease(T0 + 10))).toEqual([2]);
+  });
+
+  test("lanes of one request to two destinations are independent", async () => {
+    await addDestination("a");
+    await addDestination("b");
+    await addRows({ outboxId: 1, subject: "s", destinationId: "a" }, { outboxId: 2, subject: "s", destinationId: "b" });
+    expect(idsOf(await lease(T0))).toEqual([1, 2]);
+  });
+
+  test.each(["dead", "waiting"] as const)("a %s head holds its lane", async (state) => {
+    await addDestination("a");
+    await addRows({ outboxId: 1, subject: "s", state }, { outboxId: 2, subject: "s" });
+    expect(idsOf(await lease(T0))).toEqual([]);
+  });
+
+  test.each(["delivered", "discarded"] as const)("a %s row holds nothing", async (state) => {
+    await addDestination("a");
+    await addRows({ outboxId: 1, subject: "s", state }, { outboxId: 2, subject: "s" });
+    expect(idsOf(await lease(T0))).toEqual([2]);
+  });
+
+  test("a head that is retried holds the rows behind it until its retry is delivered", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1, subject: "s" }, { outboxId: 2, subject: "s" });
+    const head = await leaseOne(T0);
+    await record(T0, posted(head, answered(503)));
+    expect((await rowOf(2)).due_at).toBe((await rowOf(1)).due_at);
+    expect(idsOf(await lease(T0 + 500))).toEqual([]);
+    const again = await leaseOne(T0 + 1_000);
+    expect(again.outboxId).toBe(1);
+    await record(T0 + 1_001, posted(again, answered(200)));
+    expect((await leaseOne(T0 + 1_001)).outboxId).toBe(2);
+  });
+
+  test("nothing is leased before it is due, nor for a paused destination", async () => {
+    await addDestination("a");
+    await addDestination("b", { state: "paused" });
+    await addRows({ outboxId: 1, dueAt: T0 + 1 }, { outboxId: 2, destinationId: "b" });
+    expect(idsOf(await lease(T0))).toEqual([]);
+    expect(idsOf(await lease(T0 + 1))).toEqual([1]);
+  });
+});
+
+describe("leases", () => {
+  test("a lease hands out what a post needs", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 });
+    expect(await lease(T0)).toEqual({
+      deliveries: [
+        {
+          outboxId: 1,
+          leaseToken: expect.any(Number),
+          startBeforeMs: T0 + LEASE_SLACK_MS,
+          eventId: "31337:0x1:0:INSURER",
+          eventType: "REQUEST_ACKNOWLEDGED",
+          body: bodyOf(1),
+          correlationId: "correlation",
+          attempts: 0,
+          destination: {
+            destinationId: "a",
+            kind: "INSURER",
+            url: "https://insurer.ca/hook",
+            timeoutMs: TIMEOUT_MS,
+            sealedSecret: { keyId: "key", sealed: "sealed" },
+          },
+        },
+      ],
+      more: false,
+      rateLimitedUntilMs: undefined,
+    });
+  });
+
+  test("a lease that ran out is handed out again, 30 s after the last post could have ended, under a higher token", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 });
+    const lost = await leaseOne(T0);
+    expect(lost.startBeforeMs + TIMEOUT_MS + AFTER_TIMEOUT_WAIT_MS).toBe(T0 + LEASE_MS);
+    expect(idsOf(await lease(T0 + LEASE_MS - 1))).toEqual([]);
+    const again = await leaseOne(T0 + LEASE_MS);
+    expect(again.leaseToken).toBeGreaterThan(lost.leaseToken);
+    expect(again.attempts).toBe(0);
+  });
+
+  test("an outcome under an old token changes nothing", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 });
+    const lost = await leaseOne(T0);
+    const again = await leaseOne(T0 + LEASE_MS);
+    expect(await record(T0 + LEASE_MS, posted(lost, answered(400)))).toMatchObject({ recorded: 0 });
+    expect(await rowOf(1)).toMatchObject({ state: "leased", attempts: 0, lease_token: again.leaseToken });
+    expect(await db.prepare("SELECT COUNT(*) AS n FROM delivery_attempts").first("n")).toBe(0);
+  });
+
+  test("two leases at once share no row", async () => {
+    await addDestination("a");
+    await addRows(...Array.from({ length: 40 }, (_, i) => ({ outboxId: i + 1 })));
+    const leases = await Promise.all(Array.from({ length: 5 }, () => lease(T0, { limit: 10 })));
+    const ids = leases.flatMap(idsOf);
+    expect(new Set(ids).size).toBe(40);
+    expect(ids).toHaveLength(40);
+  });
+
+  test("a limit is shared fairly among destinations, however long one's backlog is", async () => {
+    await addDestination("a");
+    await addDestination("b");
+    await addRows(
+      ...Array.from({ length: 30 }, (_, i) => ({ outboxId: i + 1, dueAt: T0 - 60_000 })),
+      ...Array.from({ length: 3 }, (_, i) => ({ outboxId: 100 + i, destinationId: "b" })),
+    );
+    const shared = await lease(T0, { limit: 8 });
+    expect(idsOf(shared).filter((id) => id >= 100)).toHaveLength(3);
+    expect(shared.deliveries).toHaveLength(8);
+    expect(shared.more).toBe(true);
+    const bounded = await lease(T0, { limit: 8, perDestination: 2 });
+    expect(bounded.deliveries).toHaveLength(2);
+    expect(bounded.more).toBe(true);
+  });
+
+  test("an excluded destination is passed over", async () => {
+    await addDestination("a");
+    await addDestination("b");
+    await addRows({ outboxId: 1 }, { outboxId: 2, destinationId: "b" });
+    expect(idsOf(await lease(T0, { exclude: ["a"] }))).toEqual([2]);
+  });
+
+  test("a released row is due at once, with its attempts and its place in the rate", async () => {
+    await addDestination("a", { requestsPerMinute: 10 });
+    await addRows({ outboxId: 1 });
+    const leased = await leaseOne(T0);
+    const outcome = { outboxId: leased.outboxId, leaseToken: leased.leaseToken, type: "released" } as const;
+    expect(await record(T0, outcome)).toEqual({ recorded: 1, due: 1, retries: [] });
+    expect(await rowOf(1)).toMatchObject({ state: "due", due_at: T0, attempts: 0 });
+    expect((await leaseOne(T0)).outboxId).toBe(1);
+  });
+});
+
+describe("rates", () => {
+  test("no 60 seconds hold more leases than the destination's rate, and the rate is used", async () => {
+    const requestsPerMinute = 60;
+    await addDestination("a", { requestsPerMinute });
+    await addRows(...Array.from({ length: 200 }, (_, i) => ({ outboxId: i + 1 })));
+    const leasedAt: number[] = [];
+    for (let now = T0; now < T0 + 180_000; now += 500) {
+      const { deliveries } = await lease(now);
+      leasedAt.push(...deliveries.map(() => now));
+      await record(now, ...deliveries.map((delivery) => posted(delivery, answered(200))));
+    }
+    const inWindow = (from: number) => leasedAt.filter((at) => at >= from && at < from + 60_000).length;
+    const windows = leasedAt.map(inWindow);
+    expect(Math.max(...windows)).toBeLessThanOrEqual(requestsPerMinute);
+    expect(leasedAt.length).toBeGreaterThan(requestsPerMinute * 3 * 0.85);
+  });
+
+  test("a destination held up by its rate alone says when it takes the next lease", async () => {
+    await addDestination("a", { requestsPerMinute: 10 });
+    await addRows({ outboxId: 1 }, { outboxId: 2 });
+    const first = await lease(T0);
+    expect(idsOf(first)).toEqual([1]);
+    expect(first.rateLimitedUntilMs).toBe(T0 + 6_000);
+    expect(idsOf(await lease(T0 + 5_999))).toEqual([]);
+    const next = await lease(T0 + 6_000);
+    expect(idsOf(next)).toEqual([2]);
+    expect(next.rateLimitedUntilMs).toBeUndefined();
+  });
+});
+
+describe("outcomes", () => {
+  test("a delivery is counted and its attempt kept, once, however often it is recorded", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 });
+    const outcome = posted(await leaseOne(T0), answered(204));
+    expect(await record(T0 + 20, outcome)).toMatchObject({ recorded: 1 });
+    expect(await record(T0 + 30, outcome)).toMatchObject({ recorded: 0 });
+    expect(await rowOf(1)).toMatchObject({ state: "delivered", attempts: 1, last_status: 204, settled_at: T0 + 20 });
+    const attempts = await db.prepare("SELECT outcome, status, duration_ms FROM delivery_attempts").all();
+    expect(attempts.results).toEqual([{ outcome: "delivered", status: 204, duration_ms: 5 }]);
+    expect(await relayStatus(db, T0, undefined)).toMatchObject({ deliveredCount: 1, pending: 0 });
+  });
+
+  test("after a timeout the lane posts nothing for 30 s", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1, subject: "s" }, { outboxId: 2, subject: "s" });
+    const { retries } = await record(T0, posted(await leaseOne(T0), { type: "timeout" }));
+    expect(retries).toEqual([{ outboxId: 1, dueAt: T0 + AFTER_TIMEOUT_WAIT_MS }]);
+    expect(idsOf(await lease(T0 + AFTER_TIMEOUT_WAIT_MS - 1))).toEqual([]);
+    expect((await leaseOne(T0 + AFTER_TIMEOUT_WAIT_MS)).outboxId).toBe(1);
+  });
+
+  test("eight retries after the first attempt, then a dead letter that holds its lane", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1, subject: "s" }, { outboxId: 2, subject: "s" });
+    let now = T0;
+    for (let attempt = 1; attempt <= 9; attempt++) {
+      now = (await rowOf(1)).due_at;
+      await record(now, posted(await leaseOne(now), answered(500)));
+    }
+    expect(await rowOf(1)).toMatchObject({ state: "dead", attempts: 9, last_status: 500, last_error: "http-500" });
+    expect(await rowOf(2)).toMatchObject({ state: "due", due_at: HELD_DUE_AT, attempts: 0 });
+    expect(idsOf(await lease(now + 86_400_000))).toEqual([]);
+    expect(await listDeadLetters(db, "default", 50)).toMatchObject({
+      count: 1,
+      deadLetters: [{ outboxId: 1, attempts: 9, lastStatus: 500, lastError: "http-500", deadAt: now }],
+    });
+    expect((await listDeadLetters(db, "another", 50)).count).toBe(0);
+  });
+
+  test('"not yet known" uses up no retry for ten minutes', async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 });
+    let posts = 0;
+    for (let now = T0; (await rowOf(1)).state !== "dead"; now = (await rowOf(1)).due_at) {
+      await record(now, posted(await leaseOne(now), answered(404, { retryable: true })));
+      posts += 1;
+    }
+    const row = await rowOf(1);
+    expect(row.settled_at).toBeGreaterThan(T0 + 600_000);
+    expect(row.last_error).toBe("not-yet-known");
+    expect(posts).toBeGreaterThan(9);
+    expect(posts).toBeLessThan(40);
+  });
+
+  test("a mixed record settles each row by its own answer", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 }, { outboxId: 2 }, { outboxId: 3 }, { outboxId: 4 });
+    const { deliveries } = await lease(T0);
+    const results = [
+      answered(200),
+      answered(429, { retryAfter: "120" }),
+      answered(400),
+      { type: "connection-failed", reason: "refused" },
+    ] as const;
+    const outcomes = deliveries.flatMap((delivery, i) => {
+      const result = results[i];
+      return result === undefined ? [] : [posted(delivery, result)];
+    });
+    const recorded = await record(T0, ...outcomes);
+    expect(recorded.recorded).toBe(4);
+    expect(recorded.retries.map(({ outboxId }) => outboxId)).toEqual([2, 4]);
+    expect(await rowOf(1)).toMatchObject({ state: "delivered" });
+    expect(await rowOf(2)).toMatchObject({ state: "due", due_at: T0 + 120_000, last_error: "http-429" });
+    expect(await rowOf(3)).toMatchObject({ state: "dead", last_error: "http-400" });
+    expect(await rowOf(4)).toMatchObject({ state: "due", last_error: "connection-failed: refused", last_status: null });
+  });
+});
+
+describe("sweep and status", () => {
+  test("the sweep finds heads that are due and puts rows behind dead letters to rest", async () => {
+    await addDestination("a");
+    await addRows(
+      { outboxId: 1, subject: "s", state: "dead" },
+      { outboxId: 2, subject: "s" },
+      { outboxId: 3, dueAt: T0 + 1 },
+      { outboxId: 4 },
+    );
+    expect(await holdBehindDead(db, T0, 100)).toBe(1);
+    expect(await holdBehindDead(db, T0, 100)).toBe(0);
+    expect(await sweepDue(db, T0, 100)).toEqual([4]);
+    expect((await rowOf(2)).due_at).toBe(HELD_DUE_AT);
+  });
+
+  test("one wake-up is pending at a time", async () => {
+    expect(await claimWake(db, T0, T0 + 5_000)).toBe(true);
+    expect(await claimWake(db, T0, T0 + 5_000)).toBe(false);
+    expect(await claimWake(db, T0, T0 + 1_000)).toBe(true);
+    expect(await claimWake(db, T0 + 500, T0 + 3_000)).toBe(false);
+    expect(await claimWake(db, T0 + 1_000, T0 + 3_000)).toBe(true);
+  });
+
+  test("the status counts what is on its way, retried, waiting and dead, by destination", async () => {
+    await addDestination("a");
+    await addDestination("b", { state: "paused" });
+    await addRows({ outboxId: 1 });
+    await record(T0, posted(await leaseOne(T0), answered(503)));
+    await addRows(
+      { outboxId: 2 },
+      { outboxId: 3, state: "waiting" },
+      { outboxId: 4, state: "dead" },
+      { outboxId: 5, destinationId: "b" },
+    );
+    const status = await relayStatus(db, T0 + 1_000, "default");
+    expect(status).toMatchObject({ deliveredCount: 0, pending: 4, retrying: 1, waiting: 1, deadLetterCount: 1 });
+    expect(status.oldestPendingAgeMs).toBe(1_000);
+    expect(status.destinations).toMatchObject([
+      { destinationId: "a", state: "active", pending: 3, retrying: 1, waiting: 1, deadLetterCount: 1 },
+      { destinationId: "b", state: "paused", pending: 1, oldestPendingAgeMs: 1_000 },
+    ]);
+    expect((await relayStatus(db, T0, "another")).destinations).toEqual([]);
+  });
+});
+
+describe("anchored rows", () => {
+  test("a confirmed anchor makes its rows due, with the chain's fields at their places in the body", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 5, state: "waiting" }, { outboxId: 6, state: "waiting" });
+    const chain = {
+      chainId: 31_337,
+      contractAddress: "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+      blockNumber: 12,
+      blockHash: "0xbb",
+      txHash: "0xcc",
+      logIndex: 0,
+    };
+    await db.batch([releaseAnchored(db, { ledgerId: "main", size: 6, chain, now: T0 + 7 })]);
+    const released = await rowOf(5);
+    expect(released).toMatchObject({ state: "due", due_at: T0 + 7 });
+    const { ledger, data, ...rest } = JSON.parse(bodyOf(5));
+    expect(released.body).toBe(JSON.stringify({ ...rest, ...chain, data, ledger }));
+    expect(await rowOf(6)).toMatchObject({ state: "waiting", body: bodyOf(6) });
+    await db.batch([releaseAnchored(db, { ledgerId: "main", size: 6, chain, now: T0 + 8 })]);
+    expect((await rowOf(5)).due_at).toBe(T0 + 7);
+  });
+});
+
+describe("cost", () => {
+  test("leasing and recording one delivery writes at most 8 rows", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 });
+    const counted = countingWrites(db);
+    const { deliveries } = await lease(T0, {}, counted.db);
+    await recordOutcomes(
+      counted.db,
+      deliveries.map((delivery) => posted(delivery, answered(200))),
+      POLICY,
+      T0,
+      noJitter,
+    );
+    expect(counted.rowsWritten()).toBeLessThanOrEqual(8);
+    expect(await rowOf(1)).toMatchObject({ state: "delivered" });
+  });
+
+  test("leasing and recording many at once writes at most 6 rows for each", async () => {
+    await addDestination("a");
+    await addRows(...Array.from({ length: 50 }, (_, i) => ({ outboxId: i + 1 })));
+    const counted = countingWrites(db);
+    const { deliveries } = await lease(T0, {}, counted.db);
+    const outcomes = deliveries.map((delivery) => posted(delivery, answered(200)));
+    await recordOutcomes(counted.db, outcomes, POLICY, T0, noJitter);
+    expect(counted.rowsWritten() / 50).toBeLessThanOrEqual(6);
+  });
+
+  test("a lease that finds nothing writes nothing", async () => {
+    await addDestination("a");
+    const counted = countingWrites(db);
+    await lease(T0, {}, counted.db);
+    expect(counted.rowsWritten()).toBe(0);
+  });
+
+  test("no statement of a lease reads the whole outbox", async () => {
+    const options = { now: T0, limit: 10, perDestination: 5, exclude: [], afterTimeoutWaitMs: 0 };
+    const plans: string[] = [];
+    const explained = new Proxy(db, {
+      get: (target, key) =>
+        key === "prepare"
+          ? (sql: string) => target.prepare(`EXPLAIN QUERY PLAN ${sql}`)
+          : Reflect.get(target, key, target),
+    });
+    for (const statement of leaseStatements(explained, options)) {
+      const { results } = await statement.all<{ readonly detail: string }>();
+      plans.push(results.map(({ detail }) => detail).join("\n"));
+    }
+    const all = plans.join("\n");
+    expect(all).toContain("USING INDEX outbox_due (destination_id=? AND due_at<?)");
+    expect(all).toContain("USING INDEX outbox_lane (destination_id=? AND subject=? AND outbox_id<?)");
+    expect(all).not.toMatch(/SCAN (o|outbox|earlier)\b/);
+  });
+});
+
+/** The database, adding up what each batch wrote. */
+function countingWrites(target: D1Database): { readonly db: D1Database; readonly rowsWritten: () => number } {
+  let written = 0;
+  const counting = new Proxy(target, {
+    get(object, key) {
+      if (key === "batch") {
+        return async (statements: D1PreparedStatement[]) => {
+          const results = await object.batch(statements);
+          for (const { meta } of results) written += meta.rows_written;
+          return results;
+        };
+      }
+      const value: unknown = Reflect.get(object, key, object);
+      return typeof value === "function" ? value.bind(object) : value;
+    },
+  });
+  return { db: counting, rowsWritten: () => written };
+}
