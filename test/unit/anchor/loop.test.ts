@@ -1,7 +1,9 @@
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { computeAddress, JsonRpcProvider, Wallet } from "ethers";
 import { afterEach, describe, expect, it } from "vitest";
 import { deployLedgerAnchor } from "../../../scripts/deploy-contract.ts";
 import { ChainClient } from "../../../src/anchor/chain.client.ts";
+import { LEDGER_ANCHOR } from "../../../src/anchor/contract.ts";
 import { type AnchorPorts, type TickResult, tickAnchor } from "../../../src/anchor/loop.ts";
 import type { AnchorPolicy, LedgerHead } from "../../../src/anchor/next-action.ts";
 import {
@@ -54,20 +56,20 @@ class Rig {
     };
   }
 
-  #connect(rpcUrl: string): ChainClient {
+  #connect(rpcUrl: string, timeoutMs = 5_000): ChainClient {
     return new ChainClient({
       rpcUrl,
       chainId: ANVIL_CHAIN_ID,
       contractAddress: this.contractAddress,
       privateKey: SIGNER_KEY,
       gasLimit: 120_000n,
-      timeoutMs: 5_000,
+      timeoutMs,
     });
   }
 
-  pointAt(rpcUrl: string): void {
+  pointAt(rpcUrl: string, timeoutMs?: number): void {
     this.#client.destroy();
-    this.#client = this.#connect(rpcUrl);
+    this.#client = this.#connect(rpcUrl, timeoutMs);
   }
 
   close(): void {
@@ -120,6 +122,12 @@ class Rig {
     }
     throw new Error(`not confirmed: ${this.stored}`);
   }
+}
+
+function urlOf(server: Server): string {
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("no port");
+  return `http://127.0.0.1:${address.port}`;
 }
 
 const open: { stop(): Promise<void> }[] = [];
@@ -275,7 +283,6 @@ describe("the anchor on a real node", () => {
     const provider = new JsonRpcProvider(chain.anvil.url, ANVIL_CHAIN_ID, { staticNetwork: true, cacheTimeout: -1 });
     open.push({ stop: async () => provider.destroy() });
     const owner = new Wallet(OWNER_KEY, provider);
-    const { LEDGER_ANCHOR } = await import("../../../src/anchor/contract.ts");
     const setAnchorer = (key: string) =>
       owner.sendTransaction({
         to: chain.contractAddress,
@@ -355,12 +362,32 @@ describe("the anchor on a real node", () => {
     await chain.untilConfirmed(5);
   });
 
+  const brokenNodes: readonly (readonly [string, (response: ServerResponse) => void])[] = [
+    ["never answers", () => {}],
+    ["never ends its answer", (response) => void response.write("[")],
+    ["answers nonsense", (response) => void response.end("<html>")],
+    ["answers 500", (response) => void response.writeHead(500).end()],
+  ];
+  it.each(brokenNodes)("takes a node that %s for one that is away", async (_what, answer) => {
+    const chain = await rig();
+    chain.head = entries(5);
+    const server = createServer((_request, response) => answer(response));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    open.push({
+      stop: async () => {
+        server.closeAllConnections();
+        server.close();
+      },
+    });
+    chain.pointAt(urlOf(server), 300);
+    expect((await chain.tick()).action).toEqual({ type: "halt", reason: "node-unreachable" });
+  });
+
   it("reads a settled chain with at most two HTTP requests", async () => {
     const chain = await rig();
     chain.head = entries(5);
     await chain.untilConfirmed(5);
     const requests: number[] = [];
-    const { createServer } = await import("node:http");
     const proxy = createServer(async (request, response) => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk);
@@ -375,9 +402,7 @@ describe("the anchor on a real node", () => {
     });
     await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
     open.push({ stop: async () => void proxy.close() });
-    const address = proxy.address();
-    if (typeof address !== "object" || address === null) throw new Error("no port");
-    chain.pointAt(`http://127.0.0.1:${address.port}`);
+    chain.pointAt(urlOf(proxy));
     expect((await chain.tick()).action).toEqual({ type: "idle", reason: "nothing-new" });
     expect(requests.length).toBeLessThanOrEqual(2); // the second looks at the block of the confirmed transaction
   });
