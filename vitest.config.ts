@@ -7,6 +7,7 @@ const workerProject = async (
   configPath: string,
   migrations: string | undefined,
   secrets: Record<string, string>,
+  globalSetup: string[] = [],
 ) => ({
   plugins: [
     cloudflareTest({
@@ -26,7 +27,7 @@ const workerProject = async (
       },
     }),
   ],
-  test: { name, include: [`test/worker/${name}/**/*.test.{ts,tsx}`], testTimeout: 30_000 },
+  test: { name, include: [`test/worker/${name}/**/*.test.{ts,tsx}`], testTimeout: 30_000, globalSetup },
 });
 
 export default defineConfig(async () => ({
@@ -35,7 +36,9 @@ export default defineConfig(async () => ({
     silent: "passed-only",
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
-      await workerProject("core", "./wrangler.toml", "migrations/core", TEST_SECRETS.core),
+      await workerProject("core", "./wrangler.toml", "migrations/core", TEST_SECRETS.core, [
+        "./test/support/anvil-setup.ts",
+      ]),
       await workerProject("relay", "./wrangler.relay.toml", undefined, TEST_SECRETS.relay),
       await workerProject("medlink", "./wrangler.medlink.toml", "migrations/medlink", TEST_SECRETS.hub),
       {

@@ -102,6 +102,14 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
     return this.status();
   }
 
+  /** The ledger has grown: a tick within the poll interval, however often this is called. */
+  async wake(): Promise<void> {
+    if (this.#settings.type === "disabled") return;
+    if ((await this.ctx.storage.getAlarm()) === null) {
+      await this.ctx.storage.setAlarm(systemNow() + this.#settings.pollMs);
+    }
+  }
+
   override async alarm(): Promise<void> {
     await this.tick();
   }
@@ -230,9 +238,11 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
   }
 }
 
-/** Whether nothing is under way that the poll should watch: the cron is soon enough. */
+/** Whether nothing is under way that the poll should watch: the cron, or the next commit's wake, is soon enough. */
 function restsUntilCron(action: AnchorAction | undefined): boolean {
-  return action?.type === "idle";
+  if (action === undefined) return false;
+  if (action.type === "halt") return action.reason !== "node-unreachable";
+  return action.type === "idle" || (action.type === "wait" && action.reason === "interval");
 }
 
 function describe(

@@ -71,7 +71,7 @@ export class ChainClient {
   /** @returns `unreachable` for anything the node did not answer as it should, never an exception. */
   async read(state: AnchorState): Promise<ChainView> {
     try {
-      return await this.#read(state);
+      return await withDeadline(this.#read(state), 2 * this.#target.timeoutMs);
     } catch (error) {
       return { type: "unreachable", reason: rpcReason(error) };
     }
@@ -97,7 +97,7 @@ export class ChainClient {
 
   async broadcast(rawTx: string): Promise<BroadcastResult> {
     try {
-      await this.#provider.send("eth_sendRawTransaction", [rawTx]);
+      await withDeadline(this.#provider.send("eth_sendRawTransaction", [rawTx]), 2 * this.#target.timeoutMs);
       return "accepted";
     } catch (error) {
       return classifyBroadcastError(nodeMessage(error));
@@ -225,6 +225,19 @@ function contractView(code: string, anchored: unknown, anchorer: unknown): Contr
     blockNumber: Number(blockNumber),
     anchorer: dataSlice(role.data, 12).toLowerCase(),
   };
+}
+
+/** The provider's own timeout ends with the answer's headers; a body that never comes would hold the tick for ever. */
+async function withDeadline<Value>(work: Promise<Value>, ms: number): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error("the node's answer did not end")), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 const rpcErrorSchema = z.object({ message: z.string() });

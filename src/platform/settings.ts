@@ -60,7 +60,7 @@ export const coreSettingsSchema = z.object({
   /** A transaction not mined after this is replaced with a higher fee. */
   ANCHOR_STUCK_AFTER_MS: integer(90_000, 1_000, 86_400_000),
   ANCHOR_MAX_FEE_GWEI: integer(500, 1, 1_000_000),
-  /** An anchor takes about 35,000 gas, the first 67,000; chains that charge for data in gas need more room. */
+  /** An anchor takes about 35,000 gas, the first 52,000; chains that charge for data in gas need more room. */
   ANCHOR_GAS_LIMIT: integer(120_000, 60_000, 10_000_000),
 });
 
