@@ -89,12 +89,11 @@ const isChildProcess = (value: unknown): value is ChildProcess =>
 export async function startStack(options: StackOptions): Promise<Stack> {
   const names = options.workers ?? (["itrans-core", "itrans-relay", "medlink-hub"] as const);
   const onLog = options.onLog ?? (() => {});
-  const wanted = Object.fromEntries(
-    names.map((name) => {
-      const { portName } = WORKERS[name];
-      return [portName, options.ports?.[portName] ?? DEFAULT_PORTS[portName]];
-    }),
-  );
+  const wanted: Partial<Record<PortName, number>> = {};
+  for (const name of names) {
+    const { portName } = WORKERS[name];
+    wanted[portName] = options.ports?.[portName] ?? DEFAULT_PORTS[portName];
+  }
   const claimed = await claimPorts(wanted);
   const ports = { ...DEFAULT_PORTS, ...claimed };
   const settings = options.settings?.(ports) ?? {};
@@ -301,3 +300,5 @@ function removeSignalListeners(before: ReturnType<typeof signalListeners>): void
     }
   }
 }
+
+export const workerEntry = (name: WorkerName): string => readSite(name).entry;
