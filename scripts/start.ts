@@ -1,6 +1,6 @@
 /** `npm start`: everything on this machine, and a claim through its whole life. `npm start -- --help` lists what it takes. */
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { computeAddress } from "ethers";
 import * as z from "zod";
@@ -53,7 +53,7 @@ function readArguments() {
     hub: values["no-hub"] !== true,
     watch: values.watch === true,
     verbose: values.verbose === true,
-    dataDir: join(projectRoot, values.data ?? ".data"),
+    dataDir: resolve(projectRoot, values.data ?? ".data"),
     stepTimeoutMs: stepTimeoutS * 1_000,
     ports: {
       core: port("core"),
@@ -268,7 +268,7 @@ async function main(): Promise<number> {
     code = 1;
   }
   await stop();
-  if (args.json) console.log(JSON.stringify(summary ?? { status: "fail", reason: "stopped" }));
+  if (args.json) console.log(JSON.stringify(summary ?? { status: "not run", steps: [] }));
   return code;
 }
 

@@ -253,6 +253,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 function readSite(name: WorkerName) {
+  process.env.WRANGLER_LOG ??= "error"; // else it says for each worker that it found .dev.vars
   const path = join(projectRoot, WORKERS[name].config);
   const config = readConfig({ config: path });
   const { workerOptions, main } = miniflareOptionsOf(config);
