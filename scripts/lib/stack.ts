@@ -101,7 +101,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   const facts = buildFacts();
   const scriptOf = options.script ?? ((_worker, entry, current) => bundleWorker(entry, current));
-  const sites = names.map((name) => ({ name, ...readSite(name) }));
+  const sites = names.map((name) => ({ name, ...workerSite(name) }));
   const scripts = new Map<WorkerName, string>();
   await Promise.all(sites.map(async (site) => scripts.set(site.name, await scriptOf(site.name, site.entry, facts))));
 
@@ -252,7 +252,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
 }
 
-function readSite(name: WorkerName) {
+/** What a worker's configuration says of it. */
+export function workerSite(name: WorkerName) {
   process.env.WRANGLER_LOG ??= "error"; // else it says for each worker that it found .dev.vars
   const path = join(projectRoot, WORKERS[name].config);
   const config = readConfig({ config: path });
@@ -301,5 +302,3 @@ function removeSignalListeners(before: ReturnType<typeof signalListeners>): void
     }
   }
 }
-
-export const workerEntry = (name: WorkerName): string => readSite(name).entry;

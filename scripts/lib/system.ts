@@ -1,6 +1,6 @@
 /** Everything on this machine: an EVM node with the contract, the workers, a demo clinic and an insurer beside them. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -209,7 +209,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
           child.once("exit", (code) => stopping(child) || resolve(`the insurer ended: exit ${code}`)),
         ),
       );
-      clinic = await seedClinic(stack, secrets);
+      clinic = await seedClinic(stack, secrets, dataDir);
     }
     return {
       stack,
@@ -337,22 +337,35 @@ async function prepareInsurer(
   return access;
 }
 
-const seedAnswerSchema = z.looseObject({
-  email: z.string(),
-  password: z.string(),
-  patientId: z.string(),
-  providerId: z.string(),
-  insurerId: z.string(),
+const accountSchema = z.object({ email: z.string(), password: z.string() });
+
+const seededSchema = z.looseObject({
+  patientIds: z.array(z.string()).min(1),
+  providerIds: z.array(z.string()).min(1),
+  insurerIds: z.array(z.string()).min(1),
 });
 
-/** A clinic with one user, patient, provider and insurer, through the hub's seed for development. Again gives the same. */
-async function seedClinic(stack: Stack, secrets: Settings): Promise<Clinic> {
+/** A clinic with its people and records, through the hub's seed for development. Again gives the same. */
+async function seedClinic(stack: Stack, secrets: Settings, dataDir: string): Promise<Clinic> {
+  const path = join(dataDir, "clinic.json");
+  if (!existsSync(path)) {
+    const account = { email: "admin@demo.invalid", password: randomBytes(12).toString("base64url") };
+    writeFileSync(path, JSON.stringify(account), { mode: 0o600 });
+  }
+  const { email, password } = accountSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   const answer = await call(`${stack.urls.hub}/api/dev/seed`, {
     method: "POST",
-    headers: { authorization: `Bearer ${secrets.SESSION_SECRET ?? ""}` },
-    body: { insurerAddress: DEMO_INSURER_ADDRESS },
+    headers: {
+      "x-seed-token": createHmac("sha256", secrets.SESSION_SECRET ?? "")
+        .update("medlink seed")
+        .digest("hex"),
+    },
+    body: { adminEmail: email, adminPassword: password, insurerAddress: DEMO_INSURER_ADDRESS },
   });
-  const parsed = seedAnswerSchema.safeParse(answer.body);
+  const parsed = seededSchema.safeParse(answer.body);
   if (!parsed.success) throw new Failure(`the hub seeded no demo clinic: ${summaryOf(answer)}`);
-  return { ...parsed.data, hubUrl: stack.urls.hub };
+  const [patientId = ""] = parsed.data.patientIds;
+  const [providerId = ""] = parsed.data.providerIds;
+  const [insurerId = ""] = parsed.data.insurerIds;
+  return { hubUrl: stack.urls.hub, email, password, patientId, providerId, insurerId };
 }

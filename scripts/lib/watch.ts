@@ -3,7 +3,7 @@ import * as esbuild from "esbuild";
 import type { WorkerName } from "../../src/platform/secrets.ts";
 import { buildFacts, scriptOf, workerBuildOptions } from "./bundle.ts";
 import { messageOf } from "./fail.ts";
-import { type Stack, workerEntry } from "./stack.ts";
+import { type Stack, workerSite } from "./stack.ts";
 
 const SETTLE_MS = 50;
 
@@ -38,7 +38,7 @@ export async function watchWorkers(
   const contexts = await Promise.all(
     workers.map(async (worker) => {
       let first = true;
-      const options = workerBuildOptions(workerEntry(worker), buildFacts());
+      const options = workerBuildOptions(workerSite(worker).entry, buildFacts());
       const context = await esbuild.context({
         ...options,
         plugins: [
