@@ -18,21 +18,16 @@ const listenOnce = (port: number): Promise<number | undefined> =>
  * @throws Failure naming every port that is taken.
  */
 export async function claimPorts<Name extends string>(
-  wanted: Readonly<Record<Name, number>>,
-): Promise<Readonly<Record<Name, number>>> {
-  const claimed: Record<Name, number> = { ...wanted };
+  wanted: Readonly<Partial<Record<Name, number>>>,
+): Promise<Partial<Record<Name, number>>> {
+  const claimed: Partial<Record<Name, number>> = { ...wanted };
   const taken: string[] = [];
   for (const name in wanted) {
     const port = wanted[name];
+    if (port === undefined) continue;
     let bound = await listenOnce(port);
     // Two names must not be given the same free port.
-    for (
-      let i = 0;
-      port === 0 && i < 20 && bound !== undefined && Object.values<number>(claimed).includes(bound);
-      i++
-    ) {
-      bound = await listenOnce(0);
-    }
+    for (let i = 0; port === 0 && i < 20 && Object.values(claimed).includes(bound); i++) bound = await listenOnce(0);
     if (bound === undefined)
       taken.push(`port ${port} (${name}) is taken: free it, or choose another with --port-${name}`);
     else claimed[name] = bound;

@@ -89,12 +89,11 @@ const isChildProcess = (value: unknown): value is ChildProcess =>
 export async function startStack(options: StackOptions): Promise<Stack> {
   const names = options.workers ?? (["itrans-core", "itrans-relay", "medlink-hub"] as const);
   const onLog = options.onLog ?? (() => {});
-  const wanted = Object.fromEntries(
-    names.map((name) => {
-      const { portName } = WORKERS[name];
-      return [portName, options.ports?.[portName] ?? DEFAULT_PORTS[portName]];
-    }),
-  );
+  const wanted: Partial<Record<PortName, number>> = {};
+  for (const name of names) {
+    const { portName } = WORKERS[name];
+    wanted[portName] = options.ports?.[portName] ?? DEFAULT_PORTS[portName];
+  }
   const claimed = await claimPorts(wanted);
   const ports = { ...DEFAULT_PORTS, ...claimed };
   const settings = options.settings?.(ports) ?? {};
@@ -102,7 +101,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   const facts = buildFacts();
   const scriptOf = options.script ?? ((_worker, entry, current) => bundleWorker(entry, current));
-  const sites = names.map((name) => ({ name, ...readSite(name) }));
+  const sites = names.map((name) => ({ name, ...workerSite(name) }));
   const scripts = new Map<WorkerName, string>();
   await Promise.all(sites.map(async (site) => scripts.set(site.name, await scriptOf(site.name, site.entry, facts))));
 
@@ -253,7 +252,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
 }
 
-function readSite(name: WorkerName) {
+/** What a worker's configuration says of it. */
+export function workerSite(name: WorkerName) {
+  process.env.WRANGLER_LOG ??= "error"; // else it says for each worker that it found .dev.vars
   const path = join(projectRoot, WORKERS[name].config);
   const config = readConfig({ config: path });
   const { workerOptions, main } = miniflareOptionsOf(config);

@@ -1,0 +1,326 @@
+/**
+ * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
+ * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import autocannon from "autocannon";
+import { Log, LogLevel, Miniflare, type WorkerOptions } from "miniflare";
+import { bundleWorker, projectRoot } from "../scripts/lib/bundle.ts";
+import { call, summaryOf } from "../scripts/lib/http.ts";
+import { applyMigrations } from "../scripts/lib/migrate.ts";
+import { claimPorts } from "../scripts/lib/ports.ts";
+import { completeSecrets } from "../scripts/lib/secrets-file.ts";
+import { workerSite } from "../scripts/lib/stack.ts";
+import { signProviderPayload } from "../src/platform/signature.ts";
+import { READABLE_EVERY } from "./seeded.ts";
+
+const CONNECTIONS = 64;
+const WARM_SECONDS = 2;
+const SMALL = 1_000;
+const LARGE = 100_000;
+const SEED_STEP = 5_000;
+
+const MUST = { groupOverOneWrite: 4, postOverNoopObject: 0.2 };
+
+const { values } = parseArgs({
+  options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "3" } },
+});
+const rounds = Number(values.rounds);
+const seconds = Number(values.seconds);
+if (!Number.isInteger(rounds) || rounds < 1 || !(seconds >= 1)) {
+  console.error("npm run bench -- [--rounds N] [--seconds S]");
+  process.exit(1);
+}
+
+type Load = Pick<autocannon.Options, "method" | "headers" | "body" | "requests">;
+
+interface Variant {
+  readonly name: string;
+  readonly url: string;
+  readonly load?: Load;
+  readonly connections?: number;
+}
+
+interface Measured {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+async function measure(variant: Variant, forSeconds: number): Promise<Measured> {
+  const result = await autocannon({
+    url: variant.url,
+    connections: variant.connections ?? CONNECTIONS,
+    duration: forSeconds,
+    ...variant.load,
+  });
+  const bad = result.non2xx + result.errors + result.timeouts;
+  if (bad > 0) {
+    const [code] = Object.keys(result.statusCodeStats ?? {}).filter((status) => !status.startsWith("2"));
+    throw new Error(`${variant.name}: ${bad} of ${result.requests.total} calls failed (${code ?? "no answer"})`);
+  }
+  return {
+    perSecond: result["2xx"] / result.duration,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+  };
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const upper = sorted[Math.floor(middle)] ?? Number.NaN;
+  return Number.isInteger(middle) ? (upper + (sorted[middle - 1] ?? Number.NaN)) / 2 : upper;
+}
+
+const progress = (text: string) => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[2K${text}`);
+  else process.stderr.write(`${text}\n`);
+};
+
+const secrets = completeSecrets([{}]);
+const core = workerSite("itrans-core");
+
+const coreSettings = {
+  ...core.vars,
+  PAYLOAD_MASTER_KEY: secrets.PAYLOAD_MASTER_KEY ?? "",
+  WORKFLOW_API_KEY: secrets.WORKFLOW_API_KEY ?? "",
+  CLAIMS_API_KEY: secrets.CLAIMS_API_KEY ?? "",
+  PROVIDER_SIGNATURE_HMAC_SECRET: secrets.PROVIDER_SIGNATURE_HMAC_SECRET ?? "",
+  DESTINATION_WRAPPING_KEY: secrets.DESTINATION_WRAPPING_KEY ?? "",
+  EVM_PRIVATE_KEY: secrets.EVM_PRIVATE_KEY ?? "",
+  LOG_LEVEL: "warn",
+  API_RATE_LIMIT_MAX_REQUESTS: "10000000",
+  // A destination, so that every append writes its outbox row too; with no relay here nothing is ever sent.
+  RELAY_MEDLINK_WEBHOOK_URL: "http://127.0.0.1:9/",
+};
+
+interface BenchWorker {
+  readonly name: string;
+  readonly entry: string;
+  /** Its own database, bucket and queue of this name; undefined: none. */
+  readonly store?: string;
+  readonly objects?: WorkerOptions["durableObjects"];
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+const here = (file: string): string => join(import.meta.dirname, "workers", file);
+const sequencerOnly = { SEQUENCER: { className: "LedgerSequencer", useSQLite: true } };
+
+const WORKERS: readonly BenchWorker[] = [
+  { name: "noop", entry: here("noop.ts") },
+  { name: "noop-object", entry: here("noop-object.ts"), objects: { NOOP: { className: "Noop", useSQLite: true } } },
+  {
+    name: "one-write",
+    entry: here("append.ts"),
+    store: "one-write",
+    objects: sequencerOnly,
+    settings: { LEDGER_COMMIT_MAX_COMMANDS: "1", LEDGER_COMMIT_GATHER_MS: "0" },
+  },
+  { name: "group-commit", entry: here("append.ts"), store: "group-commit", objects: sequencerOnly },
+  { name: "post", entry: core.entry, store: "post", objects: core.options.durableObjects },
+  ...[SMALL, LARGE].flatMap((size): BenchWorker[] => [
+    { name: `seed-${size}`, entry: here("seed.ts"), store: `read-${size}` },
+    {
+      name: `read-${size}`,
+      entry: core.entry,
+      store: `read-${size}`,
+      objects: core.options.durableObjects,
+      // Each verification is a real one.
+      settings: { LEDGER_VERIFY_CACHE_MS: "0" },
+    },
+  ]),
+];
+
+async function main(): Promise<void> {
+  const dataDir = mkdtempSync(join(tmpdir(), "bench-"));
+  const ports = await claimPorts(Object.fromEntries(WORKERS.map(({ name }) => [name, 0])));
+  const scripts = new Map<string, string>();
+  progress("bundling");
+  for (const { entry } of WORKERS) if (!scripts.has(entry)) scripts.set(entry, await bundleWorker(entry));
+
+  const miniflare = new Miniflare({
+    workers: WORKERS.map(
+      ({ name, entry, store, objects, settings }): WorkerOptions => ({
+        name,
+        compatibilityDate: core.options.compatibilityDate,
+        compatibilityFlags: core.options.compatibilityFlags,
+        modules: [{ type: "ESModule", path: `${name}.js`, contents: scripts.get(entry) ?? "" }],
+        bindings: store === undefined ? {} : { ...coreSettings, ...settings },
+        ...(objects === undefined ? {} : { durableObjects: objects }),
+        ...(store === undefined
+          ? {}
+          : {
+              d1Databases: { DB: { id: store } },
+              r2Buckets: { LEDGER: { id: store } },
+              queueProducers: { RELAY_QUEUE: { queueName: store } },
+            }),
+        unsafeDirectSockets: [{ host: "127.0.0.1", port: ports[name] ?? 0 }],
+      }),
+    ),
+    host: "127.0.0.1",
+    port: 0,
+    cf: false,
+    log: new Log(LogLevel.NONE),
+    d1Persist: join(dataDir, "d1"),
+    r2Persist: join(dataDir, "r2"),
+    durableObjectsPersist: join(dataDir, "do"),
+    cachePersist: false,
+  });
+  try {
+    await miniflare.ready;
+    const migrated = new Set<string>();
+    for (const { name, store } of WORKERS) {
+      if (store === undefined || migrated.has(store)) continue;
+      migrated.add(store);
+      await applyMigrations(await miniflare.getD1Database("DB", name), join(projectRoot, "migrations", "core"));
+    }
+    await bench((name) => `http://127.0.0.1:${ports[name]}`);
+  } finally {
+    await miniflare.dispose();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+interface Row {
+  readonly name: string;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly rounds: readonly number[];
+}
+
+async function inTurns(variants: readonly Variant[], title: string): Promise<readonly Row[]> {
+  for (const variant of variants) {
+    progress(`${title}: warming ${variant.name}`);
+    await measure(variant, WARM_SECONDS);
+  }
+  const measured = new Map<string, Measured[]>(variants.map(({ name }) => [name, []]));
+  for (let round = 1; round <= rounds; round++) {
+    for (const variant of variants) {
+      const one = await measure(variant, seconds);
+      measured.get(variant.name)?.push(one);
+      progress(`${title}: round ${round} of ${rounds}: ${variant.name} ${Math.round(one.perSecond)}/s`);
+    }
+  }
+  return variants.map(({ name }) => {
+    const all = measured.get(name) ?? [];
+    return {
+      name,
+      perSecond: median(all.map((one) => one.perSecond)),
+      p50Ms: median(all.map((one) => one.p50Ms)),
+      p99Ms: median(all.map((one) => one.p99Ms)),
+      rounds: all.map((one) => Math.round(one.perSecond)),
+    };
+  });
+}
+
+async function seed(url: string, size: number): Promise<void> {
+  for (let from = 0; from < size; from += SEED_STEP) {
+    const count = Math.min(SEED_STEP, size - from);
+    const answer = await call(`${url}/?from=${from}&count=${count}`, { timeoutMs: 120_000 });
+    if (answer.status !== 200) throw new Error(`seeding ${size} entries: ${summaryOf(answer)}`);
+    progress(`seeding: ${from + count} of ${size} entries`);
+  }
+}
+
+async function bench(urlOf: (worker: string) => string): Promise<void> {
+  const offchainPayload = {
+    patientId: "patient-1",
+    providerId: "provider-1",
+    services: [{ code: "11101", description: "Scaling", quantity: 1, unitPrice: 120 }],
+    totalAmount: 120,
+    insurerId: "insurer-1",
+    notes: "",
+    type: "claim",
+  };
+  const key = { "x-api-key": coreSettings.WORKFLOW_API_KEY };
+  const body = JSON.stringify({
+    insurerAddress: "0x00000000000000000000000000000000000000b1",
+    offchainPayload,
+    providerSignature: signProviderPayload(offchainPayload, coreSettings.PROVIDER_SIGNATURE_HMAC_SECRET),
+  });
+  const writes = await inTurns(
+    [
+      { name: "no-op worker", url: urlOf("noop") },
+      { name: "no-op Durable Object call", url: urlOf("noop-object") },
+      { name: "one write per append", url: urlOf("one-write"), load: { method: "POST" } },
+      { name: "group commit", url: urlOf("group-commit"), load: { method: "POST" } },
+      {
+        name: "POST /workflow/claims",
+        url: `${urlOf("post")}/workflow/claims`,
+        load: { method: "POST", headers: { "content-type": "application/json", ...key }, body },
+      },
+    ],
+    "writes",
+  );
+  for (const size of [SMALL, LARGE]) await seed(urlOf(`seed-${size}`), size);
+  const reads = await inTurns(
+    [SMALL, LARGE].flatMap((size) => [
+      { name: `GET /ledger/verify at ${size} *`, url: `${urlOf(`read-${size}`)}/ledger/verify`, connections: 1 },
+      {
+        name: `GET a request at ${size}`,
+        url: urlOf(`read-${size}`),
+        load: {
+          requests: Array.from({ length: size / READABLE_EVERY }, (_, i) => ({
+            method: "GET" as const,
+            path: `/workflow/requests/seed-${i * READABLE_EVERY}`,
+            headers: key,
+          })),
+        },
+      },
+    ]),
+    "reads",
+  );
+  report(writes, reads);
+}
+
+function report(writes: readonly Row[], reads: readonly Row[]): void {
+  if (process.stderr.isTTY) progress("");
+  const rate = (name: string): number => writes.find((row) => row.name === name)?.perSecond ?? Number.NaN;
+  const object = rate("no-op Durable Object call");
+  const header = `${"".padEnd(30)}${"per second".padStart(12)}${"p50 ms".padStart(9)}${"p99 ms".padStart(9)}${"of no-op DO".padStart(13)}`;
+  const table = (rows: readonly Row[]) =>
+    rows
+      .map(
+        (row) =>
+          `${row.name.padEnd(30)}${Math.round(row.perSecond).toLocaleString("en").padStart(12)}${row.p50Ms.toFixed(1).padStart(9)}${row.p99Ms.toFixed(1).padStart(9)}${`${((100 * row.perSecond) / object).toFixed(1)} %`.padStart(13)}`,
+      )
+      .join("\n");
+  const groupOverOneWrite = rate("group commit") / rate("one write per append");
+  const postOverNoopObject = rate("POST /workflow/claims") / object;
+  const held = groupOverOneWrite >= MUST.groupOverOneWrite && postOverNoopObject >= MUST.postOverNoopObject;
+  console.log(`${CONNECTIONS} connections, median of ${rounds} rounds of ${seconds} s, ${cpus().length} cores\n`);
+  console.log(`${header}\n${table(writes)}\n${table(reads)}`);
+  console.log(
+    `group commit over one write per append: ${groupOverOneWrite.toFixed(1)} (at least ${MUST.groupOverOneWrite})`,
+  );
+  console.log(
+    `POST /workflow/claims of the no-op call: ${(100 * postOverNoopObject).toFixed(0)} % (at least ${100 * MUST.postOverNoopObject} %)`,
+  );
+  const now = new Date().toISOString();
+  const directory = join(import.meta.dirname, "results");
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, `${now.slice(0, 10)}.json`);
+  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
+  const ratios = { groupOverOneWrite, postOverNoopObject };
+  const result = { at: now, machine, connections: CONNECTIONS, rounds, seconds, writes, reads, ratios, held };
+  writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
+  console.log(`written to bench/results/${now.slice(0, 10)}.json`);
+  if (!held) {
+    console.log("a ratio that must hold does not");
+    process.exitCode = 1;
+  }
+}
+
+main().then(
+  () => process.exit(),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  },
+);

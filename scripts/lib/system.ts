@@ -1,0 +1,371 @@
+/** Everything on this machine: an EVM node with the contract, the workers, a demo clinic and an insurer beside them. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHmac, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
+import type { WorkerName } from "../../src/platform/secrets.ts";
+import { coreSettingsSchema, relaySettingsSchema } from "../../src/platform/settings.ts";
+import { type Anvil, startAnvil } from "./anvil.ts";
+import { projectRoot } from "./bundle.ts";
+import { ensureContract } from "./contract.ts";
+import { Failure } from "./fail.ts";
+import { call, summaryOf } from "./http.ts";
+import type { Clinic } from "./lifecycle.ts";
+import { claimPorts } from "./ports.ts";
+import { claimDataDirectory, endProcess } from "./processes.ts";
+import { developmentSecrets } from "./secrets-file.ts";
+import { DEFAULT_PORTS, type PortName, type Settings, type Stack, type StackOptions, startStack } from "./stack.ts";
+
+/** Rises when what is under the data directory can no longer be read by what came before, or the other way round. */
+const DATA_VERSION = "1";
+
+export type SystemPort = PortName | "anvil" | "insurer";
+
+export const SYSTEM_PORTS: Readonly<Record<SystemPort, number>> = { ...DEFAULT_PORTS, anvil: 8545, insurer: 3004 };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface SystemOptions {
+  readonly dataDir: string;
+  readonly secretsFile: string;
+  /** Settings and secrets that stand over the development ones. */
+  readonly environment: Environment;
+  readonly ports?: Readonly<Partial<Record<SystemPort, number>>>;
+  readonly withHub?: boolean;
+  /** A demo clinic in the hub and an insurer process beside the workers. */
+  readonly withDemo?: boolean;
+  readonly insurerDecision?: "APPROVED" | "DENIED" | "NEEDS_INFO";
+  readonly cronEveryMs?: number;
+  readonly say?: (line: string) => void;
+  readonly onLog?: (line: string) => void;
+  /** An event of the insurer's, one JSON object. */
+  readonly onInsurer?: (line: string) => void;
+  readonly script?: StackOptions["script"];
+}
+
+export interface System {
+  readonly stack: Stack;
+  readonly anvil: Anvil | undefined;
+  readonly evmRpcUrl: string | undefined;
+  readonly contractAddress: string | undefined;
+  readonly secrets: Settings;
+  readonly insurerUrl: string | undefined;
+  /** The demo clinic's account and records. */
+  readonly clinic: Clinic | undefined;
+  /** What an earlier run left: entries in the ledger; undefined when this is the first. */
+  readonly foundEntries: number | undefined;
+  readonly secretsMade: number;
+  /** Resolves with one line when any of its processes ends without having been asked to. */
+  readonly died: Promise<string>;
+  dispose(): Promise<void>;
+}
+
+/** Names that a worker's settings go by; each can come from the environment. */
+async function settingNames(worker: WorkerName): Promise<readonly string[]> {
+  switch (worker) {
+    case "itrans-core":
+      return Object.keys(coreSettingsSchema.shape);
+    case "itrans-relay":
+      return Object.keys(relaySettingsSchema.shape);
+    case "medlink-hub": {
+      const path = join(projectRoot, "src/medlink/settings.ts");
+      const { hubSettingsSchema } = z
+        .object({ hubSettingsSchema: z.object({ shape: z.looseObject({}) }) })
+        .parse(await import(path));
+      return Object.keys(hubSettingsSchema.shape);
+    }
+  }
+}
+
+async function fromEnvironment(worker: WorkerName, environment: Environment): Promise<Settings> {
+  const given: Record<string, string> = {};
+  for (const name of await settingNames(worker)) {
+    const value = environment[name];
+    if (value !== undefined) given[name] = value;
+  }
+  return given;
+}
+
+function checkDataVersion(dataDir: string): void {
+  const path = join(dataDir, "version");
+  mkdirSync(dataDir, { recursive: true });
+  if (existsSync(path)) {
+    const found = readFileSync(path, "utf8").trim();
+    if (found === DATA_VERSION) return;
+    throw new Failure(
+      `${dataDir} has layout version ${found.slice(0, 20)}, this is version ${DATA_VERSION}: move it away, or choose another directory with --data`,
+    );
+  }
+  if (readdirSync(dataDir).length > 0) {
+    throw new Failure(`${dataDir} is not empty and was not made by this: choose another directory with --data`);
+  }
+  writeFileSync(path, `${DATA_VERSION}\n`);
+}
+
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const { dataDir, environment, withHub = true, say = () => {} } = options;
+  const withDemo = (options.withDemo ?? true) && withHub;
+  checkDataVersion(dataDir);
+  const run = await claimDataDirectory(dataDir, say);
+  const stops: (() => Promise<void>)[] = [async () => run.remove()];
+  const dispose = async () => {
+    for (let stop = stops.pop(); stop !== undefined; stop = stops.pop()) await stop();
+  };
+  try {
+    return await start();
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+
+  async function start(): Promise<System> {
+    const { secrets, made } = developmentSecrets(options.secretsFile, environment);
+    const remoteChain = environment.EVM_RPC_URL ?? "";
+    const wanted: Partial<Record<SystemPort, number>> = { core: port("core"), relay: port("relay") };
+    if (withHub) wanted.hub = port("hub");
+    if (remoteChain === "") wanted.anvil = port("anvil");
+    if (withDemo) wanted.insurer = port("insurer");
+    const ports = { ...SYSTEM_PORTS, ...(await claimPorts(wanted)) };
+
+    const pids: number[] = [];
+    const recordPids = () => run.record([...pids]);
+    const deaths: Promise<string>[] = [];
+
+    let anvil: Anvil | undefined;
+    let contractAddress = environment.ANCHOR_CONTRACT_ADDRESS;
+    if (remoteChain === "") {
+      anvil = await startAnvil({
+        port: ports.anvil,
+        stateFile: join(dataDir, "anvil-state.json"),
+        chainId: Number(environment.CHAIN_ID ?? 31_337),
+        say,
+      });
+      stops.push(() => anvil?.dispose() ?? Promise.resolve());
+      pids.push(anvil.pid);
+      recordPids();
+      deaths.push(anvil.died);
+      const signerKey = secrets.EVM_PRIVATE_KEY ?? "";
+      if ((contractAddress ?? "") === "") {
+        contractAddress = (await ensureContract({ anvil, dataDir, signerKey, say })).address;
+      }
+    }
+    const evmRpcUrl = anvil?.url ?? remoteChain;
+
+    const workers: readonly WorkerName[] = withHub
+      ? ["itrans-core", "itrans-relay", "medlink-hub"]
+      : ["itrans-core", "itrans-relay"];
+    const given = Object.fromEntries(
+      await Promise.all(workers.map(async (name) => [name, await fromEnvironment(name, environment)] as const)),
+    );
+    const stack = await startStack({
+      dataDir,
+      ports,
+      workers,
+      secrets,
+      cronEveryMs: options.cronEveryMs ?? 1_000,
+      ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
+      ...(options.script === undefined ? {} : { script: options.script }),
+      settings: () => ({
+        "itrans-core": {
+          EVM_RPC_URL: evmRpcUrl,
+          ANCHOR_CONTRACT_ADDRESS: contractAddress ?? "",
+          ANCHOR_POLL_MS: "500",
+          // Our own hub and its key are not held to what a stranger's MedLink can take.
+          ...(withHub
+            ? {
+                RELAY_MEDLINK_WEBHOOK_URL: `http://127.0.0.1:${ports.hub}/api/itrans/webhooks/workflow`,
+                RELAY_MEDLINK_REQUESTS_PER_MINUTE: "100000",
+                API_RATE_LIMIT_MAX_REQUESTS: "600000",
+              }
+            : {}),
+          ...given["itrans-core"],
+        },
+        "itrans-relay": { ...given["itrans-relay"] },
+        "medlink-hub": { ITRANS_AUTO_SUBMIT_ENABLED: "true", ...given["medlink-hub"] },
+      }),
+    });
+    stops.push(() => stack.dispose());
+    deaths.push(stack.died);
+    pids.push(stack.workerdPid());
+    recordPids();
+    await waitUntilHealthy(stack.urls.core, "/health", "core");
+    if (withHub) await waitUntilHealthy(stack.urls.hub, "/healthz", "the hub");
+    const foundEntries = stack.migrated["itrans-core"]?.length === 0 ? await ledgerSize(stack) : undefined;
+
+    let clinic: Clinic | undefined;
+    let insurerUrl: string | undefined;
+    if (withDemo) {
+      const insurer = await prepareInsurer(stack, secrets, dataDir, ports.insurer);
+      insurerUrl = `http://127.0.0.1:${ports.insurer}`;
+      const child = await startInsurer(insurer, ports.insurer, stack.urls.core);
+      stops.push(() => endChild(child));
+      if (child.pid !== undefined) pids.push(child.pid);
+      recordPids();
+      deaths.push(
+        new Promise((resolve) =>
+          child.once("exit", (code) => stopping(child) || resolve(`the insurer ended: exit ${code}`)),
+        ),
+      );
+      clinic = await seedClinic(stack, secrets, dataDir);
+    }
+    return {
+      stack,
+      anvil,
+      evmRpcUrl: evmRpcUrl === "" ? undefined : evmRpcUrl,
+      contractAddress,
+      secrets,
+      insurerUrl,
+      clinic,
+      foundEntries,
+      secretsMade: made,
+      died: Promise.race(deaths),
+      dispose,
+    };
+  }
+
+  function port(name: SystemPort): number {
+    return options.ports?.[name] ?? SYSTEM_PORTS[name];
+  }
+
+  async function startInsurer(insurer: InsurerAccess, insurerPort: number, coreUrl: string): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [join(import.meta.dirname, "..", "insurer.ts")], {
+      // Nothing else of this environment: it is someone else's machine.
+      env: {
+        PATH: process.env.PATH,
+        INSURER_PORT: String(insurerPort),
+        INSURER_CORE_URL: coreUrl,
+        INSURER_API_KEY: insurer.apiKey,
+        INSURER_WEBHOOK_SECRET: insurer.webhookSecret,
+        INSURER_DECISION: options.insurerDecision ?? "APPROVED",
+      },
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      detached: true,
+    });
+    let complaint = "";
+    child.stderr?.on("data", (chunk: Buffer) => {
+      complaint = (complaint + chunk.toString()).slice(-500);
+    });
+    return new Promise((resolve, reject) => {
+      child.once("exit", () => reject(new Failure(`the insurer did not start: ${complaint.trim()}`)));
+      if (child.stdout !== null) {
+        createInterface(child.stdout).on("line", (line) => {
+          if (line.includes('"listening"')) resolve(child);
+          else options.onInsurer?.(line);
+        });
+      }
+    });
+  }
+}
+
+const ended = new WeakSet<ChildProcess>();
+const stopping = (child: ChildProcess): boolean => ended.has(child);
+
+async function endChild(child: ChildProcess): Promise<void> {
+  ended.add(child);
+  if (child.pid !== undefined && child.exitCode === null) await endProcess(child.pid, 2_000);
+}
+
+async function waitUntilHealthy(url: string, path: string, name: string): Promise<void> {
+  let last = "no answer";
+  for (let i = 0; i < 100; i++) {
+    try {
+      const answer = await call(`${url}${path}`, { timeoutMs: 5_000 });
+      if (answer.status === 200) return;
+      last = summaryOf(answer);
+    } catch (error) {
+      last = String(error);
+    }
+    await sleep(100);
+  }
+  throw new Failure(`${name} is not healthy: ${last}`);
+}
+
+async function ledgerSize(stack: Stack): Promise<number> {
+  const database = await stack.database("itrans-core");
+  const head = await database.prepare("SELECT SUM(size) AS size FROM ledger_heads").first<{ size: number | null }>();
+  return head?.size ?? 0;
+}
+
+interface InsurerAccess {
+  readonly apiKey: string;
+  readonly webhookSecret: string;
+}
+
+/** The demo insurer of the hub's seed. */
+export const DEMO_INSURER_ADDRESS = "0x00000000000000000000000000000000000a11ce";
+
+const accessSchema = z.object({ apiKey: z.string(), webhookSecret: z.string() });
+
+/** The insurer's key and destination, made through core's own API by its operator, once. */
+async function prepareInsurer(
+  stack: Stack,
+  secrets: Settings,
+  dataDir: string,
+  insurerPort: number,
+): Promise<InsurerAccess> {
+  const path = join(dataDir, "insurer.json");
+  const headers = { "x-api-key": secrets.OPERATOR_API_KEY ?? "" };
+  let access = existsSync(path) ? accessSchema.parse(JSON.parse(readFileSync(path, "utf8"))) : undefined;
+  if (access === undefined) {
+    const made = await call(`${stack.urls.core}/tenants/default/keys`, {
+      method: "POST",
+      headers,
+      body: { surface: "workflow", scopes: ["read", "adjudicate"], insurerAddress: DEMO_INSURER_ADDRESS },
+    });
+    const parsed = z.looseObject({ key: z.string() }).safeParse(made.body);
+    if (made.status !== 201 || !parsed.success)
+      throw new Failure(`core made no key for the insurer: ${summaryOf(made)}`);
+    access = { apiKey: parsed.data.key, webhookSecret: randomBytes(32).toString("base64url") };
+    writeFileSync(path, JSON.stringify(access), { mode: 0o600 });
+  }
+  const put = await call(`${stack.urls.core}/relay/destinations/demo-insurer`, {
+    method: "PUT",
+    headers,
+    body: {
+      kind: "INSURER",
+      insurerAddress: DEMO_INSURER_ADDRESS,
+      url: `http://127.0.0.1:${insurerPort}/webhooks`,
+      secret: access.webhookSecret,
+      deliverAfter: "anchor",
+    },
+  });
+  if (put.status !== 200 && put.status !== 201)
+    throw new Failure(`core took no destination for the insurer: ${summaryOf(put)}`);
+  return access;
+}
+
+const accountSchema = z.object({ email: z.string(), password: z.string() });
+
+const seededSchema = z.looseObject({
+  patientIds: z.array(z.string()).min(1),
+  providerIds: z.array(z.string()).min(1),
+  insurerIds: z.array(z.string()).min(1),
+});
+
+/** A clinic with its people and records, through the hub's seed for development. Again gives the same. */
+async function seedClinic(stack: Stack, secrets: Settings, dataDir: string): Promise<Clinic> {
+  const path = join(dataDir, "clinic.json");
+  if (!existsSync(path)) {
+    const account = { email: "admin@demo.invalid", password: randomBytes(12).toString("base64url") };
+    writeFileSync(path, JSON.stringify(account), { mode: 0o600 });
+  }
+  const { email, password } = accountSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  const answer = await call(`${stack.urls.hub}/api/dev/seed`, {
+    method: "POST",
+    headers: {
+      "x-seed-token": createHmac("sha256", secrets.SESSION_SECRET ?? "")
+        .update("medlink seed")
+        .digest("hex"),
+    },
+    body: { adminEmail: email, adminPassword: password, insurerAddress: DEMO_INSURER_ADDRESS },
+  });
+  const parsed = seededSchema.safeParse(answer.body);
+  if (!parsed.success) throw new Failure(`the hub seeded no demo clinic: ${summaryOf(answer)}`);
+  const [patientId = ""] = parsed.data.patientIds;
+  const [providerId = ""] = parsed.data.providerIds;
+  const [insurerId = ""] = parsed.data.insurerIds;
+  return { hubUrl: stack.urls.hub, email, password, patientId, providerId, insurerId };
+}
