@@ -33,7 +33,7 @@ const workerProject = async (
 export default defineConfig(async () => ({
   test: {
     // Workers log every request: shown for the tests that fail.
-    silent: "passed-only",
+    silent: "passed-only" as const,
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
       await workerProject("core", "./wrangler.toml", "migrations/core", TEST_SECRETS.core, [

@@ -86,7 +86,13 @@ export function authenticate(surface: Surface, scope: Scope): MiddlewareHandler<
     const { API_RATE_LIMIT_WINDOW_MS: windowMs, API_RATE_LIMIT_MAX_REQUESTS: defaultMax } = c.get("settings");
     const own = principal.requestsPerMinute;
     const limit = own === undefined ? { windowMs, maxRequests: defaultMax } : { windowMs: 60_000, maxRequests: own };
-    const waitMs = await takePermit(c.env.RATE_LIMITER, `${principal.tenantId}:${principal.keyId}`, limit, systemNow);
+    const waitMs = await takePermit(
+      c.env.RATE_LIMITER,
+      `${principal.tenantId}:${principal.keyId}`,
+      limit,
+      systemNow,
+      (call) => c.executionCtx.waitUntil(call),
+    );
     if (waitMs !== undefined) {
       const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
       return problemResponse(

@@ -39,15 +39,18 @@ export function servicesOf(
       problem: { code: "unavailable", detail: `Secrets are not fit for use: ${faults.join("; ")}.` },
     };
   }
-  let vault: Promise<Vault> | undefined;
+  let vault: Vault | undefined;
   services = {
     env,
     log: makeLog("itrans-core", env),
     settings,
     providerSecrets: acceptedValues({ ...env }, "PROVIDER_SIGNATURE_HMAC_SECRET"),
-    vault: () => {
-      vault ??= makeKeyring(acceptedValues({ ...env }, "PAYLOAD_MASTER_KEY"), "payload").then((keyring) =>
-        makeVault(keyring, settings.LEDGER_ID, systemRandomBytes),
+    // The value is kept, not the promise: a promise belongs to the request that made it, and can die with it.
+    vault: async () => {
+      vault ??= makeVault(
+        await makeKeyring(acceptedValues({ ...env }, "PAYLOAD_MASTER_KEY"), "payload"),
+        settings.LEDGER_ID,
+        systemRandomBytes,
       );
       return vault;
     },

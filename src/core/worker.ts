@@ -4,6 +4,10 @@ import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
+import { registerListDeadLetters } from "../relay/list-dead-letters.route.ts";
+import { registerListDestinations } from "../relay/list-destinations.route.ts";
+import { registerPutDestination } from "../relay/put-destination.route.ts";
+import { registerRelayStatus } from "../relay/relay-status.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
@@ -37,6 +41,10 @@ for (const register of [
   registerSettleClaim,
   registerClaimAnchor,
   registerVerifyLedger,
+  registerRelayStatus,
+  registerListDeadLetters,
+  registerListDestinations,
+  registerPutDestination,
   registerCreateTenant,
   registerCreateApiKey,
   registerHealth,

@@ -51,6 +51,8 @@ export function registerVerifyLedger(app: OpenAPIHono<CoreAppEnv>): void {
     const { settings } = c.var;
     if (cached === undefined || cached.db !== c.env.DB || cached.until <= systemNow()) {
       const report = verify(c.env.DB, settings.LEDGER_ID);
+      // Others may wait for this report too: it must not die with the request that happened to ask for it.
+      c.executionCtx.waitUntil(report.catch(() => undefined));
       cached = { db: c.env.DB, until: systemNow() + settings.LEDGER_VERIFY_CACHE_MS, report };
     }
     try {

@@ -15,12 +15,16 @@ const held = new Map<string, Held>();
 /** One lease call at a time for each key: a burst must not take the whole window for one isolate. */
 const leasing = new Map<string, Promise<RateLease>>();
 
-/** @returns undefined when the call may pass, else how long to wait, ms. */
+/**
+ * @param keepAlive the request's `waitUntil`.
+ * @returns undefined when the call may pass, else how long to wait, ms.
+ */
 export async function takePermit(
   limiters: DurableObjectNamespace<RateLimiter>,
   keyId: string,
   limit: RateLimit,
   now: () => number,
+  keepAlive: (call: Promise<unknown>) => void,
 ): Promise<number | undefined> {
   for (let leases = 0; ; leases++) {
     const mine = held.get(keyId);
@@ -29,12 +33,17 @@ export async function takePermit(
       return undefined;
     }
     if (leases === MAX_LEASES) return 1_000;
-    const lease = await leaseOnce(limiters, keyId, limit);
+    const lease = await leaseOnce(limiters, keyId, limit, keepAlive);
     if (lease.permits === 0) return lease.retryAfterMs;
   }
 }
 
-function leaseOnce(limiters: DurableObjectNamespace<RateLimiter>, keyId: string, limit: RateLimit): Promise<RateLease> {
+function leaseOnce(
+  limiters: DurableObjectNamespace<RateLimiter>,
+  keyId: string,
+  limit: RateLimit,
+  keepAlive: (call: Promise<unknown>) => void,
+): Promise<RateLease> {
   const underWay = leasing.get(keyId);
   if (underWay !== undefined) return underWay;
   const call = limiters
@@ -47,5 +56,7 @@ function leaseOnce(limiters: DurableObjectNamespace<RateLimiter>, keyId: string,
     })
     .finally(() => leasing.delete(keyId));
   leasing.set(keyId, call);
+  // Others wait for this call too: it must not die with the request that happened to make it.
+  keepAlive(call.catch(() => undefined));
   return call;
 }

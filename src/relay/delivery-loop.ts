@@ -32,7 +32,7 @@ export interface DeliverySummary {
 }
 
 /** A destination's deliveries in hand and under way in this invocation. */
-interface Queue {
+interface Line {
   readonly waiting: LeasedDelivery[];
   running: number;
   /** What its last post did; undefined before the first. */
@@ -74,7 +74,7 @@ class DeliveryLoop {
   readonly #deps: DeliveryLoopDependencies;
   readonly #options: DeliveryLoopOptions;
   readonly #deadline: number;
-  readonly #queues = new Map<string, Queue>();
+  readonly #lines = new Map<string, Line>();
   #inHand = 0;
   #running = 0;
   #outcomes: DeliveryOutcome[] = [];
@@ -150,7 +150,7 @@ class DeliveryLoop {
     if (this.#recordFailing && this.#failure === undefined) return;
     const now = this.#deps.now();
     for (;;) {
-      const next = this.#running < this.#options.slots || this.#failure !== undefined ? this.#nextQueue() : undefined;
+      const next = this.#running < this.#options.slots || this.#failure !== undefined ? this.#nextLine() : undefined;
       const delivery = next?.waiting.shift();
       if (next === undefined || delivery === undefined) return;
       this.#inHand -= 1;
@@ -164,24 +164,24 @@ class DeliveryLoop {
   }
 
   /** The destination with the fewest posts under way among those that may have another. */
-  #nextQueue(): Queue | undefined {
-    let best: Queue | undefined;
-    for (const queue of this.#queues.values()) {
-      if (queue.waiting.length === 0) continue;
-      const late = (queue.waiting[0]?.startBeforeMs ?? 0) <= this.#deps.now() || this.#failure !== undefined;
-      if (!late && queue.running >= slotsFor(queue.answering, this.#options.slots)) continue;
-      if (best === undefined || queue.running < best.running) best = queue;
+  #nextLine(): Line | undefined {
+    let best: Line | undefined;
+    for (const line of this.#lines.values()) {
+      if (line.waiting.length === 0) continue;
+      const late = (line.waiting[0]?.startBeforeMs ?? 0) <= this.#deps.now() || this.#failure !== undefined;
+      if (!late && line.running >= slotsFor(line.answering, this.#options.slots)) continue;
+      if (best === undefined || line.running < best.running) best = line;
     }
     return best;
   }
 
-  async #post(delivery: LeasedDelivery, queue: Queue, startedAt: number): Promise<void> {
-    queue.running += 1;
+  async #post(delivery: LeasedDelivery, line: Line, startedAt: number): Promise<void> {
+    line.running += 1;
     this.#running += 1;
     const result = await this.#deps.post(delivery);
-    queue.running -= 1;
+    line.running -= 1;
     this.#running -= 1;
-    queue.answering = result.type === "answered";
+    line.answering = result.type === "answered";
     this.#posted += 1;
     if (result.type === "answered" && result.status >= 200 && result.status < 300) this.#delivered += 1;
     const durationMs = Math.max(0, this.#deps.now() - startedAt);
@@ -220,14 +220,14 @@ class DeliveryLoop {
   #startLease(): void {
     if (this.#leasing || this.#recordFailing || !this.#timeLeft) return;
     const { leaseLimit, slots, pollMs } = this.#options;
-    if (this.#excluded.some((id) => !this.#hasEnough(this.#queues.get(id)))) this.#drained = false;
+    if (this.#excluded.some((id) => !this.#hasEnough(this.#lines.get(id)))) this.#drained = false;
     if (this.#drained && (this.#deps.now() < this.#nextPollAt || this.#running >= slots)) return;
     const limit = Math.min(leaseLimit, leaseLimit * 4 - this.#inHand);
     if (limit < 1 || this.#startable() >= slots * 2) return;
     this.#leasing = true;
     this.#drained = true;
     this.#nextPollAt = this.#deps.now() + pollMs;
-    this.#excluded = [...this.#queues.keys()].filter((id) => this.#hasEnough(this.#queues.get(id)));
+    this.#excluded = [...this.#lines.keys()].filter((id) => this.#hasEnough(this.#lines.get(id)));
     void this.#settle(async () => {
       const lease = await this.#deps.port.lease(limit, this.#excluded);
       for (const delivery of lease.deliveries) this.#take(delivery);
@@ -242,23 +242,23 @@ class DeliveryLoop {
   /** Deliveries in hand that only wait for a slot; those of a destination that has all it may have do not count. */
   #startable(): number {
     let count = 0;
-    for (const { waiting, running, answering } of this.#queues.values()) {
+    for (const { waiting, running, answering } of this.#lines.values()) {
       if (answering === true || running < slotsFor(answering, this.#options.slots)) count += waiting.length;
     }
     return count;
   }
 
   /** Enough in hand to keep its slots busy while the next lease is on its way. */
-  #hasEnough(queue: Queue | undefined): boolean {
-    if (queue === undefined) return false;
-    return queue.waiting.length >= (queue.answering === false ? 1 : this.#options.slots * 2);
+  #hasEnough(line: Line | undefined): boolean {
+    if (line === undefined) return false;
+    return line.waiting.length >= (line.answering === false ? 1 : this.#options.slots * 2);
   }
 
   #take(delivery: LeasedDelivery): void {
     const id = delivery.destination.destinationId;
-    const queue = this.#queues.get(id) ?? { waiting: [], running: 0, answering: undefined };
-    this.#queues.set(id, queue);
-    queue.waiting.push(delivery);
+    const line = this.#lines.get(id) ?? { waiting: [], running: 0, answering: undefined };
+    this.#lines.set(id, line);
+    line.waiting.push(delivery);
     this.#inHand += 1;
   }
 

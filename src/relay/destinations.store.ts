@@ -3,8 +3,9 @@ import { asc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { destinations, tenants } from "../core/schema.ts";
 import type { SealedValue } from "../platform/keyring.ts";
+import { DEFAULT_TENANT } from "../platform/principal.ts";
 import type { CoreSettings } from "../platform/settings.ts";
-import { DEFAULT_TENANT_ID, type Destination, destinationUrlFault, MEDLINK_DESTINATION_ID } from "./destinations.ts";
+import { type Destination, destinationUrlFault, MEDLINK_DESTINATION_ID } from "./destinations.ts";
 import { type DestinationKind, EVENT_TYPES, type EventType } from "./port.ts";
 
 type DestinationRow = typeof destinations.$inferSelect;
@@ -60,7 +61,7 @@ export async function syncSettingsDestination(
     )
     .bind(
       MEDLINK_DESTINATION_ID,
-      DEFAULT_TENANT_ID,
+      DEFAULT_TENANT,
       url,
       JSON.stringify(EVENT_TYPES),
       settings.RELAY_MEDLINK_REQUESTS_PER_MINUTE,

@@ -3,7 +3,6 @@ import type { CoreSettings } from "../platform/settings.ts";
 import type { DestinationKind, EventType } from "./port.ts";
 
 export const MEDLINK_DESTINATION_ID = "medlink";
-export const DEFAULT_TENANT_ID = "default";
 
 export interface Destination {
   readonly destinationId: string;
