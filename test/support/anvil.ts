@@ -1,7 +1,7 @@
 /** A real EVM node for one test file, on a free loopback port, ended by its process id. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
-import { fileURLToPath } from "node:url";
 import * as z from "zod";
 
 export const ANVIL_CHAIN_ID = 31_337;
@@ -26,12 +26,14 @@ const answerSchema = z.object({ result: z.unknown(), error: z.object({ message: 
 export async function startAnvil(options: readonly string[] = []): Promise<Anvil> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const binary = fileURLToPath(new URL("../../node_modules/.bin/anvil", import.meta.url));
   const child = spawn(
-    binary,
+    anvilBinary(),
     ["--host", "127.0.0.1", "--port", String(port), "--chain-id", String(ANVIL_CHAIN_ID), "--silent", ...options],
     { stdio: "ignore" },
   );
+  const killWithUs = () => void child.kill("SIGKILL");
+  process.once("exit", killWithUs);
+  child.once("exit", () => process.off("exit", killWithUs));
   const rpc = async (method: string, params: readonly unknown[] = []): Promise<unknown> => {
     const response = await fetch(url, {
       method: "POST",
@@ -55,6 +57,13 @@ export async function startAnvil(options: readonly string[] = []): Promise<Anvil
     }
   }
   return { url, rpc, stop: () => ended(child) };
+}
+
+/** The node itself: killing the package's own launcher script would leave it running. */
+function anvilBinary(): string {
+  const architecture = process.arch === "x64" ? "amd64" : process.arch;
+  const launcher = createRequire(import.meta.url).resolve("@foundry-rs/anvil/package.json");
+  return createRequire(launcher).resolve(`@foundry-rs/anvil-${process.platform}-${architecture}/bin/anvil`);
 }
 
 function ended(child: ChildProcess): Promise<void> {
