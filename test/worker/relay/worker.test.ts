@@ -40,7 +40,7 @@ const batchOf = (queue: string, count: number) =>
 const settings = relaySettingsSchema.parse({ ENVIRONMENT: "development" });
 const silent = () => {};
 
-const get = (path: string, init?: RequestInit, env = coreWith([]).env) =>
+const get = (path: string, init: RequestInit<IncomingRequestCfProperties> = {}, env = coreWith([]).env) =>
   worker.fetch(new Request<unknown, IncomingRequestCfProperties>(`http://relay${path}`, init), env);
 
 test("GET /health says ok, or names the secrets that are missing", async () => {
