@@ -13,6 +13,8 @@ const workerProject = async (
     cloudflareTest({
       wrangler: { configPath },
       miniflare: {
+        // Tests hand the worker a core of their own; this one only stands where the binding must be.
+        serviceBindings: name === "core" ? {} : { CORE: () => new Response("no core here", { status: 503 }) },
         bindings: {
           ...secrets,
           ...(migrations === undefined

@@ -43,6 +43,9 @@ interface Line {
 const RECORD_TRIES = 3;
 const RECORD_PAUSE_MS = 200;
 
+/** While other posts are under way an outcome waits this long for more to be recorded with it: a round trip costs more than a row. */
+const GATHER_MS = 40;
+
 /**
  * How many posts to one destination may be under way at once.
  * @param answering whether it answered the last post; undefined when none has ended yet.
@@ -87,7 +90,9 @@ class DeliveryLoop {
   #nextPollAt: number;
   /** Left out of the last lease, having enough in hand. */
   #excluded: readonly string[] = [];
-  #sleeping = false;
+  #sleepingUntil = Number.POSITIVE_INFINITY;
+  /** When the outcomes that gather are recorded, however few they are. */
+  #gatherUntil = 0;
   #rateLimitedUntil: number | undefined;
   #failure: { readonly thrown: unknown } | undefined;
   #notify: () => void = () => {};
@@ -128,20 +133,21 @@ class DeliveryLoop {
   /** @returns ms until there may be something to do without any event, Infinity for never, undefined when all is done. */
   #waitMs(): number | undefined {
     const busy = this.#running > 0 || this.#leasing || this.#recording;
-    if (!this.#timeLeft) return busy ? Number.POSITIVE_INFINITY : undefined;
+    if (!this.#timeLeft) return busy ? this.#untilRecord() : undefined;
     const untilPoll = Math.max(1, this.#nextPollAt - this.#deps.now());
-    if (this.#running > 0) return this.#leasing ? Number.POSITIVE_INFINITY : untilPoll;
+    if (this.#running > 0) return Math.min(this.#untilRecord(), this.#leasing ? Number.POSITIVE_INFINITY : untilPoll);
     if (busy) return Number.POSITIVE_INFINITY;
     const limitedUntil = this.#rateLimitedUntil;
     return limitedUntil !== undefined && limitedUntil < this.#deadline ? untilPoll : undefined;
   }
 
-  /** One timer at a time, however many events come in between. */
+  /** A timer for the earliest wish only, however many events come in between. */
   #startSleep(ms: number): void {
-    if (this.#sleeping) return;
-    this.#sleeping = true;
+    const until = this.#deps.now() + ms;
+    if (until >= this.#sleepingUntil) return;
+    this.#sleepingUntil = until;
     void this.#deps.sleep(ms).then(() => {
-      this.#sleeping = false;
+      if (this.#sleepingUntil === until) this.#sleepingUntil = Number.POSITIVE_INFINITY;
       this.#notify();
     });
   }
@@ -156,7 +162,7 @@ class DeliveryLoop {
       this.#inHand -= 1;
       if (this.#failure !== undefined || now >= delivery.startBeforeMs) {
         this.#released += 1;
-        this.#outcomes.push({ ...keyOf(delivery), type: "released" });
+        this.#push({ ...keyOf(delivery), type: "released" });
       } else {
         void this.#post(delivery, next, now);
       }
@@ -185,12 +191,24 @@ class DeliveryLoop {
     this.#posted += 1;
     if (result.type === "answered" && result.status >= 200 && result.status < 300) this.#delivered += 1;
     const durationMs = Math.max(0, this.#deps.now() - startedAt);
-    this.#outcomes.push({ ...keyOf(delivery), type: "posted", result, startedAt, durationMs });
+    this.#push({ ...keyOf(delivery), type: "posted", result, startedAt, durationMs });
     this.#notify();
+  }
+
+  #untilRecord(): number {
+    if (this.#recording || this.#outcomes.length === 0) return Number.POSITIVE_INFINITY;
+    return Math.max(1, this.#gatherUntil - this.#deps.now());
+  }
+
+  #push(outcome: DeliveryOutcome): void {
+    if (this.#outcomes.length === 0) this.#gatherUntil = this.#deps.now() + GATHER_MS;
+    this.#outcomes.push(outcome);
   }
 
   #startRecord(): void {
     if (this.#recording || this.#outcomes.length === 0) return;
+    const enough = this.#outcomes.length >= this.#options.leaseLimit / 4;
+    if (this.#running > 0 && !enough && this.#deps.now() < this.#gatherUntil) return;
     const outcomes = this.#outcomes;
     this.#outcomes = [];
     this.#recording = true;

@@ -123,8 +123,8 @@ interface RateLimitedRow {
   readonly until_us: number | null;
 }
 
-/** The statements of one lease, in the order of their batch; exported so that a test can explain their plans. */
-export function leaseStatements(db: D1Database, options: LeaseOptions): D1PreparedStatement[] {
+/** In the order of their batch. */
+function leaseStatements(db: D1Database, options: LeaseOptions): D1PreparedStatement[] {
   const { now, limit, perDestination, exclude, afterTimeoutWaitMs } = options;
   const beyondTimeoutMs = LEASE_SLACK_MS + afterTimeoutWaitMs;
   return [
@@ -189,7 +189,10 @@ function leasedDestination(row: LeasedDestinationRow): LeasedDestination {
   };
 }
 
-/** ?1 is a JSON array of settled outcomes (see SettledOutcome); each counts only under the token of a row that is leased. */
+/**
+ * Materialized where an UPDATE joins it: flattened, SQLite would rather read the outbox from end to end.
+ * ?1 is a JSON array of settled outcomes (see SettledOutcome); each counts only under the token of a row that is leased.
+ */
 const HELD_UNDER_TOKEN = `json_each(?1) AS j
   CROSS JOIN outbox AS o ON o.outbox_id = j.value ->> 'id'
   WHERE o.lease_token = j.value ->> 'token' AND o.state = 'leased'`;
@@ -217,18 +220,26 @@ FROM (
 WHERE relay_rates.destination_id = released.destination_id`;
 
 /** Before the rows themselves change, while they are still held under their tokens. */
-const DELAY_ROWS_BEHIND = `UPDATE outbox SET due_at = ahead.due_at
-FROM (
-  SELECT o.outbox_id, o.destination_id, o.subject,
+const DELAY_ROWS_BEHIND = `WITH delayed AS MATERIALIZED (
+  SELECT behind.outbox_id,
     CASE j.value ->> 'outcome' WHEN 'dead' THEN ${HELD_DUE_AT} ELSE j.value ->> 'dueAt' END AS due_at
-  FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' IN ('retry', 'dead')
-) AS ahead
-WHERE outbox.destination_id = ahead.destination_id AND outbox.subject = ahead.subject
-  AND outbox.outbox_id > ahead.outbox_id AND outbox.state = 'due' AND outbox.state NOT IN ('delivered', 'discarded')
-  AND outbox.due_at < ahead.due_at`;
+  FROM json_each(?1) AS j
+    CROSS JOIN outbox AS o ON o.outbox_id = j.value ->> 'id'
+    CROSS JOIN outbox AS behind ON behind.destination_id = o.destination_id AND behind.subject = o.subject
+      AND behind.outbox_id > o.outbox_id AND behind.state NOT IN ('delivered', 'discarded')
+  WHERE o.lease_token = j.value ->> 'token' AND o.state = 'leased' AND j.value ->> 'outcome' IN ('retry', 'dead')
+    AND behind.state = 'due'
+)
+UPDATE outbox SET due_at = delayed.due_at FROM delayed
+WHERE outbox.outbox_id = delayed.outbox_id AND outbox.due_at < delayed.due_at`;
 
 /** ?2 now. A released row keeps its attempts and what its last attempt said. */
-const SETTLE_ROWS = `UPDATE outbox SET
+const SETTLE_ROWS = `WITH settled AS MATERIALIZED (
+  SELECT o.outbox_id, j.value ->> 'outcome' AS outcome, j.value ->> 'dueAt' AS due_at, j.value ->> 'counted' AS counted,
+    j.value ->> 'notYetKnownSince' AS not_yet_known_since, j.value ->> 'status' AS status, j.value ->> 'error' AS error
+  FROM ${HELD_UNDER_TOKEN}
+)
+UPDATE outbox SET
   state = CASE settled.outcome WHEN 'delivered' THEN 'delivered' WHEN 'dead' THEN 'dead' ELSE 'due' END,
   due_at = settled.due_at,
   attempts = outbox.attempts + settled.counted,
@@ -236,21 +247,16 @@ const SETTLE_ROWS = `UPDATE outbox SET
   last_status = CASE settled.outcome WHEN 'released' THEN outbox.last_status ELSE settled.status END,
   last_error = CASE settled.outcome WHEN 'released' THEN outbox.last_error ELSE settled.error END,
   settled_at = CASE WHEN settled.outcome IN ('delivered', 'dead') THEN CAST(?2 AS INTEGER) END
-FROM (
-  SELECT o.outbox_id, j.value ->> 'outcome' AS outcome, j.value ->> 'dueAt' AS due_at, j.value ->> 'counted' AS counted,
-    j.value ->> 'notYetKnownSince' AS not_yet_known_since, j.value ->> 'status' AS status, j.value ->> 'error' AS error
-  FROM ${HELD_UNDER_TOKEN}
-) AS settled
-WHERE outbox.outbox_id = settled.outbox_id`;
+FROM settled WHERE outbox.outbox_id = settled.outbox_id`;
 
 /** ?1 as above, ?2 now: lanes of these rows whose head is due. */
 const COUNT_DUE_LANES = `SELECT COUNT(*) AS due FROM (
   SELECT DISTINCT o.outbox_id
   FROM json_each(?1) AS j
-    CROSS JOIN outbox AS settled ON settled.outbox_id = j.value ->> 'id'
+    CROSS JOIN outbox AS recorded ON recorded.outbox_id = j.value ->> 'id'
     CROSS JOIN outbox AS o ON o.outbox_id = (
       SELECT MIN(behind.outbox_id) FROM outbox AS behind
-      WHERE behind.destination_id = settled.destination_id AND behind.subject = settled.subject
+      WHERE behind.destination_id = recorded.destination_id AND behind.subject = recorded.subject
         AND behind.state NOT IN ('delivered', 'discarded'))
   WHERE o.state = 'due' AND o.due_at <= ?2)`;
 
