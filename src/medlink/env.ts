@@ -5,8 +5,11 @@ export interface AutoSubmitHint {
 
 export interface HubEnv {
   readonly DB: D1Database;
-  readonly CORE: Fetcher;
-  readonly AUTO_SUBMIT_QUEUE: Queue<AutoSubmitHint>;
+  readonly CORE: Pick<Fetcher, "fetch">;
+  readonly AUTO_SUBMIT_QUEUE: {
+    send(hint: AutoSubmitHint, options: { readonly delaySeconds: number }): Promise<unknown>;
+    sendBatch(hints: readonly { readonly body: AutoSubmitHint }[]): Promise<unknown>;
+  };
   readonly SESSION_SECRET: string;
   readonly ENCRYPTION_KEY: string;
   readonly HASH_KEY: string;

@@ -16,7 +16,7 @@ async function mustStart(env: HubEnv): Promise<Hub> {
 }
 
 export default {
-  fetch: (request, env, context) => app.fetch(request, env, context),
+  fetch: (request: Request, env: HubEnv, context: ExecutionContext) => app.fetch(request, env, context),
 
   async queue(batch, env) {
     const hub = await mustStart(env);

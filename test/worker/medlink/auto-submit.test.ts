@@ -19,10 +19,7 @@ beforeEach(async () => {
   session = await hub.signIn();
   hub.answer = async (request) => {
     const body = await request.json<{ externalRequestId: string }>();
-    return Response.json(
-      { requestId: body.externalRequestId, requestIdHash: hashFor(nextHash++) },
-      { status: 201 },
-    );
+    return Response.json({ requestId: body.externalRequestId, requestIdHash: hashFor(nextHash++) }, { status: 201 });
   };
 });
 
@@ -66,26 +63,29 @@ describe("auto-submit", () => {
     expect(hub.calls[0]?.path).toBe("/workflow/preauths");
   });
 
-  it.each([400, 409, 429, 500])("retries an answer of %i, four attempts in all, then the claim is pending", async (status) => {
-    hub.answer = () => Response.json({ code: "conflict", detail: "planted-upstream" }, { status });
-    const { claimId } = (await session.read("POST", "/api/claims", CLAIM)).body;
-    for (let round = 0; round < 4; round++) {
-      expect(await hub.runQueue()).toBe(1);
-      await new Promise((resolve) => setTimeout(resolve, 15));
-    }
-    expect(await hub.runQueue()).toBe(0);
-    expect(hub.calls).toHaveLength(4);
-    expect(new Set(hub.calls.map((call) => call.body)).size).toBe(1);
-    expect(await queue()).toMatchObject({
-      stats: { failed: 1, total: 1 },
-      jobs: [{ state: "failed", attempt: 4, lastError: `upstream_${status}:conflict`, lastUpstreamStatus: status }],
-    });
-    expect(await claimOf(claimId)).toMatchObject({ status: "pending", requestId: null });
-    const audited = await env.DB.prepare("SELECT action FROM audit_events WHERE subject = ? AND action = ?")
-      .bind(claimId, "autoSubmit.failed")
-      .all();
-    expect(audited.results).toHaveLength(1);
-  });
+  it.each([400, 409, 429, 500])(
+    "retries an answer of %i, four attempts in all, then the claim is pending",
+    async (status) => {
+      hub.answer = () => Response.json({ code: "conflict", detail: "planted-upstream" }, { status });
+      const { claimId } = (await session.read("POST", "/api/claims", CLAIM)).body;
+      for (let round = 0; round < 4; round++) {
+        expect(await hub.runQueue()).toBe(1);
+        await new Promise((resolve) => setTimeout(resolve, 15));
+      }
+      expect(await hub.runQueue()).toBe(0);
+      expect(hub.calls).toHaveLength(4);
+      expect(new Set(hub.calls.map((call) => call.body)).size).toBe(1);
+      expect(await queue()).toMatchObject({
+        stats: { failed: 1, total: 1 },
+        jobs: [{ state: "failed", attempt: 4, lastError: `upstream_${status}:conflict`, lastUpstreamStatus: status }],
+      });
+      expect(await claimOf(claimId)).toMatchObject({ status: "pending", requestId: null });
+      const audited = await env.DB.prepare("SELECT action FROM audit_events WHERE subject = ? AND action = ?")
+        .bind(claimId, "autoSubmit.failed")
+        .all();
+      expect(audited.results).toHaveLength(1);
+    },
+  );
 
   it("waits 3, 6 and 12 seconds between attempts by default", async () => {
     hub = new TestHub({ ITRANS_AUTO_SUBMIT_ENABLED: "true" });
@@ -96,7 +96,9 @@ describe("auto-submit", () => {
     for (let round = 0; round < 4; round++) {
       await hub.runQueue();
       delays.push(...hub.hints.map((hint) => hint.delaySeconds));
-      await env.DB.exec("UPDATE auto_submit_jobs SET next_attempt_at = 0, version = version + 1 WHERE state = 'retrying'");
+      await env.DB.exec(
+        "UPDATE auto_submit_jobs SET next_attempt_at = 0, version = version + 1 WHERE state = 'retrying'",
+      );
     }
     expect(delays).toEqual([3, 6, 12]);
   });
@@ -114,7 +116,9 @@ describe("auto-submit", () => {
       new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason)));
     await session.call("POST", "/api/claims", CLAIM);
     await hub.runQueue();
-    expect(await queue()).toMatchObject({ jobs: [{ state: "retrying", lastError: "upstream_timeout", lastUpstreamStatus: null }] });
+    expect(await queue()).toMatchObject({
+      jobs: [{ state: "retrying", lastError: "upstream_timeout", lastUpstreamStatus: null }],
+    });
     hub.answer = () => Promise.reject(new Error("connection refused"));
     await new Promise((resolve) => setTimeout(resolve, 15));
     await hub.runQueue();
@@ -160,7 +164,7 @@ describe("auto-submit", () => {
     const accept = hub.answer;
     hub.answer = () => new Response("{}", { status: 500 });
     const { claimId, itransSubmission } = (await session.read("POST", "/api/claims", CLAIM)).body;
-    const { jobId } = itransSubmission as { jobId: string };
+    const { jobId } = itransSubmission;
     expect((await session.call("POST", `/api/itrans/auto-submit/jobs/${jobId}/requeue`)).status).toBe(409);
     await hub.runQueue();
     hub.answer = accept;
@@ -205,7 +209,7 @@ describe("auto-submit", () => {
 
   it("records a dead-lettered hint and drops one it cannot read", async () => {
     const { itransSubmission } = (await session.read("POST", "/api/claims", CLAIM)).body;
-    const { jobId } = itransSubmission as { jobId: string };
+    const { jobId } = itransSubmission;
     expect(await hub.deadLetter({ jobId })).toEqual(["dead"]);
     expect(await hub.deadLetter("nonsense")).toEqual(["dead"]);
     const audited = await env.DB.prepare("SELECT action FROM audit_events WHERE subject = ?").bind(jobId).all();

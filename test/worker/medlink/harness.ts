@@ -1,16 +1,16 @@
 /** The hub with a core that the test writes, on a fresh database. */
 import { applyD1Migrations, createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { signRelayBody } from "../../../src/platform/signature.ts";
-import type { HubEnv } from "../../../src/medlink/env.ts";
+import type { AutoSubmitHint, HubEnv } from "../../../src/medlink/env.ts";
 import { SEED_TOKEN_HEADER, seedToken } from "../../../src/medlink/seed/seed-token.ts";
 import worker from "../../../src/medlink/worker.ts";
+import { signRelayBody } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
 
 declare global {
   namespace Cloudflare {
     interface Env extends HubEnv {
-      readonly TEST_MIGRATIONS: D1Migration[];
+      readonly TEST_MIGRATIONS: Parameters<typeof applyD1Migrations>[1];
     }
   }
 }
@@ -31,7 +31,7 @@ export class TestHub {
   readonly calls: { method: string; path: string; headers: Headers; body: string }[] = [];
   readonly hints: SentHint[] = [];
   answer: CoreStub = () => new Response("{}", { status: 503 });
-  readonly env: Cloudflare.Env & Record<string, unknown>;
+  readonly env: HubEnv & Record<string, unknown>;
 
   constructor(overrides: Record<string, unknown> = {}) {
     const core = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
@@ -42,18 +42,18 @@ export class TestHub {
       return this.answer(request);
     };
     const queue = {
-      send: async (body: { jobId: string }, options?: QueueSendOptions) => {
-        this.hints.push({ jobId: body.jobId, delaySeconds: options?.delaySeconds ?? 0 });
+      send: async ({ jobId }: AutoSubmitHint, { delaySeconds }: { readonly delaySeconds: number }) => {
+        this.hints.push({ jobId, delaySeconds });
       },
-      sendBatch: async (messages: Iterable<MessageSendRequest<{ jobId: string }>>) => {
+      sendBatch: async (messages: readonly { readonly body: AutoSubmitHint }[]) => {
         for (const { body } of messages) this.hints.push({ jobId: body.jobId, delaySeconds: 0 });
       },
     };
-    this.env = { ...env, CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides } as never;
+    this.env = { ...env, CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides };
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return worker.fetch(new Request(ORIGIN + path, init) as never, this.env, createExecutionContext());
+    return worker.fetch(new Request(ORIGIN + path, init), this.env, createExecutionContext());
   }
 
   /** Delivers the hints sent so far, as the queue would; returns how many. */
@@ -101,20 +101,35 @@ export class TestHub {
   }
 }
 
+/** The fields that tests take out of answers and use further. */
+export interface ApiBody {
+  readonly claimId: string;
+  readonly patientId: string;
+  readonly nextCursor: string | null;
+  readonly claims: readonly { readonly claimId: string }[];
+  readonly patients: readonly { readonly firstName: string }[];
+  readonly timeline: readonly { readonly kind: string }[];
+  readonly itransSubmission: { readonly jobId: string };
+  readonly [field: string]: unknown;
+}
+
 export class Session {
-  constructor(
-    readonly hub: TestHub,
-    readonly cookie: string,
-  ) {}
+  readonly hub: TestHub;
+  readonly cookie: string;
+
+  constructor(hub: TestHub, cookie: string) {
+    this.hub = hub;
+    this.cookie = cookie;
+  }
 
   async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
     const init = body === undefined ? { method, headers: {} } : json(method, body);
     return this.hub.fetch(path, { ...init, headers: { ...init.headers, cookie: this.cookie, ...headers } });
   }
 
-  async read(method: string, path: string, body?: unknown): Promise<{ status: number; body: Record<string, never> }> {
+  async read(method: string, path: string, body?: unknown): Promise<{ status: number; body: ApiBody }> {
     const response = await this.call(method, path, body);
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, body: await response.json<ApiBody>() };
   }
 }
 
