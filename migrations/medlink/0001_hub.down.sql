@@ -1,0 +1,13 @@
+DROP TABLE IF EXISTS audit_events;
+DROP TABLE IF EXISTS webhook_events;
+DROP TABLE IF EXISTS settings;
+DROP TABLE IF EXISTS bridge_requests;
+DROP TABLE IF EXISTS auto_submit_jobs;
+DROP TABLE IF EXISTS claim_events;
+DROP TABLE IF EXISTS claims;
+DROP TABLE IF EXISTS insurers;
+DROP TABLE IF EXISTS providers;
+DROP TABLE IF EXISTS patients;
+DROP TABLE IF EXISTS sessions;
+DROP TABLE IF EXISTS users;
+DROP TABLE IF EXISTS clinics;

@@ -1,0 +1,132 @@
+/** The hub's operations on one app, its OpenAPI document, and what every answer has in common. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { newUuid } from "../platform/clock.edge.ts";
+import { correlationIdOf } from "../platform/correlation.ts";
+import { type Log, reasonOf } from "../platform/log.ts";
+import { problemResponse } from "../platform/problem.ts";
+import { VERSION } from "../platform/version.ts";
+import { login } from "./accounts/login.route.ts";
+import { logout } from "./accounts/logout.route.ts";
+import { me } from "./accounts/me.route.ts";
+import { readQueue } from "./auto-submit/read-queue.route.ts";
+import { readAutoSubmitSettings } from "./auto-submit/read-settings.route.ts";
+import { requeueJob } from "./auto-submit/requeue-job.route.ts";
+import { updateAutoSubmitSettings } from "./auto-submit/update-settings.route.ts";
+import { createBridgedClaim } from "./bridge/create-bridged-claim.route.ts";
+import { createWorkflowClaim } from "./bridge/create-workflow-claim.route.ts";
+import { createWorkflowPreauth } from "./bridge/create-workflow-preauth.route.ts";
+import { finalizeClaim } from "./bridge/finalize-claim.route.ts";
+import { readAnchorStatus } from "./bridge/read-anchor-status.route.ts";
+import { readBridgedClaim } from "./bridge/read-bridged-claim.route.ts";
+import { readWorkflowRequest } from "./bridge/read-workflow-request.route.ts";
+import { settleClaim } from "./bridge/settle-claim.route.ts";
+import { createClaim } from "./claims/create-claim.route.ts";
+import { listClaimsRoute } from "./claims/list-claims.route.ts";
+import { readClaim } from "./claims/read-claim.route.ts";
+import { submitClaim } from "./claims/submit-claim.route.ts";
+import { updateClaim } from "./claims/update-claim.route.ts";
+import { health } from "./health/health.route.ts";
+import { readyz } from "./health/readyz.route.ts";
+import { readVersion } from "./health/version.route.ts";
+import { startHub } from "./hub.edge.ts";
+import { receiveWebhook } from "./intake/receive-webhook.route.ts";
+import type { HubApp, Operation, Vars } from "./operation.edge.ts";
+import { createInsurer } from "./records/create-insurer.route.ts";
+import { createPatient } from "./records/create-patient.route.ts";
+import { createProvider } from "./records/create-provider.route.ts";
+import { listInsurersRoute } from "./records/list-insurers.route.ts";
+import { listPatientsRoute } from "./records/list-patients.route.ts";
+import { listProvidersRoute } from "./records/list-providers.route.ts";
+import { seed } from "./seed/seed.route.ts";
+
+const OPERATIONS: readonly Operation[] = [
+  health,
+  readyz,
+  readVersion,
+  login,
+  logout,
+  me,
+  listPatientsRoute,
+  createPatient,
+  listProvidersRoute,
+  createProvider,
+  listInsurersRoute,
+  createInsurer,
+  listClaimsRoute,
+  createClaim,
+  readClaim,
+  updateClaim,
+  submitClaim,
+  readQueue,
+  readAutoSubmitSettings,
+  updateAutoSubmitSettings,
+  requeueJob,
+  receiveWebhook,
+  createBridgedClaim,
+  readBridgedClaim,
+  finalizeClaim,
+  settleClaim,
+  readAnchorStatus,
+  createWorkflowClaim,
+  createWorkflowPreauth,
+  readWorkflowRequest,
+  seed,
+];
+
+export function makeApp(log: Log): HubApp {
+  const app = new OpenAPIHono<Vars>();
+
+  app.use(async (context, next) => {
+    const startedAt = Date.now();
+    const correlationId = correlationIdOf(context.req.header("x-correlation-id"), newUuid);
+    context.set("correlationId", correlationId);
+    context.set("route", "unknown");
+    await next();
+    if (!context.res.headers.has("x-correlation-id")) context.res.headers.set("x-correlation-id", correlationId);
+    context.res.headers.set("x-content-type-options", "nosniff");
+    const { status } = context.res;
+    log(status >= 500 ? "error" : "info", "request", {
+      correlationId,
+      method: context.req.method,
+      route: context.get("route"),
+      status,
+      durationMs: Date.now() - startedAt,
+    });
+  });
+
+  // Liveness says that the code runs, and nothing of settings, secrets or the database.
+  app.get("/healthz", (context) => {
+    context.set("route", "/healthz");
+    return context.json({ status: "ok" });
+  });
+
+  app.use(async (context, next) => {
+    const started = await startHub(context.env, log);
+    if (!started.ok)
+      return problemResponse({ code: "unavailable", detail: started.detail }, context.get("correlationId"));
+    context.set("hub", started.hub);
+    return next();
+  });
+
+  for (const operation of OPERATIONS) operation.mount(app);
+
+  app.get("/api/openapi.json", (context) => {
+    context.set("route", "/api/openapi.json");
+    return context.json(
+      app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "MedLink hub", version: VERSION.version } }),
+    );
+  });
+
+  app.notFound((context) =>
+    problemResponse({ code: "not_found", detail: "There is no such page." }, context.get("correlationId")),
+  );
+  app.onError((thrown, context) => {
+    const correlationId = context.get("correlationId");
+    log("error", "request.failed", { correlationId, route: context.get("route"), reason: reasonOf(thrown) });
+    return problemResponse(
+      { code: "internal", detail: "Something went wrong here. Try again, and name the correlation id if it stays." },
+      correlationId,
+    );
+  });
+  return app;
+}

@@ -1,0 +1,255 @@
+/**
+ * The life of auto-submit jobs around their pure state machine: put one in the queue, run it, apply what came of it. A
+ * change of a job and what it means for the claim are one batch.
+ */
+import { auditInsert } from "../audit/audit.store.ts";
+import { DECIDE_AGAIN_LIMIT, isVersionMoved } from "../batch.store.ts";
+import type { Claim } from "../claims/claim.ts";
+import { statusAfterFailure, statusAfterSubmission } from "../claims/claim-state.ts";
+import { claimStateUpdate, findClaim, timelineInsert } from "../claims/claims.store.ts";
+import { offchainPayload } from "../claims/offchain-payload.ts";
+import type { Hub } from "../hub.edge.ts";
+import { newId } from "../ids.ts";
+import { findInsurer } from "../records/records.store.ts";
+import { LEASE_MARGIN_MS } from "../settings.ts";
+import {
+  type AttemptOutcome,
+  decide,
+  evolve,
+  type Job,
+  type JobCommand,
+  type JobEvent,
+  type JobLimits,
+  newJob,
+} from "./job.ts";
+import { countLiveJobs, findJob, findLiveJob, jobInsert, jobUpdate } from "./jobs.store.ts";
+import { readAutoSubmitEnabled } from "./settings.store.ts";
+import { readSubmission } from "./submission.ts";
+
+const ACTOR = "auto-submit";
+
+/** A hint that comes this much early is sent again; one that comes earlier yet has another hint, or the sweep, behind it. */
+const EARLY_HINT_MS = 2_000;
+
+export const jobLimits = (hub: Hub): JobLimits => ({
+  maxAttempts: hub.settings.ITRANS_AUTO_SUBMIT_MAX_ATTEMPTS,
+  baseDelayMs: hub.settings.ITRANS_AUTO_SUBMIT_BASE_DELAY_MS,
+  maxDelayMs: hub.settings.ITRANS_AUTO_SUBMIT_MAX_DELAY_MS,
+  leaseMs: hub.settings.ITRANS_API_TIMEOUT_MS + LEASE_MARGIN_MS,
+});
+
+/** The clinic's own switch, else the worker's setting. */
+export const isAutoSubmitOn = async (hub: Hub, clinicId: string): Promise<boolean> =>
+  (await readAutoSubmitEnabled(hub.db, clinicId)) ?? hub.settings.ITRANS_AUTO_SUBMIT_ENABLED;
+
+/** Never fails: a hint that is lost is sent again by the sweep. */
+export async function sendHint(hub: Hub, jobId: string, delayMs = 0): Promise<void> {
+  try {
+    await hub.queue.send({ jobId }, { delaySeconds: Math.ceil(delayMs / 1_000) });
+  } catch {
+    hub.log("warn", "auto-submit.hint-not-sent", { jobId });
+  }
+}
+
+/** What `POST /api/claims` says of a claim's way to core. */
+export type Submission =
+  | {
+      readonly status: Job["state"];
+      readonly queued: true;
+      readonly jobId: string;
+      readonly attempt: number;
+      readonly maxAttempts: number;
+    }
+  | { readonly status: "rejected"; readonly queued: false; readonly reason: "queue_full" };
+
+export const showSubmission = (job: Job): Submission => ({
+  status: job.state,
+  queued: true,
+  jobId: job.jobId,
+  attempt: job.attempt,
+  maxAttempts: job.maxAttempts,
+});
+
+/** The statements that queue a claim, for a batch; the first one's changes tell whether the job was taken. */
+export function queueStatements(
+  hub: Hub,
+  claim: Pick<Claim, "claimId" | "clinicId" | "type" | "status">,
+  by: { readonly userId: string; readonly correlationId: string },
+): { readonly job: Job; readonly statements: readonly [D1PreparedStatement, ...D1PreparedStatement[]] } {
+  const now = hub.now();
+  const job = newJob(
+    {
+      jobId: newId("job", hub.random),
+      clinicId: claim.clinicId,
+      claimId: claim.claimId,
+      claimType: claim.type,
+      correlationId: by.correlationId,
+      requestedBy: by.userId,
+      maxAttempts: hub.settings.ITRANS_AUTO_SUBMIT_MAX_ATTEMPTS,
+    },
+    now,
+  );
+  const timeline = timelineInsert(
+    hub.db,
+    {
+      claimId: claim.claimId,
+      clinicId: claim.clinicId,
+      kind: "queued",
+      status: claim.status,
+      actor: by.userId,
+      at: now,
+    },
+    job.jobId,
+  );
+  return { job, statements: [jobInsert(hub.db, job, hub.settings.ITRANS_AUTO_SUBMIT_QUEUE_LIMIT), timeline] };
+}
+
+/**
+ * Queues a claim that exists. A claim with a live job keeps it: asking twice is asking once. The claim's version moves
+ * with it, so that an edit decided before the job was there fails: what is sent must not change between attempts.
+ * @returns undefined when the claim changed since it was read.
+ */
+export async function queueClaim(
+  hub: Hub,
+  claim: Claim,
+  by: { readonly userId: string; readonly correlationId: string },
+): Promise<Submission | undefined> {
+  const { job, statements } = queueStatements(hub, claim, by);
+  let inserted: D1Result | undefined;
+  try {
+    const touched = { ...claim, version: claim.version + 1, updatedAt: job.createdAt };
+    [inserted] = await hub.db.batch([...statements, claimStateUpdate(hub.db, touched)]);
+  } catch (thrown) {
+    if (!isVersionMoved(thrown)) throw thrown;
+    return undefined;
+  }
+  if (inserted?.meta.changes === 1) {
+    await sendHint(hub, job.jobId);
+    return showSubmission(job);
+  }
+  const live = await findLiveJob(hub.db, claim.clinicId, claim.claimId);
+  return live === undefined ? { status: "rejected", queued: false, reason: "queue_full" } : showSubmission(live);
+}
+
+export type JobChange =
+  | { readonly type: "changed"; readonly job: Job; readonly event: JobEvent }
+  | { readonly type: "ignored"; readonly job: Job | undefined; readonly dueInMs?: number | undefined };
+
+/** Decides and writes; when another writer was faster, reads and decides again. */
+export async function changeJob(hub: Hub, jobId: string, command: JobCommand): Promise<JobChange> {
+  for (let round = 0; round < DECIDE_AGAIN_LIMIT; round++) {
+    const job = await findJob(hub.db, jobId);
+    if (job === undefined) return { type: "ignored", job: undefined };
+    const now = hub.now();
+    const decision = decide(job, command, jobLimits(hub), now);
+    if (decision.type === "ignored") return { type: "ignored", job, dueInMs: decision.dueInMs };
+    const next = evolve(job, decision.event, now);
+    try {
+      await hub.db.batch([jobUpdate(hub.db, next), ...(await claimStatements(hub, next, decision.event))]);
+      return { type: "changed", job: next, event: decision.event };
+    } catch (thrown) {
+      if (!isVersionMoved(thrown)) throw thrown;
+    }
+  }
+  throw new Error("a job changed too often to be written");
+}
+
+/** What a job's event means for its claim: state, timeline, audit. */
+async function claimStatements(hub: Hub, job: Job, event: JobEvent): Promise<readonly D1PreparedStatement[]> {
+  if (event.type === "started") return [];
+  const claim = await findClaim(hub.db, hub.fields, job.clinicId, job.claimId);
+  if (claim === undefined) return [];
+  const at = job.updatedAt;
+  const entry = { claimId: claim.claimId, clinicId: claim.clinicId, actor: ACTOR, at };
+  const moved = { ...claim, version: claim.version + 1, updatedAt: at };
+  const audit = (action: string, actor: string, detail: string | undefined) =>
+    auditInsert(hub.db, {
+      clinicId: claim.clinicId,
+      actor,
+      action,
+      subject: claim.claimId,
+      detail,
+      correlationId: job.correlationId,
+      at,
+    });
+  switch (event.type) {
+    case "succeeded": {
+      const status = statusAfterSubmission(claim);
+      const { requestId, requestIdHash } = event;
+      return [
+        claimStateUpdate(hub.db, { ...moved, status, requestId, requestIdHash }),
+        timelineInsert(hub.db, { ...entry, kind: "submissionAccepted", status }),
+        audit("claim.submitted", ACTOR, undefined),
+      ];
+    }
+    case "retryScheduled":
+      return [timelineInsert(hub.db, { ...entry, kind: "attemptFailed", status: claim.status, detail: event.error })];
+    case "failed": {
+      const status = statusAfterFailure(claim);
+      return [
+        claimStateUpdate(hub.db, { ...moved, status }),
+        timelineInsert(hub.db, { ...entry, kind: "submissionFailed", status, detail: event.error }),
+        audit("autoSubmit.failed", ACTOR, event.error),
+      ];
+    }
+    case "requeued":
+      return [
+        claimStateUpdate(hub.db, moved),
+        timelineInsert(hub.db, { ...entry, actor: event.requestedBy, kind: "queued", status: claim.status }),
+        audit("autoSubmit.requeued", event.requestedBy, undefined),
+      ];
+  }
+}
+
+/** Runs one attempt of a job, if it is due. Called for every hint; most of the time exactly once per attempt. */
+export async function runJob(hub: Hub, jobId: string): Promise<void> {
+  const started = await changeJob(hub, jobId, { type: "start" });
+  if (started.type === "ignored") {
+    if (started.dueInMs !== undefined && started.dueInMs <= EARLY_HINT_MS) await sendHint(hub, jobId, started.dueInMs);
+    return;
+  }
+  const { job } = started;
+  const outcome = await attempt(hub, job);
+  const finished = await changeJob(hub, jobId, { type: "finish", attempt: job.attempt, outcome });
+  hub.log(outcome.type === "accepted" ? "info" : "warn", `auto-submit.${outcome.type}`, {
+    jobId,
+    attempt: job.attempt,
+    correlationId: job.correlationId,
+    ...(outcome.type === "accepted" ? { requestIdHash: outcome.requestIdHash } : { reason: outcome.error }),
+    ...(outcome.status === undefined ? {} : { status: outcome.status }),
+  });
+  if (finished.type === "changed" && finished.event.type === "retryScheduled") {
+    await sendHint(hub, jobId, finished.event.nextAttemptAt - finished.job.updatedAt);
+  }
+}
+
+async function attempt(hub: Hub, job: Job): Promise<AttemptOutcome> {
+  const claim = await findClaim(hub.db, hub.fields, job.clinicId, job.claimId);
+  const insurer = claim === undefined ? undefined : await findInsurer(hub.db, job.clinicId, claim.insurerId);
+  if (claim === undefined || insurer === undefined) {
+    return { type: "refused", error: "claim_incomplete", status: undefined };
+  }
+  const answer = await hub.core.call({
+    method: "POST",
+    path: claim.type === "claim" ? "/workflow/claims" : "/workflow/preauths",
+    surface: "workflow",
+    body: {
+      insurerAddress: insurer.insurerAddress,
+      ...hub.core.sign(offchainPayload(claim)),
+      externalRequestId: claim.claimId,
+    },
+    correlationId: job.correlationId,
+  });
+  switch (answer.type) {
+    case "answered":
+      return readSubmission(answer);
+    case "timeout":
+      return { type: "refused", error: "upstream_timeout", status: undefined };
+    case "unreachable":
+      return { type: "refused", error: "upstream_unreachable", status: undefined };
+  }
+}
+
+/** True when no further job is taken now. */
+export const isQueueFull = async (hub: Hub): Promise<boolean> =>
+  (await countLiveJobs(hub.db)) >= hub.settings.ITRANS_AUTO_SUBMIT_QUEUE_LIMIT;

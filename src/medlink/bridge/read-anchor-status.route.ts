@@ -1,0 +1,20 @@
+import { z } from "@hono/zod-openapi";
+import { none, operation } from "../operation.edge.ts";
+import { forwardOwned } from "./forward.edge.ts";
+
+export const readAnchorStatus = operation(
+  {
+    method: "get",
+    path: "/api/itrans/claims/{id}/anchor/status",
+    summary: "The anchor of a claim",
+    params: z.object({ id: z.string() }),
+    body: none,
+    answers: { 200: { description: "Core's answer" } },
+  },
+  (input) =>
+    forwardOwned(input, input.params.id, {
+      method: "GET",
+      surface: "claims",
+      path: (id) => `/claims/${id}/anchor/status`,
+    }),
+);

@@ -1,0 +1,15 @@
+import { z } from "@hono/zod-openapi";
+import { none, operation } from "../operation.edge.ts";
+import { forwardOwned } from "./forward.edge.ts";
+
+export const readBridgedClaim = operation(
+  {
+    method: "get",
+    path: "/api/itrans/claims/{id}",
+    summary: "A claim as core has it",
+    params: z.object({ id: z.string() }),
+    body: none,
+    answers: { 200: { description: "Core's answer" } },
+  },
+  (input) => forwardOwned(input, input.params.id, { method: "GET", surface: "claims", path: (id) => `/claims/${id}` }),
+);

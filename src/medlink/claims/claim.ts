@@ -1,0 +1,53 @@
+/** A claim or pre-authorization as the clinic keeps it. */
+import type { Money } from "../../platform/money.ts";
+
+export const CLAIM_TYPES = ["claim", "preauth"] as const;
+export type ClaimType = (typeof CLAIM_TYPES)[number];
+
+export const CLAIM_STATUSES = ["draft", "submitted", "pending", "infoRequested", "paid", "denied"] as const;
+export type ClaimStatus = (typeof CLAIM_STATUSES)[number];
+
+/** One procedure: its code alone, or with what is known of it. `unitPrice` is a decimal string of major units. */
+export type ProcedureCode =
+  | string
+  | {
+      readonly code: string;
+      readonly description?: string | undefined;
+      readonly quantity?: number | undefined;
+      readonly unitPrice?: string | undefined;
+    };
+
+/** What is stored sealed. */
+export interface ClaimDetails {
+  readonly codes: readonly ProcedureCode[];
+  readonly notes: string;
+}
+
+/** The newest webhook event applied to a claim. */
+export interface AppliedEvent {
+  readonly status: ClaimStatus;
+  readonly ledgerId: string | undefined;
+  readonly seq: number | undefined;
+  /** Epoch seconds. */
+  readonly occurredAt: number;
+}
+
+export interface Claim {
+  readonly claimId: string;
+  readonly clinicId: string;
+  readonly patientId: string;
+  readonly providerId: string;
+  readonly insurerId: string;
+  readonly type: ClaimType;
+  readonly status: ClaimStatus;
+  readonly amount: Money;
+  readonly details: ClaimDetails;
+  /** Both set once core has taken the claim. */
+  readonly requestId: string | undefined;
+  readonly requestIdHash: string | undefined;
+  readonly lastEvent: AppliedEvent | undefined;
+  readonly createdBy: string;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}

@@ -1,0 +1,250 @@
+import { and, asc, desc, eq, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/d1";
+import * as z from "zod";
+import type { Fields } from "../fields.ts";
+import { cutPage, type Page, type PageKey } from "../page.ts";
+import { claimEvents, claims } from "../schema.ts";
+import type { Claim, ClaimDetails, ClaimStatus, ClaimType } from "./claim.ts";
+
+const detailsSchema = z.object({
+  codes: z.array(
+    z.union([
+      z.string(),
+      z.object({
+        code: z.string(),
+        description: z.string().optional(),
+        quantity: z.number().optional(),
+        unitPrice: z.string().optional(),
+      }),
+    ]),
+  ),
+  notes: z.string(),
+});
+
+const place = (claimId: string): string => `claims/${claimId}`;
+
+async function readRow(fields: Fields, row: typeof claims.$inferSelect): Promise<Claim> {
+  const details: ClaimDetails = detailsSchema.parse(await fields.open(row.detailsSealed, place(row.claimId)));
+  return {
+    claimId: row.claimId,
+    clinicId: row.clinicId,
+    patientId: row.patientId,
+    providerId: row.providerId,
+    insurerId: row.insurerId,
+    type: row.type,
+    status: row.status,
+    amount: { minor: row.amountMinor, currency: row.currency },
+    details,
+    requestId: row.requestId ?? undefined,
+    requestIdHash: row.requestIdHash ?? undefined,
+    lastEvent:
+      row.eventStatus === null || row.eventOccurredAt === null
+        ? undefined
+        : {
+            status: row.eventStatus,
+            ledgerId: row.eventLedgerId ?? undefined,
+            seq: row.eventSeq ?? undefined,
+            occurredAt: row.eventOccurredAt,
+          },
+    createdBy: row.createdBy,
+    version: row.version,
+    createdAt: row.createdAt,
+    updatedAt: row.updatedAt,
+  };
+}
+
+export async function findClaim(
+  db: D1Database,
+  fields: Fields,
+  clinicId: string,
+  claimId: string,
+): Promise<Claim | undefined> {
+  const row = await drizzle(db)
+    .select()
+    .from(claims)
+    .where(and(eq(claims.claimId, claimId), eq(claims.clinicId, clinicId)))
+    .get();
+  return row === undefined ? undefined : readRow(fields, row);
+}
+
+/** For webhooks, which name a request by its hash and no clinic. */
+export async function findClaimByRequestHash(
+  db: D1Database,
+  fields: Fields,
+  requestIdHash: string,
+): Promise<Claim | undefined> {
+  const row = await drizzle(db).select().from(claims).where(eq(claims.requestIdHash, requestIdHash)).get();
+  return row === undefined ? undefined : readRow(fields, row);
+}
+
+export async function listClaims(
+  db: D1Database,
+  fields: Fields,
+  clinicId: string,
+  query: {
+    readonly limit: number;
+    readonly after: PageKey | undefined;
+    readonly status: ClaimStatus | undefined;
+    readonly type: ClaimType | undefined;
+  },
+): Promise<Page<Claim>> {
+  const { limit, after, status, type } = query;
+  const rows = await drizzle(db)
+    .select()
+    .from(claims)
+    .where(
+      and(
+        eq(claims.clinicId, clinicId),
+        status === undefined ? undefined : eq(claims.status, status),
+        type === undefined ? undefined : eq(claims.type, type),
+        after === undefined
+          ? undefined
+          : sql`(${claims.createdAt}, ${claims.claimId}) < (${after.createdAt}, ${after.id})`,
+      ),
+    )
+    .orderBy(desc(claims.createdAt), desc(claims.claimId))
+    .limit(limit + 1);
+  const page = cutPage(rows, limit, (row) => ({ createdAt: row.createdAt, id: row.claimId }));
+  return { ...page, items: await Promise.all(page.items.map((row) => readRow(fields, row))) };
+}
+
+export async function claimInsert(db: D1Database, fields: Fields, claim: Claim): Promise<D1PreparedStatement> {
+  return db
+    .prepare(
+      `INSERT INTO claims (claim_id, clinic_id, patient_id, provider_id, insurer_id, type, status, amount_minor, currency,
+         details_sealed, created_by, version, created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .bind(
+      claim.claimId,
+      claim.clinicId,
+      claim.patientId,
+      claim.providerId,
+      claim.insurerId,
+      claim.type,
+      claim.status,
+      claim.amount.minor,
+      claim.amount.currency,
+      await fields.seal(claim.details, place(claim.claimId)),
+      claim.createdBy,
+      claim.version,
+      claim.createdAt,
+      claim.updatedAt,
+    );
+}
+
+/** Writes what a person edited. The row must still have the version before `claim.version`, or the batch fails. */
+export async function claimFieldsUpdate(db: D1Database, fields: Fields, claim: Claim): Promise<D1PreparedStatement> {
+  return db
+    .prepare(
+      `UPDATE claims SET patient_id = ?, provider_id = ?, insurer_id = ?, type = ?, status = ?, amount_minor = ?,
+         currency = ?, details_sealed = ?, version = ?, updated_at = ?
+       WHERE claim_id = ? AND clinic_id = ?`,
+    )
+    .bind(
+      claim.patientId,
+      claim.providerId,
+      claim.insurerId,
+      claim.type,
+      claim.status,
+      claim.amount.minor,
+      claim.amount.currency,
+      await fields.seal(claim.details, place(claim.claimId)),
+      claim.version,
+      claim.updatedAt,
+      claim.claimId,
+      claim.clinicId,
+    );
+}
+
+/** Writes where a claim stands. The row must still have the version before `claim.version`, or the batch fails. */
+export const claimStateUpdate = (db: D1Database, claim: Claim): D1PreparedStatement =>
+  db
+    .prepare(
+      `UPDATE claims SET status = ?, request_id = ?, request_id_hash = ?, event_status = ?, event_ledger_id = ?,
+         event_seq = ?, event_occurred_at = ?, version = ?, updated_at = ?
+       WHERE claim_id = ? AND clinic_id = ?`,
+    )
+    .bind(
+      claim.status,
+      claim.requestId ?? null,
+      claim.requestIdHash ?? null,
+      claim.lastEvent?.status ?? null,
+      claim.lastEvent?.ledgerId ?? null,
+      claim.lastEvent?.seq ?? null,
+      claim.lastEvent?.occurredAt ?? null,
+      claim.version,
+      claim.updatedAt,
+      claim.claimId,
+      claim.clinicId,
+    );
+
+export interface TimelineEntry {
+  readonly claimId: string;
+  readonly clinicId: string;
+  readonly kind:
+    | "created"
+    | "edited"
+    | "moved"
+    | "queued"
+    | "attemptFailed"
+    | "submissionFailed"
+    | "submissionAccepted"
+    | "REQUEST_SUBMITTED"
+    | "REQUEST_ACKNOWLEDGED"
+    | "REQUEST_ADJUDICATED";
+  readonly status: ClaimStatus;
+  readonly actor: string;
+  readonly detail?: string | undefined;
+  readonly eventId?: string | undefined;
+  readonly ledgerSeq?: number | undefined;
+  readonly entryHash?: string | undefined;
+  readonly at: number;
+}
+
+/** @param onlyWithJob writes the entry only when this job exists: its insert, earlier in the batch, took effect. */
+export const timelineInsert = (db: D1Database, entry: TimelineEntry, onlyWithJob?: string): D1PreparedStatement =>
+  db
+    .prepare(
+      `INSERT INTO claim_events (claim_id, clinic_id, kind, status, actor, detail, event_id, ledger_seq, entry_hash, at)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+       WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM auto_submit_jobs WHERE job_id = ?11)`,
+    )
+    .bind(
+      entry.claimId,
+      entry.clinicId,
+      entry.kind,
+      entry.status,
+      entry.actor,
+      entry.detail ?? null,
+      entry.eventId ?? null,
+      entry.ledgerSeq ?? null,
+      entry.entryHash ?? null,
+      entry.at,
+      onlyWithJob ?? null,
+    );
+
+const TIMELINE_LIMIT = 500;
+
+/** In the order in which things happened here; at most 500. */
+export const readTimeline = (
+  db: D1Database,
+  clinicId: string,
+  claimId: string,
+): Promise<readonly (typeof claimEvents.$inferSelect)[]> =>
+  drizzle(db)
+    .select()
+    .from(claimEvents)
+    .where(and(eq(claimEvents.claimId, claimId), eq(claimEvents.clinicId, clinicId)))
+    .orderBy(asc(claimEvents.claimEventId))
+    .limit(TIMELINE_LIMIT);
+
+/** True when a claim of another clinic has this id: it must not be submitted under it. */
+export async function isForeignClaim(db: D1Database, clinicId: string, claimId: string): Promise<boolean> {
+  const row = await drizzle(db)
+    .select({ clinicId: claims.clinicId })
+    .from(claims)
+    .where(eq(claims.claimId, claimId))
+    .get();
+  return row !== undefined && row.clinicId !== clinicId;
+}

@@ -1,0 +1,33 @@
+import { z } from "@hono/zod-openapi";
+import { queueClaim } from "../auto-submit/submit.edge.ts";
+import { none, notFound, ok, operation, refuse } from "../operation.edge.ts";
+import { isSubmittable } from "./claim-state.ts";
+import { findClaim } from "./claims.store.ts";
+import { claimSchema, showClaim, submissionSchema } from "./show-claim.ts";
+
+export const submitClaim = operation(
+  {
+    method: "post",
+    path: "/api/claims/{claimId}/submit",
+    summary: "Queue a claim for iTrans",
+    params: z.object({ claimId: z.string() }),
+    body: none,
+    answers: {
+      202: {
+        description: "Queued, or queued before",
+        schema: claimSchema.extend({ itransSubmission: submissionSchema }),
+      },
+    },
+  },
+  async ({ hub, user, params, correlationId }) => {
+    const claim = await findClaim(hub.db, hub.fields, user.clinicId, params.claimId);
+    if (claim === undefined) return notFound("claim");
+    if (!isSubmittable(claim)) return refuse("conflict", "This claim is submitted already.");
+    const itransSubmission = await queueClaim(hub, claim, { userId: user.userId, correlationId });
+    if (itransSubmission === undefined) return refuse("conflict", "The claim changed meanwhile. Try again.");
+    if (!itransSubmission.queued) {
+      return refuse("overloaded", "The queue is full. Try again in a minute.", { retryAfterSeconds: 60 });
+    }
+    return ok(202, { ...showClaim(claim), itransSubmission });
+  },
+);

@@ -1,0 +1,78 @@
+/** Calls into core, over the service binding or its URL; the wire contract is the same. */
+import { signProviderPayload } from "../platform/signature.ts";
+
+export type Surface = "claims" | "workflow" | "open";
+
+export interface CoreCall {
+  readonly method: "GET" | "POST";
+  /** Begins with a slash; ids in it are already encoded. */
+  readonly path: string;
+  readonly surface: Surface;
+  /** Sent as JSON; a POST without one has an empty body. */
+  readonly body?: unknown;
+  readonly correlationId: string;
+  readonly timeoutMs?: number;
+}
+
+export type CoreAnswer =
+  | {
+      readonly type: "answered";
+      readonly status: number;
+      readonly text: string;
+      readonly contentType: string;
+      readonly retryAfter: string | undefined;
+    }
+  | { readonly type: "timeout" }
+  | { readonly type: "unreachable"; readonly reason: string };
+
+export interface CoreClient {
+  call(call: CoreCall): Promise<CoreAnswer>;
+  /** `{offchainPayload, providerSignature}` around a payload, signed as it will be sent. */
+  sign(payload: unknown): { readonly offchainPayload: unknown; readonly providerSignature: string };
+}
+
+export interface CoreClientOptions {
+  readonly fetcher: { fetch(request: Request): Promise<Response> };
+  readonly baseUrl: string;
+  readonly workflowKey: string;
+  readonly claimsKey: string;
+  readonly providerSecret: string;
+  readonly timeoutMs: number;
+}
+
+export function makeCoreClient(options: CoreClientOptions): CoreClient {
+  const keyOf = { claims: options.claimsKey, workflow: options.workflowKey, open: undefined };
+  return {
+    sign(payload) {
+      return { offchainPayload: payload, providerSignature: signProviderPayload(payload, options.providerSecret) };
+    },
+    async call({ method, path, surface, body, correlationId, timeoutMs = options.timeoutMs }) {
+      const headers = new Headers({ accept: "application/json", "x-correlation-id": correlationId });
+      const key = keyOf[surface];
+      if (key !== undefined) headers.set("x-api-key", key);
+      if (method === "POST") headers.set("content-type", "application/json");
+      const signal = AbortSignal.timeout(timeoutMs);
+      try {
+        const response = await options.fetcher.fetch(
+          new Request(new URL(path, options.baseUrl), {
+            method,
+            headers,
+            redirect: "manual",
+            signal,
+            ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          }),
+        );
+        return {
+          type: "answered",
+          status: response.status,
+          text: await response.text(),
+          contentType: response.headers.get("content-type") ?? "application/json",
+          retryAfter: response.headers.get("retry-after") ?? undefined,
+        };
+      } catch (thrown) {
+        if (signal.aborted) return { type: "timeout" };
+        return { type: "unreachable", reason: thrown instanceof Error ? thrown.name : "unknown" };
+      }
+    },
+  };
+}

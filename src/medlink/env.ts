@@ -1,0 +1,20 @@
+/** What wrangler.medlink.toml binds. Secrets are strings in the environment; settings are parsed by settings.ts. */
+export interface AutoSubmitHint {
+  readonly jobId: string;
+}
+
+export interface HubEnv {
+  readonly DB: D1Database;
+  readonly CORE: Pick<Fetcher, "fetch">;
+  readonly AUTO_SUBMIT_QUEUE: {
+    send(hint: AutoSubmitHint, options: { readonly delaySeconds: number }): Promise<unknown>;
+    sendBatch(hints: readonly { readonly body: AutoSubmitHint }[]): Promise<unknown>;
+  };
+  readonly SESSION_SECRET: string;
+  readonly ENCRYPTION_KEY: string;
+  readonly HASH_KEY: string;
+  readonly ITRANS_WORKFLOW_API_KEY: string;
+  readonly ITRANS_CLAIMS_API_KEY: string;
+  readonly ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET: string;
+  readonly ITRANS_WEBHOOK_SIGNING_SECRET: string;
+}

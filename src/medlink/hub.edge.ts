@@ -1,0 +1,87 @@
+/** Everything a hub operation works with, made once per invocation from the bindings. */
+import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
+import { makeKeyring } from "../platform/keyring.ts";
+import type { Log } from "../platform/log.ts";
+import type { RandomBytes } from "../platform/seal.ts";
+import { acceptedValues, secretFaults, secretsOf } from "../platform/secrets.ts";
+import { parseSettings } from "../platform/settings.ts";
+import { type CoreClient, makeCoreClient } from "./core.client.ts";
+import type { HubEnv } from "./env.ts";
+import { type Fields, makeFields } from "./fields.ts";
+import { type HubSettings, hubSettingsSchema } from "./settings.ts";
+
+export interface Hub {
+  readonly db: D1Database;
+  readonly queue: HubEnv["AUTO_SUBMIT_QUEUE"];
+  readonly core: CoreClient;
+  readonly fields: Fields;
+  readonly settings: HubSettings;
+  readonly sessionSecrets: readonly [string, ...string[]];
+  readonly webhookSecrets: readonly string[];
+  readonly log: Log;
+  readonly random: RandomBytes;
+  readonly now: () => number;
+  readonly newUuid: () => string;
+  readonly development: boolean;
+}
+
+/** Importing keys costs more than a request; an isolate sees one set of secrets. */
+let cachedFields: { readonly of: string; readonly fields: Promise<Fields> } | undefined;
+
+function fieldsOf(env: HubEnv): Promise<Fields> {
+  const encryptionKeys = acceptedValues({ ...env }, "ENCRYPTION_KEY");
+  const of = JSON.stringify([encryptionKeys, env.HASH_KEY]);
+  if (cachedFields?.of !== of) {
+    const fields = makeKeyring(encryptionKeys, "field").then((keyring) =>
+      makeFields(keyring, env.HASH_KEY, systemRandomBytes),
+    );
+    cachedFields = { of, fields };
+  }
+  return cachedFields.fields;
+}
+
+/** The faults that stop the worker: in development only what is missing, elsewhere also what is weak. */
+function faultsOf(env: HubEnv, development: boolean): readonly string[] {
+  const values: Readonly<Record<string, unknown>> = { ...env };
+  if (!development) return secretFaults("medlink-hub", values);
+  return secretsOf("medlink-hub")
+    .filter(({ name, optional }) => optional !== true && (typeof values[name] !== "string" || values[name] === ""))
+    .map(({ name }) => `${name} is not set`);
+}
+
+export type HubStart = { readonly ok: true; readonly hub: Hub } | { readonly ok: false; readonly detail: string };
+
+/** @returns the hub, or one sentence that names each setting or secret to mend; never a value. */
+export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
+  const parsed = parseSettings(hubSettingsSchema, env);
+  if (!parsed.ok) return { ok: false, detail: parsed.problem.detail };
+  const { settings } = parsed;
+  const development = settings.ENVIRONMENT === "development";
+  const faults = faultsOf(env, development);
+  if (faults.length > 0) return { ok: false, detail: `Secrets: ${faults.join("; ")}. Mend them and deploy again.` };
+  const external = settings.ITRANS_API_URL;
+  return {
+    ok: true,
+    hub: {
+      db: env.DB,
+      queue: env.AUTO_SUBMIT_QUEUE,
+      core: makeCoreClient({
+        fetcher: external === undefined ? env.CORE : { fetch: (request) => fetch(request) },
+        baseUrl: external ?? "http://itrans-core",
+        workflowKey: env.ITRANS_WORKFLOW_API_KEY,
+        claimsKey: env.ITRANS_CLAIMS_API_KEY,
+        providerSecret: env.ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET,
+        timeoutMs: settings.ITRANS_API_TIMEOUT_MS,
+      }),
+      fields: await fieldsOf(env),
+      settings,
+      sessionSecrets: [env.SESSION_SECRET, ...acceptedValues({ ...env }, "SESSION_SECRET").slice(1)],
+      webhookSecrets: acceptedValues({ ...env }, "ITRANS_WEBHOOK_SIGNING_SECRET"),
+      log,
+      random: systemRandomBytes,
+      now: systemNow,
+      newUuid,
+      development,
+    },
+  };
+}

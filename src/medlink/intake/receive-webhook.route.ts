@@ -1,0 +1,148 @@
+/**
+ * Webhooks of the relay. One event is one batch: its id, the claim's move and the timeline stand or fall together, so a
+ * crash leaves nothing half done and parallel duplicates apply once.
+ */
+import { z } from "@hono/zod-openapi";
+import { type ProblemCode, problemDocument, statusOf } from "../../platform/problem.ts";
+import { DECIDE_AGAIN_LIMIT, isTaken, isVersionMoved } from "../batch.store.ts";
+import { findBridgeRequestByHash } from "../bridge/bridge.store.ts";
+import { applyLedgerEvent } from "../claims/claim-state.ts";
+import { claimStateUpdate, findClaimByRequestHash, timelineInsert } from "../claims/claims.store.ts";
+import type { Hub } from "../hub.edge.ts";
+import { type Answer, none, ok, openOperation, readText, refuse } from "../operation.edge.ts";
+import { isAuthentic, type ReceivedEvent, readEvent, type WebhookHeaders } from "./webhook.ts";
+import { isKnownEvent, webhookEventInsert } from "./webhook-events.store.ts";
+
+const PROBLEM_OF = {
+  "not-json": ["invalid_json", "The body is not JSON."],
+  "bad-payload": ["invalid_body", "The body is no event of the relay."],
+  "unknown-type": ["invalid_body", "This event type is not known here."],
+  "id-mismatch": ["invalid_body", "The headers name another event than the body."],
+} as const;
+
+/** A problem document that also says `ok: false`, which senders in the field read. */
+function refuseEvent(code: ProblemCode, detail: string, correlationId: string): Answer {
+  return {
+    type: "raw",
+    response: Response.json(
+      { ok: false, ...problemDocument({ code, detail }, correlationId) },
+      { status: statusOf(code), headers: { "content-type": "application/problem+json" } },
+    ),
+  };
+}
+
+export const receiveWebhook = openOperation(
+  {
+    method: "post",
+    path: "/api/itrans/webhooks/workflow",
+    summary: "Take an event of the relay: signed, ordered, applied once",
+    params: none,
+    body: none,
+    answers: {
+      200: {
+        description: "Applied, or known already",
+        schema: z.union([
+          z.object({ ok: z.literal(true), claimId: z.string(), eventType: z.string() }),
+          z.object({ ok: z.literal(true), duplicate: z.literal(true) }),
+        ]),
+      },
+    },
+  },
+  async ({ hub, request, correlationId }) => {
+    const header = (name: string): string | undefined => request.headers.get(name) ?? undefined;
+    const headers: WebhookHeaders = {
+      idempotencyKey: header("idempotency-key"),
+      eventId: header("x-itrans-relay-event-id"),
+      eventType: header("x-itrans-relay-event-type"),
+      timestamp: header("x-itrans-relay-timestamp"),
+      signature: header("x-itrans-relay-signature"),
+    };
+    if (headers.idempotencyKey === undefined || headers.idempotencyKey === "") {
+      return refuseEvent("invalid_body", "The header idempotency-key is missing.", correlationId);
+    }
+    const text = await readText(request);
+    if (!text.ok) return text.answer;
+    const tolerance = hub.settings.ITRANS_WEBHOOK_TOLERANCE_MS;
+    if (!isAuthentic(headers, text.value, hub.webhookSecrets, hub.now(), tolerance)) {
+      return refuseEvent("bad_signature", "The signature is missing, wrong or out of date.", correlationId);
+    }
+    const read = readEvent(headers, text.value);
+    if (!read.ok) {
+      const [code, detail] = PROBLEM_OF[read.reason];
+      return refuseEvent(code, detail, correlationId);
+    }
+    return applyEvent(hub, read.event, correlationId);
+  },
+);
+
+async function applyEvent(hub: Hub, event: ReceivedEvent, correlationId: string): Promise<Answer> {
+  const { eventId, eventType, requestIdHash } = event;
+  for (let round = 0; round < DECIDE_AGAIN_LIMIT; round++) {
+    if (await isKnownEvent(hub.db, eventId)) return ok(200, { ok: true, duplicate: true });
+    const writing = await statementsFor(hub, event);
+    if (writing === undefined) {
+      const message = "No claim here has this request yet. Try again.";
+      return ok(404, { ok: false, retryable: true, message });
+    }
+    try {
+      await hub.db.batch([...writing.statements]);
+      hub.log("info", "webhook.applied", { eventId, requestIdHash, code: writing.effect, correlationId });
+      return ok(200, { ok: true, claimId: writing.claimId, eventType });
+    } catch (thrown) {
+      // Another delivery of this event, or another event of this claim, was faster: look again.
+      if (!isTaken(thrown, "webhook_events.event_id") && !isVersionMoved(thrown)) throw thrown;
+    }
+  }
+  return refuse("unavailable", "The claim is changing too fast. Try again.", { retryAfterSeconds: 1 });
+}
+
+/** @returns undefined when no claim and no bridge request has this hash. */
+async function statementsFor(
+  hub: Hub,
+  event: ReceivedEvent,
+): Promise<
+  | {
+      readonly claimId: string;
+      readonly effect: "moved" | "superseded" | "recorded";
+      readonly statements: readonly D1PreparedStatement[];
+    }
+  | undefined
+> {
+  const receivedAt = hub.now();
+  const claim = await findClaimByRequestHash(hub.db, hub.fields, event.requestIdHash);
+  if (claim === undefined) {
+    const bridged = await findBridgeRequestByHash(hub.db, event.requestIdHash);
+    if (bridged === undefined) return undefined;
+    const { clinicId, coreId: claimId } = bridged;
+    const effect = "recorded";
+    return {
+      claimId,
+      effect,
+      statements: [webhookEventInsert(hub.db, { ...event, clinicId, claimId, effect, receivedAt })],
+    };
+  }
+  const { claimId, clinicId } = claim;
+  const applied = applyLedgerEvent(claim, {
+    status: event.status,
+    ledgerId: event.ledger?.id,
+    seq: event.ledger?.seq,
+    occurredAt: event.occurredAt,
+  });
+  const known = webhookEventInsert(hub.db, { ...event, clinicId, claimId, effect: applied.type, receivedAt });
+  const timeline = timelineInsert(hub.db, {
+    claimId,
+    clinicId,
+    kind: event.eventType,
+    status: applied.type === "moved" ? applied.status : claim.status,
+    actor: "itrans",
+    detail: applied.type === "superseded" ? "superseded" : undefined,
+    eventId: event.eventId,
+    ledgerSeq: event.ledger?.seq,
+    entryHash: event.ledger?.entryHash,
+    at: receivedAt,
+  });
+  if (applied.type === "superseded") return { claimId, effect: applied.type, statements: [known, timeline] };
+  const { status, lastEvent } = applied;
+  const next = { ...claim, status, lastEvent, version: claim.version + 1, updatedAt: receivedAt };
+  return { claimId, effect: applied.type, statements: [known, claimStateUpdate(hub.db, next), timeline] };
+}

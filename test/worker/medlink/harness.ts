@@ -1,0 +1,211 @@
+/** The hub with a core that the test writes, on a fresh database. */
+import { applyD1Migrations, createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import type { AutoSubmitHint, HubEnv } from "../../../src/medlink/env.ts";
+import { SEED_TOKEN_HEADER, seedToken } from "../../../src/medlink/seed/seed-token.ts";
+import worker from "../../../src/medlink/worker.ts";
+import { signRelayBody } from "../../../src/platform/signature.ts";
+import { TEST_SECRETS } from "../../secrets.ts";
+
+declare global {
+  namespace Cloudflare {
+    interface Env extends HubEnv {
+      readonly TEST_MIGRATIONS: Parameters<typeof applyD1Migrations>[1];
+    }
+  }
+}
+
+export const ORIGIN = "http://hub.test";
+export const ADMIN = { email: "admin@clinic.test", password: "correct horse battery" };
+export const INSURER_ADDRESS = "0x00000000000000000000000000000000000000aa";
+
+export type CoreStub = (request: Request) => Response | Promise<Response>;
+
+export interface SentHint {
+  readonly jobId: string;
+  readonly delaySeconds: number;
+}
+
+/** A hub whose core is `core.answer` and whose queue only remembers what was sent. */
+export class TestHub {
+  readonly calls: { method: string; path: string; headers: Headers; body: string }[] = [];
+  readonly hints: SentHint[] = [];
+  answer: CoreStub = () => new Response("{}", { status: 503 });
+  readonly env: HubEnv & Record<string, unknown>;
+
+  constructor(overrides: Record<string, unknown> = {}) {
+    const core = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+      const request = new Request(input, init);
+      const body = await request.clone().text();
+      const { pathname: path } = new URL(request.url);
+      this.calls.push({ method: request.method, path, headers: request.headers, body });
+      return this.answer(request);
+    };
+    const queue = {
+      send: async ({ jobId }: AutoSubmitHint, { delaySeconds }: { readonly delaySeconds: number }) => {
+        this.hints.push({ jobId, delaySeconds });
+      },
+      sendBatch: async (messages: readonly { readonly body: AutoSubmitHint }[]) => {
+        for (const { body } of messages) this.hints.push({ jobId: body.jobId, delaySeconds: 0 });
+      },
+    };
+    this.env = { ...env, CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides };
+  }
+
+  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    return worker.fetch(new Request(ORIGIN + path, init), this.env, createExecutionContext());
+  }
+
+  /** Delivers the hints sent so far, as the queue would; returns how many. */
+  async runQueue(): Promise<number> {
+    const hints = this.hints.splice(0);
+    if (hints.length === 0) return 0;
+    const batch = createMessageBatch(
+      "auto-submit",
+      hints.map(({ jobId }, i) => ({ id: `m${i}`, timestamp: new Date(), attempts: 1, body: { jobId } })),
+    );
+    await worker.queue(batch, this.env);
+    return hints.length;
+  }
+
+  async deadLetter(body: unknown): Promise<readonly string[]> {
+    const batch = createMessageBatch("auto-submit-dead-letters", [
+      { id: "dead", timestamp: new Date(), attempts: 1, body },
+    ]);
+    const context = createExecutionContext();
+    await worker.queue(batch, this.env);
+    return (await getQueueResult(batch, context)).explicitAcks;
+  }
+
+  async sweep(): Promise<void> {
+    await worker.scheduled({ cron: "* * * * *", scheduledTime: 0, noRetry: () => undefined }, this.env);
+  }
+
+  async seed(): Promise<Response> {
+    return this.fetch("/api/dev/seed", {
+      method: "POST",
+      headers: { "content-type": "application/json", [SEED_TOKEN_HEADER]: seedToken(TEST_SECRETS.hub.SESSION_SECRET) },
+      body: JSON.stringify({
+        adminEmail: ADMIN.email,
+        adminPassword: ADMIN.password,
+        insurerAddress: INSURER_ADDRESS,
+      }),
+    });
+  }
+
+  async signIn(email: string = ADMIN.email, password: string = ADMIN.password): Promise<Session> {
+    const response = await this.fetch("/api/auth/login", json("POST", { email, password }));
+    if (response.status !== 200) throw new Error(`sign-in answered ${response.status}`);
+    const cookie = (response.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    return new Session(this, cookie);
+  }
+}
+
+/** The fields that tests take out of answers and use further. */
+export interface ApiBody {
+  readonly claimId: string;
+  readonly patientId: string;
+  readonly nextCursor: string | null;
+  readonly claims: readonly { readonly claimId: string }[];
+  readonly patients: readonly { readonly firstName: string }[];
+  readonly timeline: readonly { readonly kind: string }[];
+  readonly itransSubmission: { readonly jobId: string };
+  readonly [field: string]: unknown;
+}
+
+export class Session {
+  readonly hub: TestHub;
+  readonly cookie: string;
+
+  constructor(hub: TestHub, cookie: string) {
+    this.hub = hub;
+    this.cookie = cookie;
+  }
+
+  async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+    const init = body === undefined ? { method, headers: {} } : json(method, body);
+    return this.hub.fetch(path, { ...init, headers: { ...init.headers, cookie: this.cookie, ...headers } });
+  }
+
+  async read(method: string, path: string, body?: unknown): Promise<{ status: number; body: ApiBody }> {
+    const response = await this.call(method, path, body);
+    return { status: response.status, body: await response.json<ApiBody>() };
+  }
+}
+
+export const json = (method: string, body: unknown): RequestInit & { headers: Record<string, string> } => ({
+  method,
+  headers: { "content-type": "application/json" },
+  body: typeof body === "string" ? body : JSON.stringify(body),
+});
+
+export const migrate = (): Promise<void> => applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+
+export const CLAIM = {
+  patientId: "pat_demo_1",
+  providerId: "prv_demo_1",
+  insurerId: "ins_demo_1",
+  type: "claim",
+  amount: "120.00",
+  codes: ["01202", "11101"],
+  notes: "planted-note-4711",
+};
+
+export const hashFor = (n: number): string => `0x${n.toString(16).padStart(64, "0")}`;
+
+let events = 0;
+
+export interface EventOptions {
+  readonly eventId?: string;
+  readonly eventType?: string;
+  readonly seq?: number;
+  readonly decision?: string;
+  readonly secret?: string;
+  readonly timestamp?: number;
+  readonly headers?: Record<string, string | undefined>;
+  readonly body?: string;
+}
+
+/** Posts an event as the relay does; every part can be spoiled. */
+export async function postEvent(hub: TestHub, requestIdHash: string, options: EventOptions = {}): Promise<Response> {
+  const eventType = options.eventType ?? "REQUEST_SUBMITTED";
+  const eventId = options.eventId ?? `31337:0x${(++events).toString(16).padStart(64, "0")}:0:MEDLINK`;
+  const seq = options.seq ?? events;
+  const body =
+    options.body ??
+    JSON.stringify({
+      eventId,
+      eventType,
+      chainId: null,
+      contractAddress: null,
+      blockNumber: null,
+      blockHash: null,
+      txHash: null,
+      logIndex: null,
+      requestIdHash,
+      occurredAt: 1_800_000_000 + seq,
+      data: {
+        insurer: INSURER_ADDRESS,
+        ...(options.decision === undefined ? {} : { decisionHash: "0x00", decision: options.decision }),
+      },
+      ledger: { id: "main", seq, entryHash: "ab".repeat(32) },
+    });
+  const timestamp = options.timestamp ?? Date.now();
+  const headers: Record<string, string | undefined> = {
+    "content-type": "application/json",
+    "idempotency-key": eventId,
+    "x-itrans-relay-event-id": eventId,
+    "x-itrans-relay-event-type": eventType,
+    "x-itrans-relay-timestamp": String(timestamp),
+    "x-itrans-relay-signature": signRelayBody(
+      timestamp,
+      body,
+      options.secret ?? TEST_SECRETS.hub.ITRANS_WEBHOOK_SIGNING_SECRET,
+    ),
+    ...options.headers,
+  };
+  const sent = Object.fromEntries(
+    Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  return hub.fetch("/api/itrans/webhooks/workflow", { method: "POST", headers: sent, body });
+}
