@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { STEPS, stepsShown, type View } from "../../../scripts/lib/lifecycle.ts";
+import { findOnChain, STEPS, stepsShown, type View } from "../../../scripts/lib/lifecycle.ts";
 
 const nothing: View = {
   claimId: undefined,
@@ -66,5 +66,23 @@ describe("a step is shown only by its own evidence", () => {
       onChain: { txHash: "0x1", blockNumber: 9 },
     };
     expect(new Set(shown(view))).toEqual(new Set(STEPS));
+  });
+});
+
+describe("the anchor that counts", () => {
+  const anchor = { status: "confirmed", txHash: "0x1", blockNumber: 9, contractAddress: "0xc", size: 6 };
+
+  test("covers the decision: one of the submission alone does not", async () => {
+    expect(await findOnChain({ ...request, anchor }, undefined)).toBeUndefined();
+    expect(await findOnChain({ ...adjudicated, anchor }, undefined)).toBeUndefined();
+    expect(await findOnChain({ ...adjudicated, anchor: { ...anchor, size: 7 } }, undefined)).toEqual({
+      txHash: "0x1",
+      blockNumber: 9,
+    });
+  });
+
+  test("is not one that core only sent", async () => {
+    const sent = { ...anchor, size: 7, status: "submitted" };
+    expect(await findOnChain({ ...adjudicated, anchor: sent }, undefined)).toBeUndefined();
   });
 });
