@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import autocannon from "autocannon";
 import { Log, LogLevel, Miniflare, type WorkerOptions } from "miniflare";
+import * as z from "zod";
 import { bundleWorker, projectRoot } from "../scripts/lib/bundle.ts";
+import { messageOf } from "../scripts/lib/fail.ts";
 import { call, summaryOf } from "../scripts/lib/http.ts";
 import { applyMigrations } from "../scripts/lib/migrate.ts";
 import { claimPorts } from "../scripts/lib/ports.ts";
@@ -220,11 +222,19 @@ async function inTurns(variants: readonly Variant[], title: string): Promise<rea
 }
 
 async function seed(url: string, size: number): Promise<void> {
-  for (let from = 0; from < size; from += SEED_STEP) {
-    const count = Math.min(SEED_STEP, size - from);
-    const answer = await call(`${url}/?from=${from}&count=${count}`, { timeoutMs: 120_000 });
-    if (answer.status !== 200) throw new Error(`seeding ${size} entries: ${summaryOf(answer)}`);
-    progress(`seeding: ${from + count} of ${size} entries`);
+  let failures = 0;
+  for (let seeded = 0; seeded < size; ) {
+    try {
+      const answer = await call(`${url}/?count=${Math.min(SEED_STEP, size - seeded)}`, { timeoutMs: 120_000 });
+      const parsed = z.object({ size: z.number() }).safeParse(answer.body);
+      if (!parsed.success) throw new Error(summaryOf(answer));
+      seeded = parsed.data.size;
+      progress(`seeding: ${seeded} of ${size} entries`);
+    } catch (error) {
+      // A connection that was cut: what was written stays, and the next call goes on from there.
+      failures += 1;
+      if (failures > 5) throw new Error(`seeding ${size} entries: ${messageOf(error)}`);
+    }
   }
 }
 

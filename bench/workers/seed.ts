@@ -35,14 +35,14 @@ async function readableSubmit(vault: Vault, requestId: string): Promise<SubmitRe
 }
 
 export default {
-  /** `?from=N&count=M`: appends requests `seed-N` and on. */
+  /** `?count=N`: appends N requests, named `seed-` and their place in the ledger. Called again it goes on where it was. */
   async fetch(request, env) {
     const { searchParams } = new URL(request.url);
-    const from = Number(searchParams.get("from"));
-    const until = from + Number(searchParams.get("count"));
     const keyring = await makeKeyring([env.PAYLOAD_MASTER_KEY], "payload");
     const vault = makeVault(keyring, LEDGER.ledgerId, systemRandomBytes);
     let head = await loadHead(env.DB, LEDGER.ledgerId);
+    const from = head.frontier.size;
+    const until = from + Number(searchParams.get("count"));
     for (let start = from; start < until; start += GROUP) {
       const commands: SubmitRequest[] = [];
       for (let i = start; i < Math.min(start + GROUP, until); i++) {

@@ -5,6 +5,7 @@ import { builtinModules } from "node:module";
 import { join } from "node:path";
 import type { BuildOptions, BuildResult, Plugin } from "esbuild";
 import * as esbuild from "esbuild";
+import { Failure, messageOf } from "./fail.ts";
 
 export const projectRoot = join(import.meta.dirname, "..", "..");
 
@@ -77,7 +78,14 @@ export function scriptOf(result: BuildResult): string {
   return file.text;
 }
 
-/** @returns the worker's script, its imports folded in. */
+/**
+ * @returns the worker's script, its imports folded in.
+ * @throws Failure with what does not build.
+ */
 export async function bundleWorker(entry: string, facts: BuildFacts = buildFacts()): Promise<string> {
-  return scriptOf(await esbuild.build(workerBuildOptions(entry, facts)));
+  try {
+    return scriptOf(await esbuild.build(workerBuildOptions(entry, facts)));
+  } catch (error) {
+    throw new Failure(messageOf(error).replace(/\s*\n\s*/g, "; "));
+  }
 }

@@ -240,10 +240,12 @@ const receiptSchema = z.object({
   logs: z.array(z.object({ address: z.string() })),
 });
 
-/** The anchor that core names, if the node has it in a final block and the contract logged it. */
+/** The anchor of the decision, and so of all before it: as core names it, if the node has it in a final block and the contract logged it. */
 export async function findOnChain(request: RequestView, rpcUrl: string | undefined): Promise<Anchor | undefined> {
-  const { status, txHash, blockNumber, contractAddress } = request.anchor;
+  const { status, txHash, blockNumber, contractAddress, size } = request.anchor;
   if (status !== "confirmed" || txHash === null || blockNumber === null) return undefined;
+  const decided = request.events.findLast((event) => event.type === "REQUEST_ADJUDICATED");
+  if (decided === undefined || size === null || size <= decided.seq) return undefined;
   if (rpcUrl === undefined) return { txHash, blockNumber };
   const [found, finalized] = await Promise.all([
     ethereumRpc(rpcUrl, "eth_getTransactionReceipt", [txHash]),

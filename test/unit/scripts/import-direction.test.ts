@@ -72,7 +72,7 @@ describe("a pure file", () => {
     ["const u = crypto.randomUUID();", "crypto.randomUUID"],
     ["const b = crypto.getRandomValues(new Uint8Array(1));", "crypto.getRandomValues"],
     ["const r = await fetch(url);", "fetch"],
-    ["const now = () => `at ${Date.now()}`;", "Date.now"],
+    [`const now = () => \`at \${Date.now()}\`;`, "Date.now"],
   ])("may not hold %s", (source, what) => {
     expect(found("src/a/rule.ts", `const first = 1;\n${source}`)).toEqual([`2: ${what}`]);
   });
@@ -96,7 +96,7 @@ describe("SQL", () => {
     "const q = `\n  INSERT OR REPLACE INTO t (a)\n  VALUES (1)`;",
     'const u = "UPDATE t SET a = 1";',
     "const w = `WITH due AS (SELECT 1) SELECT * FROM due`;",
-    "const d = `DELETE FROM t WHERE a = ${a}`;",
+    `const d = \`DELETE FROM t WHERE a = \${a}\`;`,
   ])("outside a store is found: %s", (source) => {
     expect(checkFile("src/a/rule.route.ts", source)).toHaveLength(1);
     expect(checkFile("src/a/rule.store.ts", source)).toEqual([]);
@@ -110,7 +110,7 @@ describe("SQL", () => {
 });
 
 test("blanks keep every line where it was", () => {
-  const source = 'a\n/* x\ny */ "s\\"t"\n`u${ {a: "b"} }v`\nc';
+  const source = `a\n/* x\ny */ "s\\"t"\n\`u\${ {a: "b"} }v\`\nc`;
   const { code } = scan(source);
   expect(code.split("\n")).toHaveLength(source.split("\n").length);
   expect(code).toHaveLength(source.length);
