@@ -53,6 +53,8 @@ interface Spec<Params extends z.ZodType, Body extends z.ZodType> {
   /** Path and query parameters together: a name in the path's braces is of the path. */
   readonly params: Params;
   readonly body: Body;
+  /** Asked before anything of the request is looked at; an answer ends it there. */
+  readonly gate?: (hub: Hub, request: Request) => Answer | undefined;
   /** Success answers, by status. */
   readonly answers: Readonly<Record<number, { readonly description: string; readonly schema?: z.ZodType }>>;
 }
@@ -121,7 +123,7 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
   const answer = async (context: Context<Vars>): Promise<Answer> => {
     const hub = context.get("hub");
     const request = context.req.raw;
-    const fault = faultOfOrigin(context) ?? faultOfContentType(context, takesBody(spec));
+    const fault = spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, takesBody(spec));
     if (fault !== undefined) return fault;
     let user: User | undefined;
     if (signedIn !== undefined) {

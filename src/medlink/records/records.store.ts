@@ -4,7 +4,7 @@ import type { AnySQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { type Fields, normalizeHealthNumber, normalizeName } from "../fields.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
-import { clinics, insurers, patients, providers } from "../schema.ts";
+import { insurers, patients, providers } from "../schema.ts";
 import type { Insurer, Patient, PatientDetails, Provider } from "./record.ts";
 
 const personalSchema = z.object({
@@ -174,8 +174,3 @@ export const clinicUpsert = (db: D1Database, clinicId: string, name: string, now
        ON CONFLICT (clinic_id) DO UPDATE SET name = ?2`,
     )
     .bind(clinicId, name, now);
-
-export async function findClinicName(db: D1Database, clinicId: string): Promise<string | undefined> {
-  const row = await drizzle(db).select().from(clinics).where(eq(clinics.clinicId, clinicId)).get();
-  return row?.name;
-}

@@ -11,6 +11,11 @@ export const seed = openOperation(
     method: "post",
     path: "/api/dev/seed",
     summary: "Development only: put the demo clinic into the database",
+    gate: (hub, request) => {
+      const token = request.headers.get(SEED_TOKEN_HEADER) ?? "";
+      const admitted = hub.development && timingSafeEqual(token, seedToken(hub.sessionSecrets[0]));
+      return admitted ? undefined : notFound("page");
+    },
     params: none,
     body: z.object({
       adminEmail: z.email().max(254),
@@ -30,9 +35,5 @@ export const seed = openOperation(
       },
     },
   },
-  async ({ hub, request, body }) => {
-    const token = request.headers.get(SEED_TOKEN_HEADER) ?? "";
-    if (!hub.development || !timingSafeEqual(token, seedToken(hub.sessionSecrets[0]))) return notFound("page");
-    return ok(200, await seedDemo(hub, body));
-  },
+  async ({ hub, body }) => ok(200, await seedDemo(hub, body)),
 );

@@ -2,21 +2,26 @@ import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { verifyProviderSignature } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
-import { CLAIM, hashFor, INSURER_ADDRESS, migrate, type Session, TestHub } from "./harness.ts";
+import { CLAIM, hashFor, INSURER_ADDRESS, migrate, Session, TestHub } from "./harness.ts";
 
 const ON = { ITRANS_AUTO_SUBMIT_ENABLED: "true", ITRANS_AUTO_SUBMIT_BASE_DELAY_MS: "1" };
 
-beforeAll(migrate);
-
 let hub: TestHub;
 let session: Session;
+let cookie: string;
 let nextHash = 1;
 
-beforeEach(async () => {
-  await env.DB.exec("DELETE FROM auto_submit_jobs");
-  hub = new TestHub(ON);
+beforeAll(async () => {
+  await migrate();
+  hub = new TestHub();
   await hub.seed();
-  session = await hub.signIn();
+  ({ cookie } = await hub.signIn());
+});
+
+beforeEach(async () => {
+  await env.DB.exec("DELETE FROM auto_submit_jobs; DELETE FROM settings;");
+  hub = new TestHub(ON);
+  session = new Session(hub, cookie);
   hub.answer = async (request) => {
     const body = await request.json<{ externalRequestId: string }>();
     return Response.json({ requestId: body.externalRequestId, requestIdHash: hashFor(nextHash++) }, { status: 201 });
@@ -90,7 +95,7 @@ describe("auto-submit", () => {
   it("waits 3, 6 and 12 seconds between attempts by default", async () => {
     hub = new TestHub({ ITRANS_AUTO_SUBMIT_ENABLED: "true" });
     hub.answer = () => new Response("{}", { status: 500 });
-    session = await hub.signIn();
+    session = new Session(hub, cookie);
     await session.call("POST", "/api/claims", CLAIM);
     const delays: number[] = [];
     for (let round = 0; round < 4; round++) {

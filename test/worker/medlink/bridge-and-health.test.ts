@@ -1,17 +1,23 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { verifyProviderSignature } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
-import { CLAIM, hashFor, INSURER_ADDRESS, json, migrate, postEvent, type Session, TestHub } from "./harness.ts";
+import { CLAIM, hashFor, INSURER_ADDRESS, json, migrate, postEvent, Session, TestHub } from "./harness.ts";
 
 let hub: TestHub;
 let session: Session;
 
-beforeAll(migrate);
+let cookie: string;
 
-beforeEach(async () => {
+beforeAll(async () => {
+  await migrate();
   hub = new TestHub();
   await hub.seed();
-  session = await hub.signIn();
+  ({ cookie } = await hub.signIn());
+});
+
+beforeEach(() => {
+  hub = new TestHub();
+  session = new Session(hub, cookie);
 });
 
 const offchainPayload = { totalAmount: 10.5, patientId: "p", providerId: "q", services: [], extra: { z: 1, a: 2 } };
@@ -143,6 +149,7 @@ describe("health", () => {
   it("hides seeding without the token and outside development", async () => {
     const body = { adminEmail: "a@b.test", adminPassword: "long enough password", insurerAddress: INSURER_ADDRESS };
     expect((await hub.fetch("/api/dev/seed", json("POST", body))).status).toBe(404);
+    expect((await hub.fetch("/api/dev/seed", json("POST", "{"))).status).toBe(404);
     const production = new TestHub({ ENVIRONMENT: "production" });
     expect((await production.seed()).status).toBe(404);
     expect((await hub.seed()).status).toBe(200);

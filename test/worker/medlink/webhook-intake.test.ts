@@ -130,6 +130,16 @@ describe("webhook intake", () => {
     expect(timeline.filter(({ kind }) => kind === "REQUEST_ACKNOWLEDGED")).toHaveLength(1);
   });
 
+  it("notes an outdated event once when it arrives three times at once", async () => {
+    await postEvent(hub, hash, { eventType: "REQUEST_ADJUDICATED", decision: "DENIED", seq: 6_503 });
+    const options = { eventId: `old-${hash}`, eventType: "REQUEST_ACKNOWLEDGED", seq: 6_502 };
+    const answers = await Promise.all([1, 2, 3].map(() => postEvent(hub, hash, options)));
+    expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200]);
+    const { status, timeline } = await claimNow();
+    expect(status).toBe("denied");
+    expect(timeline.filter(({ kind }) => kind === "REQUEST_ACKNOWLEDGED")).toHaveLength(1);
+  });
+
   it("ends in the newest state when different events of a claim arrive at once", async () => {
     const answers = await Promise.all([
       postEvent(hub, hash, { eventType: "REQUEST_SUBMITTED", seq: 7_001 }),
