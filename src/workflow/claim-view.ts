@@ -7,6 +7,7 @@ const facts = {
   claimId: z.string(),
   claimIdHash: z.string(),
   status: z.enum(["CREATED", "FINALIZED", "SETTLEMENT_PENDING", "SETTLED"]),
+  state: z.string().openapi({ description: "The same as status; clients read either." }),
   payloadHash: z.string(),
   settlement: z
     .object({ status: z.enum(["PENDING", "COMPLETED"]) })
@@ -37,6 +38,7 @@ export const claimFacts = (claim: ClaimState) => ({
   claimId: claim.claimId,
   claimIdHash: claim.claimIdHash,
   status: claim.status,
+  state: claim.status,
   payloadHash: claim.payloadHash,
   settlement: settlementOf(claim),
 });

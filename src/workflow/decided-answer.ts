@@ -16,6 +16,7 @@ export const decidedAnswerSchema = z
     requestIdHash: z.string(),
     requestType: z.enum(["CLAIM", "PREAUTH"]),
     status: z.string(),
+    state: z.string(),
     decision: z.string().nullable(),
     decisionHash: z.string().nullable(),
     changed: z.boolean().openapi({ description: "False: it was so before, nothing was recorded." }),
@@ -31,12 +32,15 @@ export function decidedAnswer(
   correlationId: string,
 ): z.output<typeof decidedAnswerSchema> {
   if (result.state.kind !== "request") throw new Error("a request command answers with a request");
-  const { requestId, requestIdHash, requestType, status, decision, decisionHash } = requestFacts(result.state.request);
+  const { requestId, requestIdHash, requestType, status, state, decision, decisionHash } = requestFacts(
+    result.state.request,
+  );
   return {
     requestId,
     requestIdHash,
     requestType,
     status,
+    state,
     decision,
     decisionHash,
     changed: result.type === "committed",
