@@ -1,6 +1,6 @@
 /** What worker tests of core share: the migrated database, keys, a signed submit. */
-import { applyD1Migrations } from "cloudflare:test";
-import { env, exports } from "cloudflare:workers";
+import { applyD1Migrations, SELF } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import type { CoreEnv } from "../../../src/core/env.ts";
 import { signProviderPayload } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
@@ -29,7 +29,7 @@ export interface CallOptions {
 /** One HTTP call to core; `json` is the parsed answer. */
 export async function call(path: string, options: CallOptions = {}) {
   const { method = "GET", key = KEYS.WORKFLOW_API_KEY, body, rawBody, headers = {} } = options;
-  const response = await exports.default.fetch(`http://core${path}`, {
+  const response = await SELF.fetch(`http://core${path}`, {
     method,
     headers: {
       ...(key === "" ? {} : { "x-api-key": key }),
