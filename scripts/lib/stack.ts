@@ -46,6 +46,8 @@ export interface StackOptions {
   readonly cronEveryMs?: number;
   /** A line that a worker logged. */
   readonly onLog?: (line: string) => void;
+  /** A workerd process was started: the first, and another with each reload. */
+  readonly onWorkerd?: (pid: number) => void;
   /** A worker's script, when it is not what its configuration's entry bundles to. */
   readonly script?: (worker: WorkerName, entry: string, facts: BuildFacts) => Promise<string>;
 }
@@ -144,6 +146,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const heard = (child: ChildProcess) => {
     child.once("spawn", () => {
       workerd = child;
+      if (child.pid !== undefined) options.onWorkerd?.(child.pid);
     });
     child.once("exit", (code, signal) => {
       // Miniflare ends its own process to reload and to stop; `killed` tells that from a stranger's kill. It would start a

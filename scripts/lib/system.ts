@@ -130,8 +130,11 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     if (withDemo) wanted.insurer = port("insurer");
     const ports = { ...SYSTEM_PORTS, ...(await claimPorts(wanted)) };
 
-    const pids: number[] = [];
-    const recordPids = () => run.record([...pids]);
+    const pids = new Map<"anvil" | "workerd" | "insurer", number>();
+    const started = (name: "anvil" | "workerd" | "insurer", pid: number) => {
+      pids.set(name, pid);
+      run.record([...pids.values()]);
+    };
     const deaths: Promise<string>[] = [];
 
     let anvil: Anvil | undefined;
@@ -144,8 +147,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         say,
       });
       stops.push(() => anvil?.dispose() ?? Promise.resolve());
-      pids.push(anvil.pid);
-      recordPids();
+      started("anvil", anvil.pid);
       deaths.push(anvil.died);
       const signerKey = secrets.EVM_PRIVATE_KEY ?? "";
       if ((contractAddress ?? "") === "") {
@@ -166,6 +168,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       workers,
       secrets,
       cronEveryMs: options.cronEveryMs ?? 1_000,
+      onWorkerd: (pid) => started("workerd", pid),
       ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
       ...(options.script === undefined ? {} : { script: options.script }),
       settings: () => ({
@@ -189,8 +192,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     });
     stops.push(() => stack.dispose());
     deaths.push(stack.died);
-    pids.push(stack.workerdPid());
-    recordPids();
     await waitUntilHealthy(stack.urls.core, "/health", "core");
     if (withHub) await waitUntilHealthy(stack.urls.hub, "/healthz", "the hub");
     const foundEntries = stack.migrated["itrans-core"]?.length === 0 ? await ledgerSize(stack) : undefined;
@@ -202,8 +203,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       insurerUrl = `http://127.0.0.1:${ports.insurer}`;
       const child = await startInsurer(insurer, ports.insurer, stack.urls.core);
       stops.push(() => endChild(child));
-      if (child.pid !== undefined) pids.push(child.pid);
-      recordPids();
+      if (child.pid !== undefined) started("insurer", child.pid);
       deaths.push(
         new Promise((resolve) =>
           child.once("exit", (code) => stopping(child) || resolve(`the insurer ended: exit ${code}`)),
