@@ -11,6 +11,16 @@ export function canonicalJson(value: unknown): string {
   return text;
 }
 
+/** Whether `canonicalJson` takes it. */
+export function hasCanonicalForm(value: unknown): boolean {
+  try {
+    assertWellFormed(value, 0);
+    return value !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 const MAX_DEPTH = 64;
 
 function assertWellFormed(value: unknown, depth: number): void {

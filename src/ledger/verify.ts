@@ -46,7 +46,7 @@ export interface Verification {
 
 /**
  * @param entries in order of seq, the newest ones of the ledger; all of them when the ledger is that small.
- * @param before the stored hash of the entry before the first; undefined when the first is entry 0.
+ * @param before the stored hash of the entry before the first; undefined when nothing is stored before it.
  */
 export function verifyNewest(
   head: StoredHead,
@@ -54,7 +54,8 @@ export function verifyNewest(
   before: string | undefined,
 ): Verification {
   const findings: Finding[] = [];
-  const full = head.size <= entries.length || (entries[0]?.seq ?? 0) === 0;
+  // With nothing stored before the first entry it ought to be entry 0, whatever it says: a missing beginning is a gap.
+  const full = before === undefined;
   const from = full ? 0 : (entries[0]?.seq ?? 0);
   let expectedSeq = from;
   let prev = from === 0 ? NO_ENTRY_HASH : before;

@@ -14,6 +14,8 @@ const MAX_LEASES = 5;
 const held = new Map<string, Held>();
 /** One lease call at a time for each key: a burst must not take the whole window for one isolate. */
 const leasing = new Map<string, Promise<RateLease>>();
+/** Calls that wait for a permit now: a lease is at least as large, so that a burst within the limit passes whole. */
+const waiting = new Map<string, number>();
 
 /**
  * @param keepAlive the request's `waitUntil`.
@@ -26,15 +28,22 @@ export async function takePermit(
   now: () => number,
   keepAlive: (call: Promise<unknown>) => void,
 ): Promise<number | undefined> {
-  for (let leases = 0; ; leases++) {
-    const mine = held.get(keyId);
-    if (mine !== undefined && mine.permits > 0 && mine.windowStartsAt === windowStart(now(), limit.windowMs)) {
-      mine.permits -= 1;
-      return undefined;
+  waiting.set(keyId, (waiting.get(keyId) ?? 0) + 1);
+  try {
+    for (let leases = 0; ; leases++) {
+      const mine = held.get(keyId);
+      if (mine !== undefined && mine.permits > 0 && mine.windowStartsAt === windowStart(now(), limit.windowMs)) {
+        mine.permits -= 1;
+        return undefined;
+      }
+      if (leases === MAX_LEASES) return 1_000;
+      const lease = await leaseOnce(limiters, keyId, limit, keepAlive);
+      if (lease.permits === 0) return lease.retryAfterMs;
     }
-    if (leases === MAX_LEASES) return 1_000;
-    const lease = await leaseOnce(limiters, keyId, limit, keepAlive);
-    if (lease.permits === 0) return lease.retryAfterMs;
+  } finally {
+    const left = (waiting.get(keyId) ?? 1) - 1;
+    if (left === 0) waiting.delete(keyId);
+    else waiting.set(keyId, left);
   }
 }
 
@@ -48,7 +57,7 @@ function leaseOnce(
   if (underWay !== undefined) return underWay;
   const call = limiters
     .get(limiters.idFromName(keyId))
-    .lease(limit, leaseSize(limit))
+    .lease(limit, Math.max(leaseSize(limit), waiting.get(keyId) ?? 1))
     .then((lease) => {
       if (held.size >= MAX_KEYS_HELD) held.clear();
       held.set(keyId, { windowStartsAt: lease.windowStartsAt, permits: lease.permits });

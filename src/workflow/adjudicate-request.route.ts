@@ -1,5 +1,6 @@
 /** POST /workflow/requests/:requestId/adjudicate. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
@@ -7,9 +8,12 @@ import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { decidedAnswer, decidedAnswerSchema, notesSchema } from "./decided-answer.ts";
 import { findForInsurer, storeNotes } from "./insurer-command.edge.ts";
-import { DECISIONS } from "./request.ts";
+import { DECISIONS, type RequestDecision } from "./request.ts";
 import { requestIdParam } from "./request-params.ts";
-import { sequence } from "./sequencer.client.ts";
+import { type Sequenced, sequence } from "./sequencer.client.ts";
+
+/** Decisions that may overtake one call before it is told so. */
+const MAX_ROUNDS_MOVED = 3;
 
 const route = createRoute({
   method: "post",
@@ -36,21 +40,37 @@ const route = createRoute({
 
 export function registerAdjudicateRequest(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const { settings, principal, correlationId } = c.var;
-    const { decision, notes } = c.req.valid("json");
-    const found = await findForInsurer(c, c.req.valid("param").requestId);
-    if (found.type === "problem") return answerProblem(c, found.problem);
-    const sequenced = await sequence(c.env, settings.LEDGER_ID, {
-      type: "AdjudicateRequest",
-      tenantId: principal.tenantId,
-      requestId: found.request.requestId,
-      actor: principal.keyId,
-      decision,
-      decisionHash: found.opened.commit({ decision, notes: notes ?? null }),
-      notes: await storeNotes(c, found, `adj:${found.request.round}`, notes),
-      correlationId,
-    });
-    if (sequenced.type === "problem") return answerProblem(c, sequenced.problem);
-    return c.json(decidedAnswer(sequenced.result, settings.LEDGER_ID, correlationId), 200);
+    const { settings, correlationId } = c.var;
+    const { requestId } = c.req.valid("param");
+    let adjudicated = await adjudicate(c, requestId, c.req.valid("json"));
+    for (let moved = 1; moved < MAX_ROUNDS_MOVED && adjudicated.rejection?.code === "round_moved"; moved++) {
+      adjudicated = await adjudicate(c, requestId, c.req.valid("json"));
+    }
+    if (adjudicated.type === "problem") return answerProblem(c, adjudicated.problem);
+    return c.json(decidedAnswer(adjudicated.result, settings.LEDGER_ID, correlationId), 200);
+  });
+}
+
+interface Decided {
+  readonly decision: RequestDecision;
+  readonly notes?: string | null | undefined;
+}
+
+/** Once, for the round that the request is in now. */
+async function adjudicate(c: Context<CoreAppEnv>, idOrHash: string, { decision, notes }: Decided): Promise<Sequenced> {
+  const { settings, principal, correlationId } = c.var;
+  const found = await findForInsurer(c, idOrHash);
+  if (found.type === "problem") return found;
+  const { requestId, round } = found.request;
+  return sequence(c.env, settings.LEDGER_ID, {
+    type: "AdjudicateRequest",
+    tenantId: principal.tenantId,
+    requestId,
+    actor: principal.keyId,
+    decision,
+    decisionHash: found.opened.commit({ decision, notes: notes ?? null }),
+    round,
+    notes: await storeNotes(c, found, `adj:${round}`, notes),
+    correlationId,
   });
 }

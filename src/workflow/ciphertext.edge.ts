@@ -1,13 +1,19 @@
 /** Where ciphertext lives: in the row while it is small, else in R2, written before the row that names it. */
 import type { CoreEnv } from "../core/env.ts";
+import { newUuid } from "../platform/clock.edge.ts";
 import type { StoredCiphertext } from "./request.ts";
 import type { StoredPart } from "./subject-rows.ts";
 
 const INLINE_MAX_LENGTH = 16_384;
 
-/** @param key `payloads/<ledger>/<subject>/<part>`; an object nobody came to name is found by the storage sweep. */
-export async function storeCiphertext(env: CoreEnv, key: string, sealed: string): Promise<StoredCiphertext> {
+/**
+ * Each object has a name of its own: one that a command refused later had written must not take the place of one that a row
+ * names. An object nobody came to name is found by the storage sweep.
+ * @param place `payloads/<ledger>/<subject>/<part>`.
+ */
+export async function storeCiphertext(env: CoreEnv, place: string, sealed: string): Promise<StoredCiphertext> {
   if (sealed.length <= INLINE_MAX_LENGTH) return { type: "inline", sealed };
+  const key = `${place}/${newUuid()}`;
   await env.LEDGER.put(key, sealed);
   return { type: "object", key };
 }

@@ -34,7 +34,9 @@ export function registerGetClaim(app: OpenAPIHono<CoreAppEnv>): void {
     const { claim, wrappedKey } = found;
     const { events, parts } = await subjectHistory(c.env.DB, settings.LEDGER_ID, claim.claimIdHash);
     const stored = parts.find(({ part }) => part === "payload");
-    const opened = wrappedKey && (await (await c.var.vault()).unwrap(claim.claimIdHash, wrappedKey));
+    // A direct claim names no insurer, so a key bound to one is never its reader.
+    const readable = principal.insurerAddress === undefined ? wrappedKey : undefined;
+    const opened = readable && (await (await c.var.vault()).unwrap(claim.claimIdHash, readable));
     const payload = opened && stored && (await opened.open("payload", await readCiphertext(c.env, stored)));
     return c.json(
       {

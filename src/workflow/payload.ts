@@ -2,11 +2,14 @@
 import { z } from "@hono/zod-openapi";
 import { DEFAULT_CURRENCY, isCurrency, type Money, parseMoney } from "../platform/money.ts";
 
+/** Past this, cents are no safe integers. A price may be finer than a cent: only the total is money that moves. */
+const MAX_UNIT_PRICE = Number.MAX_SAFE_INTEGER / 100;
+
 const service = z.looseObject({
   code: z.string().min(1).max(64),
   description: z.string().max(2_000).nullish(),
   quantity: z.number().nonnegative(),
-  unitPrice: z.number().nonnegative(),
+  unitPrice: z.number().nonnegative().max(MAX_UNIT_PRICE),
 });
 
 /** Extra keys are legal and signed. Services need not add up to the total, nor be there at all. */

@@ -1,6 +1,7 @@
 /** Receiving a signed payload: signature, amount, commitment and ciphertext, before anything is written. */
 import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
+import { hasCanonicalForm } from "../ledger/canonical.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import type { Money } from "../platform/money.ts";
 import type { Problem } from "../platform/problem.ts";
@@ -29,6 +30,13 @@ export async function sealReceived(
   body: { readonly offchainPayload: OffchainPayload; readonly providerSignature: string },
 ): Promise<Received> {
   const payload = receivedPayload(c.var.received);
+  // Before anything walks the payload: one nested a hundred thousand deep overflows the stack of JSON.stringify.
+  if (!hasCanonicalForm(payload)) {
+    return refuse({
+      code: "invalid_body",
+      detail: "offchainPayload has no canonical form (RFC 8785): look at its strings, numbers and depth.",
+    });
+  }
   if (!verifyProviderSignature(payload, body.providerSignature, c.var.providerSecrets)) {
     return refuse({
       code: "bad_signature",
@@ -43,21 +51,7 @@ export async function sealReceived(
     });
   }
   const { opened, wrappedKey } = await (await c.var.vault()).create(id);
-  const payloadHash = commitmentOrUndefined(opened, payload);
-  if (payloadHash === undefined) {
-    return refuse({
-      code: "invalid_body",
-      detail: "offchainPayload has no canonical form (RFC 8785): look at its strings, numbers and depth.",
-    });
-  }
+  const payloadHash = opened.commit(payload);
   const sealed = await opened.seal("payload", JSON.stringify(payload));
   return { type: "received", opened, wrappedKey, payloadHash, total, sealed };
-}
-
-function commitmentOrUndefined(opened: OpenSubject, payload: unknown): string | undefined {
-  try {
-    return opened.commit(payload);
-  } catch {
-    return undefined; // no canonical form
-  }
 }

@@ -69,6 +69,8 @@ export interface AdjudicateRequest {
   readonly actor: string;
   readonly decision: RequestDecision;
   readonly decisionHash: string;
+  /** Decisions taken when the caller looked; the notes are sealed for this round and open in no other. */
+  readonly round: number;
   readonly notes: StoredCiphertext | undefined;
   readonly correlationId: string;
 }
@@ -90,6 +92,8 @@ export type RequestEvent =
 export type Rejection =
   | { readonly code: "not_found" }
   | { readonly code: "already_decided"; readonly decision: RequestDecision }
+  /** Another decision came first and leaves room for this one: look again, and send it for the new round. */
+  | { readonly code: "round_moved"; readonly round: number }
   | { readonly code: "out_of_order"; readonly status: string };
 
 export type Outcome<Event> =
@@ -142,6 +146,9 @@ function decideAdjudicate(state: RequestState, command: AdjudicateRequest): Outc
   if (decided === command.decision) return { type: "unchanged" };
   if (decided !== undefined && decided !== "NEEDS_INFO") {
     return { type: "rejected", rejection: { code: "already_decided", decision: decided } };
+  }
+  if (command.round !== state.round) {
+    return { type: "rejected", rejection: { code: "round_moved", round: state.round } };
   }
   return {
     type: "accepted",

@@ -2,12 +2,17 @@
 import type { CoreEnv } from "../core/env.ts";
 import type { Problem } from "../platform/problem.ts";
 import type { Command, CommandResult } from "./commit-plan.ts";
+import type { Rejection } from "./request.ts";
 
 const MAX_CALLS = 3;
 
 export type Sequenced =
-  | { readonly type: "done"; readonly result: Exclude<CommandResult, { type: "rejected" }> }
-  | { readonly type: "problem"; readonly problem: Problem };
+  | {
+      readonly type: "done";
+      readonly result: Exclude<CommandResult, { type: "rejected" }>;
+      readonly rejection?: undefined;
+    }
+  | { readonly type: "problem"; readonly problem: Problem; readonly rejection?: Rejection };
 
 const UNKNOWN_OUTCOME: Problem = {
   code: "unavailable",
@@ -22,7 +27,7 @@ export async function sequence(env: CoreEnv, ledgerId: string, command: Command)
       switch (appended.type) {
         case "done":
           return appended.result.type === "rejected"
-            ? { type: "problem", problem: problemOf(appended.result) }
+            ? { type: "problem", problem: problemOf(appended.result), rejection: appended.result.rejection }
             : { type: "done", result: appended.result };
         case "overloaded":
           return {
@@ -51,6 +56,11 @@ function problemOf({ rejection }: Extract<CommandResult, { type: "rejected" }>):
       return {
         code: "already_decided",
         detail: `This request is ${rejection.decision} already. A corrective request can supersede it.`,
+      };
+    case "round_moved":
+      return {
+        code: "conflict",
+        detail: "Another decision on this request was taken at the same moment. Send yours again.",
       };
     case "out_of_order":
       return { code: "out_of_order", detail: `This claim is ${rejection.status}; finalize it before settling.` };

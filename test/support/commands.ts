@@ -1,0 +1,107 @@
+/** Commands and states as the edge makes them, with facts that tests choose. */
+import type { ClaimState, CreateClaim, FinalizeClaim, SettleClaim } from "../../src/workflow/claim.ts";
+import type { AcknowledgeRequest, AdjudicateRequest, RequestState, SubmitRequest } from "../../src/workflow/request.ts";
+
+export const INSURER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+/** `0x` and 64 hex, the same for the same text and readable in a failure. */
+export const hashOf = (text: string): string => `0x${Buffer.from(text).toString("hex").padStart(64, "0").slice(-64)}`;
+
+export const submitCommand = (requestId: string, over: Partial<SubmitRequest> = {}): SubmitRequest => ({
+  type: "SubmitRequest",
+  tenantId: "default",
+  requestId,
+  requestIdHash: hashOf(`${over.tenantId ?? ""}${requestId}`),
+  requestType: "CLAIM",
+  insurerAddress: INSURER,
+  submitter: "workflow",
+  payloadHash: hashOf(`payload ${requestId}`),
+  amountMinor: 12_000,
+  currency: "CAD",
+  payload: { type: "inline", sealed: "c2VhbGVk" },
+  wrappedKey: { keyId: "0a0b0c0d", sealed: "d3JhcHBlZA==" },
+  correlationId: `correlation-${requestId}`,
+  ...over,
+});
+
+export const acknowledgeCommand = (requestId: string, over: Partial<AcknowledgeRequest> = {}): AcknowledgeRequest => ({
+  type: "AcknowledgeRequest",
+  tenantId: "default",
+  requestId,
+  actor: "insurer-key",
+  notes: undefined,
+  correlationId: "correlation",
+  ...over,
+});
+
+export const adjudicateCommand = (requestId: string, over: Partial<AdjudicateRequest> = {}): AdjudicateRequest => ({
+  type: "AdjudicateRequest",
+  tenantId: "default",
+  requestId,
+  actor: "insurer-key",
+  decision: "APPROVED",
+  decisionHash: hashOf("decision"),
+  round: 0,
+  notes: undefined,
+  correlationId: "correlation",
+  ...over,
+});
+
+export const createClaimCommand = (claimId: string, over: Partial<CreateClaim> = {}): CreateClaim => ({
+  type: "CreateClaim",
+  tenantId: "default",
+  claimId,
+  claimIdHash: hashOf(`claim ${claimId}`),
+  submitter: "claims",
+  payloadHash: hashOf(`payload ${claimId}`),
+  amountMinor: 5_000,
+  currency: "CAD",
+  payload: { type: "inline", sealed: "c2VhbGVk" },
+  wrappedKey: { keyId: "0a0b0c0d", sealed: "d3JhcHBlZA==" },
+  correlationId: "correlation",
+  ...over,
+});
+
+export const finalizeCommand = (claimId: string): FinalizeClaim => ({
+  type: "FinalizeClaim",
+  tenantId: "default",
+  claimId,
+  actor: "claims",
+  correlationId: "correlation",
+});
+
+export const settleCommand = (claimId: string): SettleClaim => ({ ...finalizeCommand(claimId), type: "SettleClaim" });
+
+export const requestState = (over: Partial<RequestState> = {}): RequestState => ({
+  tenantId: "default",
+  requestId: "R",
+  requestIdHash: hashOf("R"),
+  requestType: "CLAIM",
+  insurerAddress: INSURER,
+  submitter: "workflow",
+  payloadHash: hashOf("payload R"),
+  status: "SUBMITTED",
+  round: 0,
+  decisionHash: undefined,
+  submittedSeq: 7,
+  acknowledgedSeq: undefined,
+  adjudicatedSeq: undefined,
+  amountMinor: 12_000,
+  currency: "CAD",
+  ...over,
+});
+
+export const claimState = (over: Partial<ClaimState> = {}): ClaimState => ({
+  tenantId: "default",
+  claimId: "C",
+  claimIdHash: hashOf("claim C"),
+  submitter: "claims",
+  payloadHash: hashOf("payload C"),
+  status: "CREATED",
+  createdSeq: 3,
+  finalizedSeq: undefined,
+  settlementSeq: undefined,
+  amountMinor: 5_000,
+  currency: "CAD",
+  ...over,
+});

@@ -1,0 +1,184 @@
+/**
+ * A D1 database on node:sqlite, close enough to run stores and simulations on: numbers are bound as doubles, a batch is one
+ * transaction, foreign keys hold, and every call lets other work go first, as a round trip does.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+
+/** D1's own limit. */
+const MAX_PARAMETERS = 100;
+
+/** An empty database of core with every migration applied. */
+export function migratedCore(): { readonly db: D1Database; readonly sqlite: DatabaseSync } {
+  const sqlite = new DatabaseSync(":memory:");
+  const migrations = new URL("../../migrations/core/", import.meta.url);
+  const files = readdirSync(migrations).filter((file) => file.endsWith(".up.sql"));
+  for (const file of files.sort()) sqlite.exec(readFileSync(new URL(file, migrations), "utf8"));
+  return { db: new D1OnSqlite(sqlite), sqlite };
+}
+
+const d1Error = (error: unknown): Error =>
+  new Error(`D1_ERROR: ${error instanceof Error ? error.message : String(error)}: SQLITE_ERROR`, { cause: error });
+
+/** A round trip: whatever else is ready runs first. */
+const roundTrip = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function inputOf(value: unknown): SQLInputValue {
+  if (value === null || typeof value === "number" || typeof value === "string") return value;
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (value instanceof Uint8Array) return value;
+  throw new TypeError(`D1_TYPE_ERROR: Type '${typeof value}' not supported for value '${String(value)}'`);
+}
+
+/** node:sqlite takes a missing parameter for NULL; D1 refuses it. */
+function parameterCount(sql: string): number {
+  const code = sql.replace(/'[^']*'|--.*$/gm, "");
+  const numbered = [...code.matchAll(/\?(\d+)/g)].map(([, number]) => Number(number));
+  return Math.max(0, ...numbered) + [...code.matchAll(/\?(?!\d)/g)].length;
+}
+
+class Statement implements D1PreparedStatement {
+  readonly #database: D1OnSqlite;
+  readonly #sql: string;
+  readonly #values: readonly SQLInputValue[];
+
+  constructor(database: D1OnSqlite, sql: string, values: readonly SQLInputValue[]) {
+    this.#database = database;
+    this.#sql = sql;
+    this.#values = values;
+  }
+
+  bind(...values: unknown[]): D1PreparedStatement {
+    if (values.length > MAX_PARAMETERS) throw new Error("D1_ERROR: too many SQL variables: SQLITE_ERROR");
+    return new Statement(this.#database, this.#sql, values.map(inputOf));
+  }
+
+  /** At once, without a round trip; in a transaction when the database has opened one. */
+  execute<T>(): D1Result<T> {
+    this.#checkParameters();
+    const { sqlite } = this.#database;
+    const statement = sqlite.prepare(this.#sql);
+    const before = counter(sqlite, "total_changes");
+    const results = statement.all(...this.#values).map((row) => ({ ...row }));
+    const wrote = counter(sqlite, "total_changes") !== before;
+    return {
+      success: true,
+      // What the columns are is the caller's claim, here as in D1.
+      results: results as T[],
+      meta: {
+        duration: 0,
+        size_after: 0,
+        rows_read: results.length,
+        rows_written: wrote ? counter(sqlite, "changes") : 0,
+        last_row_id: counter(sqlite, "last_insert_rowid"),
+        changed_db: wrote,
+        changes: wrote ? counter(sqlite, "changes") : 0,
+      },
+    };
+  }
+
+  #checkParameters(): void {
+    if (this.#values.length !== parameterCount(this.#sql)) {
+      throw new Error("Wrong number of parameter bindings for SQL query.");
+    }
+  }
+
+  async all<T = Record<string, unknown>>(): Promise<D1Result<T>> {
+    return this.#database.call(() => this.execute<T>());
+  }
+
+  run<T = Record<string, unknown>>(): Promise<D1Result<T>> {
+    return this.all<T>();
+  }
+
+  first<T = unknown>(column: string): Promise<T | null>;
+  first<T = Record<string, unknown>>(): Promise<T | null>;
+  async first<T>(column?: string): Promise<T | null> {
+    const { results } = await this.all<Record<string, unknown>>();
+    const row = results[0];
+    if (row === undefined) return null;
+    if (column === undefined) return row as T;
+    if (!(column in row)) throw new Error(`D1_COLUMN_NOTFOUND: ${column}`);
+    return row[column] as T;
+  }
+
+  raw<T = unknown[]>(options: { columnNames: true }): Promise<[string[], ...T[]]>;
+  raw<T = unknown[]>(options?: { columnNames?: false }): Promise<T[]>;
+  async raw<T>(options?: { columnNames?: boolean }): Promise<T[] | [string[], ...T[]]> {
+    const rows = await this.#database.call(() => {
+      this.#checkParameters();
+      const statement = this.#database.sqlite.prepare(this.#sql);
+      statement.setReturnArrays(true);
+      return { columns: columnsOf(statement), values: statement.all(...this.#values) };
+    });
+    const values = rows.values as unknown as T[];
+    return options?.columnNames === true ? [rows.columns, ...values] : values;
+  }
+}
+
+const columnsOf = (statement: StatementSync): string[] => statement.columns().map(({ name }) => name);
+
+function counter(sqlite: DatabaseSync, name: "changes" | "total_changes" | "last_insert_rowid"): number {
+  return Number(sqlite.prepare(`SELECT ${name}() AS n`).get()?.n);
+}
+
+class D1OnSqlite implements D1Database {
+  readonly sqlite: DatabaseSync;
+
+  constructor(sqlite: DatabaseSync) {
+    this.sqlite = sqlite;
+  }
+
+  async call<Result>(run: () => Result): Promise<Result> {
+    await roundTrip();
+    let result: Result;
+    try {
+      result = run();
+    } catch (error) {
+      throw d1Error(error);
+    }
+    await roundTrip();
+    return result;
+  }
+
+  prepare(sql: string): D1PreparedStatement {
+    return new Statement(this, sql, []);
+  }
+
+  batch<T = unknown>(statements: D1PreparedStatement[]): Promise<D1Result<T>[]> {
+    return this.call(() => {
+      this.sqlite.exec("BEGIN IMMEDIATE");
+      try {
+        const results = statements.map((statement) => {
+          if (!(statement instanceof Statement)) throw new TypeError("a statement of another database");
+          return statement.execute<T>();
+        });
+        this.sqlite.exec("COMMIT");
+        return results;
+      } catch (error) {
+        this.sqlite.exec("ROLLBACK");
+        throw error;
+      }
+    });
+  }
+
+  exec(sql: string): Promise<D1ExecResult> {
+    return this.call(() => {
+      this.sqlite.exec(sql);
+      return { count: 1, duration: 0 };
+    });
+  }
+
+  withSession(): D1DatabaseSession {
+    return {
+      prepare: (sql) => this.prepare(sql),
+      batch: (statements) => this.batch(statements),
+      getBookmark: () => null,
+    };
+  }
+
+  dump(): Promise<ArrayBuffer> {
+    throw new Error("D1's dump is deprecated and not offered here");
+  }
+}
