@@ -29,7 +29,7 @@ const synthetic = (size: bigint): Frontier => ({
 describe("the frontier", () => {
   const { leavesHex, rootBySize } = vectors("rfc6962");
 
-  it.each(rootBySize.map((root: string, size: number) => ({ size, root })))(
+  it.each<{ size: number; root: string }>(rootBySize.map((root: string, size: number) => ({ size, root })))(
     "has RFC 6962's root at size $size",
     ({ size, root }) => {
       expect(toHex(rootOf(grown(leavesHex.slice(0, size).map(fromHex))))).toBe(root);
