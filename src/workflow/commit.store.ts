@@ -92,16 +92,22 @@ export async function loadContext(
     }
   }
   const requestKeysJson = JSON.stringify([...requestKeys.values()]);
-  const [requests, claims, destinations] = await db.batch([
-    db.prepare(SELECT_REQUESTS).bind(requestKeysJson, ledgerId),
-    db.prepare(SELECT_CLAIMS).bind(JSON.stringify([...claimKeys.values()]), ledgerId),
-    db
-      .prepare(SELECT_DESTINATIONS)
-      .bind(JSON.stringify([...tenants]), JSON.stringify([...insurers]), requestKeysJson, ledgerId),
-  ]);
-  if (requests === undefined || claims === undefined || destinations === undefined) {
-    throw new Error("the database answered fewer statements than were asked");
+  const claimKeysJson = JSON.stringify([...claimKeys.values()]);
+  // Only what is asked for: most groups touch requests alone, and every statement costs.
+  const statements: D1PreparedStatement[] = [];
+  if (requestKeys.size > 0) {
+    statements.push(
+      db.prepare(SELECT_REQUESTS).bind(requestKeysJson, ledgerId),
+      db
+        .prepare(SELECT_DESTINATIONS)
+        .bind(JSON.stringify([...tenants]), JSON.stringify([...insurers]), requestKeysJson, ledgerId),
+    );
   }
+  if (claimKeys.size > 0) statements.push(db.prepare(SELECT_CLAIMS).bind(claimKeysJson, ledgerId));
+  const results = await db.batch(statements);
+  if (results.length !== statements.length) throw new Error("the database answered fewer statements than were asked");
+  const [requests, destinations] = requestKeys.size > 0 ? results : [];
+  const claims = claimKeys.size > 0 ? results.at(-1) : undefined;
   return {
     requests: new Map(
       rowsOf<RequestRow>(requests).map((row) => [aggregateKey(row.tenant_id, row.request_id), requestFromRow(row)]),
@@ -113,8 +119,9 @@ export async function loadContext(
   };
 }
 
-/** A result's rows; a result without rows is a failed read, not an empty one. */
-function rowsOf<Row>(result: D1Result<unknown>): readonly Row[] {
+/** A result's rows, none of what was not asked; a result without rows is a failed read, not an empty one. */
+function rowsOf<Row>(result: D1Result<unknown> | undefined): readonly Row[] {
+  if (result === undefined) return [];
   if (!result.success || result.results === undefined) throw new Error("a read failed");
   return result.results as readonly Row[];
 }
