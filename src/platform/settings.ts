@@ -1,5 +1,6 @@
 /** Settings are parsed once, at the edge of each worker; everything behind it takes them as typed values. */
 import * as z from "zod";
+import { LOG_LEVELS } from "./log.ts";
 import type { Problem } from "./problem.ts";
 
 export const integer = (fallback: number, min: number, max: number) =>
@@ -19,8 +20,12 @@ export const optionalText = z
 
 export const environment = z.enum(["development", "staging", "production"]).default("production");
 
+/** The least level that is written; `makeLog` reads it. */
+export const logLevel = z.enum(LOG_LEVELS).default("info");
+
 export const coreSettingsSchema = z.object({
   ENVIRONMENT: environment,
+  LOG_LEVEL: logLevel,
   /** Names the sequencer, every row and every path. */
   LEDGER_ID: z
     .string()
@@ -68,6 +73,7 @@ export type CoreSettings = z.output<typeof coreSettingsSchema>;
 
 export const relaySettingsSchema = z.object({
   ENVIRONMENT: environment,
+  LOG_LEVEL: logLevel,
   /** Deliveries leased in one database round trip. */
   RELAY_LEASE_LIMIT: integer(100, 1, 500),
   /** Posts under way at once in one invocation; a worker has six connections. */
