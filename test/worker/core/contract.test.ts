@@ -23,6 +23,16 @@ import {
   testEnv,
 } from "./support.ts";
 
+declare global {
+  interface ImportMeta {
+    /** Vite's: every module that matches, by path. */
+    glob(
+      pattern: string,
+      options: { readonly eager: true },
+    ): Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  }
+}
+
 const OTHER_INSURER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 const HASH = /^0x[0-9a-f]{64}$/;
 const { WORKFLOW_API_KEY: WORKFLOW, CLAIMS_API_KEY: CLAIMS, OPERATOR_API_KEY: OPERATOR } = KEYS;
@@ -543,10 +553,9 @@ describe("personal values", () => {
 
 describe("the API document", () => {
   it("lists every registered route and is OpenAPI 3.1", async () => {
-    const modules: Readonly<Record<string, Readonly<Record<string, unknown>>>> = import.meta.glob(
-      "../../../src/{ledger,workflow,relay,tenants,operations,anchor}/*.route.ts",
-      { eager: true },
-    );
+    const modules = import.meta.glob("../../../src/{ledger,workflow,relay,tenants,operations,anchor}/*.route.ts", {
+      eager: true,
+    });
     const app = makeCoreApp();
     for (const exported of Object.values(modules)) {
       for (const [name, register] of Object.entries(exported)) {

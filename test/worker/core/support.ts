@@ -1,6 +1,6 @@
 /** What worker tests of core share: the migrated database, keys, a signed submit. */
-import { applyD1Migrations, createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
-import { env, exports } from "cloudflare:workers";
+import { applyD1Migrations, createExecutionContext, SELF, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import type { CoreEnv } from "../../../src/core/env.ts";
 import worker from "../../../src/core/worker.ts";
 import { signProviderPayload } from "../../../src/platform/signature.ts";
@@ -54,7 +54,7 @@ async function answerOf(response: Response) {
 
 /** One HTTP call to core; `json` is the parsed answer. */
 export const call = async (path: string, options: CallOptions = {}) =>
-  answerOf(await exports.default.fetch(requestOf(path, options)));
+  answerOf(await SELF.fetch(requestOf(path, options)));
 
 export const payloadOf = (overrides: Readonly<Record<string, unknown>> = {}) => ({
   patientId: "patient-1",
