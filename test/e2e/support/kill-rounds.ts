@@ -72,7 +72,7 @@ export interface KillOptions {
 
 const CLIENTS = 12;
 const FRESH_REQUESTS = 26;
-const LONGEST_LOAD_MS = 700;
+const LONGEST_LOAD_MS = 1_600;
 const WEBHOOK_TIMEOUT_MS = 1_000;
 const AFTER_TIMEOUT_WAIT_MS = 1_000;
 /** A lease that a kill left behind lasts 17 s; the rest is for retries. */
