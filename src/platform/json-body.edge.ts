@@ -34,8 +34,10 @@ export function jsonBody(options: { readonly optional: boolean }): MiddlewareHan
           return;
         }
         c.set("received", {});
-        // The route's own validator must see an object too.
-        c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers: c.req.raw.headers, body: "{}" });
+        // The route's own validator must see a JSON object too, or it refuses what came along instead.
+        const headers = new Headers(c.req.raw.headers);
+        headers.set("content-type", "application/json");
+        c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers, body: "{}" });
         c.req.bodyCache = {};
         await next();
         return;

@@ -94,9 +94,10 @@ describe("npm start", () => {
     expect((await call(`${core}/health`)).status).toBe(200);
     expect((await call(`${hub}/healthz`)).status).toBe(200);
     run.ctrlC();
-    const { code, stderr } = await run.ended(STOP_MS);
+    const { code, signal, stderr } = await run.ended(STOP_MS);
     expect(complaints(stderr)).toEqual([]);
-    expect(code).toBe(0);
+    // Ctrl-C reaches npm and its shell as well, and one of them may say so.
+    expect([0, "SIGINT"]).toContain(code ?? signal);
     expect(run.alive()).toEqual([]);
     await expect(call(`${core}/health`)).rejects.toThrow();
   });
@@ -153,7 +154,9 @@ describe("npm start -- --no-hub", () => {
 
   it("calls a MedLink elsewhere back, with the headers, signatures and body of the contract", async () => {
     const receiver = await startReceiver();
-    const run = start(["--no-hub"], { ...secrets, RELAY_MEDLINK_WEBHOOK_URL: `${receiver.url}/hooks/itrans` });
+    const environment = { ...secrets, RELAY_MEDLINK_WEBHOOK_URL: `${receiver.url}/hooks/itrans` };
+    const run = npmStart([...FREE_PORTS, "--data", dataDir, "--no-hub"], environment, "node");
+    started.push(run);
     await run.waitFor(/Serving/);
     const [, core = ""] = await run.waitFor(/core +(http\S+)/);
     expect(run.output()).not.toMatch(/^ *(hub|insurer) +http/m);

@@ -28,8 +28,15 @@ export interface Started {
 
 export const FREE_PORTS = ["core", "hub", "relay", "anvil", "insurer"].flatMap((name) => [`--port-${name}`, "0"]);
 
-export function npmStart(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Started {
-  const child = spawn("npm", ["start", "--", ...args], {
+/** @param by `node`: the script that npm would start, so that its own exit code is seen. */
+export function npmStart(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  by: "npm" | "node" = "npm",
+): Started {
+  const command = by === "npm" ? ["npm", "start", "--"] : [process.execPath, "scripts/start.ts"];
+  const [file = "", ...first] = command;
+  const child = spawn(file, [...first, ...args], {
     cwd: projectRoot,
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
