@@ -47,18 +47,20 @@ class Rig {
       stuckAfterMs: 60_000,
       rebroadcastAfterMs: 1_000,
       doubtMs: 3_000,
+      behindMs: 10_000,
       retryBaseMs: 1_000,
       retryMaxMs: 60_000,
       maxTransactions: 20,
       maxFeePerGasWei: 500_000_000_000n,
       gasLimit: 120_000n,
+      minBalanceWei: undefined,
       ...policy,
     };
   }
 
   #connect(rpcUrl: string, timeoutMs = 5_000): ChainClient {
     return new ChainClient({
-      rpcUrl,
+      rpcUrls: rpcUrl.split(","),
       chainId: ANVIL_CHAIN_ID,
       contractAddress: this.contractAddress,
       privateKey: SIGNER_KEY,

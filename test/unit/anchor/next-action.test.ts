@@ -26,11 +26,13 @@ const POLICY: AnchorPolicy = {
   stuckAfterMs: 60_000,
   rebroadcastAfterMs: 5_000,
   doubtMs: 15_000,
+  behindMs: 100_000,
   retryBaseMs: 5_000,
   retryMaxMs: 600_000,
   maxTransactions: 3,
   maxFeePerGasWei: 500n * GWEI,
   gasLimit: 100_000n,
+  minBalanceWei: undefined,
 };
 
 const HEAD: LedgerHead = { size: 20, root: r(20) };
@@ -101,6 +103,8 @@ function view({ anchored, contractMissing, seen = {}, ...over }: ViewOver = {}):
       : { type: "present", size: 10, root: r(10), blockNumber: 90, anchorer: SIGNER, ...anchored },
     transactions: new Map(Object.entries(seen)),
     newestEvent: undefined,
+    blocks: new Map([[90, h(90)]]),
+    contradicted: new Set(),
     ...over,
   };
 }
@@ -119,6 +123,7 @@ const doubting = (
   doubt: { reason, since: NOW - ageMs },
 });
 
+const NEWEST_GONE = { size: 10, txHash: h(0xc0), blockNumber: 90, blockHash: h(90) };
 const inMempool: Seen = { [h(0xa1)]: { type: "in-mempool" } };
 const draft = (fees: Fees, over: object = {}) => ({ nonce: 7, fees, previousSize: 10, size: 20, root: r(20), ...over });
 const replaced = transaction({ hash: h(0xa2), fees: BUMPED, signedAt: NOW - 1_000, size: 21, root: r(21) });
@@ -478,6 +483,7 @@ const ROWS: readonly Row[] = [
       transaction: transaction(),
       nonce: 7,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
@@ -497,6 +503,7 @@ const ROWS: readonly Row[] = [
       transaction: transaction(),
       nonce: 7,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
@@ -514,6 +521,7 @@ const ROWS: readonly Row[] = [
       transaction: transaction(),
       nonce: 7,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
@@ -525,13 +533,18 @@ const ROWS: readonly Row[] = [
       transaction: transaction(),
       nonce: 7,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
     situation: "mined but reverted",
     state: pending(),
     view: view({ nonce: 8, seen: { [h(0xa1)]: mined({ succeeded: false, logIndex: undefined }) } }),
-    action: { type: "give-up", reason: "reverted" },
+    action: {
+      type: "give-up",
+      reason: "reverted",
+      mined: { hash: h(0xa1), blockNumber: 95, blockHash: h(95) },
+    },
   },
   {
     situation: "the receipt is of a block that the node does not have",
@@ -575,13 +588,13 @@ const ROWS: readonly Row[] = [
     situation: "the confirmed anchor has been gone long enough",
     state: doubting(settled, "reorganized", 15_000),
     view: view({ anchored: { size: 5, root: r(5) } }),
-    action: { type: "reopen" },
+    action: { type: "reopen", gone: [NEWEST_GONE] },
   },
   {
     situation: "the confirmed anchor is gone with the next one in flight",
     state: doubting(pending(), "reorganized", 15_000),
     view: view({ nonce: 6, anchored: { size: 5, root: r(5) } }),
-    action: { type: "reopen" },
+    action: { type: "reopen", gone: [NEWEST_GONE] },
   },
   {
     situation: "the confirmed anchor was mined again in another block",
@@ -592,6 +605,7 @@ const ROWS: readonly Row[] = [
       transaction: transaction({ hash: h(0xc0), size: 10, root: r(10), previousSize: 5 }),
       nonce: 6,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {

@@ -32,7 +32,11 @@ const mined = { blockNumber: 4, blockHash: `0x${r(4)}`, logIndex: 0 };
 describe("the signer's memory", () => {
   it("reads back what it wrote, wei past 2^53 included", () => {
     const sent = signed(EMPTY_STATE, 5, 0);
-    const state = evolveAnchor(sent, { type: "confirmed", transaction: transaction(5), nonce: 0, mined }, 200).state;
+    const state = evolveAnchor(
+      sent,
+      { type: "confirmed", transaction: transaction(5), nonce: 0, mined, gone: [] },
+      200,
+    ).state;
     const next = signed(state, 9, 1);
     expect(parseState(serializeState(next))).toEqual(next);
   });
@@ -56,7 +60,7 @@ describe("the signer's memory", () => {
   it("watches every replacement and the confirmed anchor", () => {
     const first = evolveAnchor(
       EMPTY_STATE,
-      { type: "confirmed", transaction: transaction(1), nonce: 0, mined },
+      { type: "confirmed", transaction: transaction(1), nonce: 0, mined, gone: [] },
       1,
     ).state;
     const two = signed(signed(first, 2, 1), 3, 1);
@@ -70,7 +74,7 @@ describe("the signer's memory", () => {
 
   it("forgets failures and the transactions in flight when an anchor is confirmed", () => {
     const state = { ...signed(EMPTY_STATE, 2, 7), failures: { count: 3, lastAt: 5 } };
-    const after = evolveAnchor(state, { type: "confirmed", transaction: transaction(2), nonce: 7, mined }, 9);
+    const after = evolveAnchor(state, { type: "confirmed", transaction: transaction(2), nonce: 7, mined, gone: [] }, 9);
     expect(after.state.pending).toBeUndefined();
     expect(after.state.failures).toBeUndefined();
     expect(after.changes).toMatchObject([{ type: "confirmed", anchor: { size: 2, blockNumber: 4, confirmedAt: 9 } }]);
@@ -89,10 +93,10 @@ describe("the signer's memory", () => {
   it("puts a confirmed anchor that is gone back in flight under its own nonce", () => {
     const state = evolveAnchor(
       EMPTY_STATE,
-      { type: "confirmed", transaction: transaction(2), nonce: 7, mined },
+      { type: "confirmed", transaction: transaction(2), nonce: 7, mined, gone: [] },
       9,
     ).state;
-    const { state: reopened, changes } = evolveAnchor(state, { type: "reopened" }, 10);
+    const { state: reopened, changes } = evolveAnchor(state, { type: "reopened", gone: [] }, 10);
     expect(reopened).toEqual({ pending: { nonce: 7, transactions: [transaction(2)] } });
     expect(changes.map(({ type }) => type)).toEqual(["failed", "submitted"]);
   });
