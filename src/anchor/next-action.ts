@@ -209,14 +209,21 @@ function whilePending(situation: Situation, pending: PendingAnchor): AnchorActio
   if (seen?.type !== "in-mempool") {
     if (newest.broadcast?.result === "insufficient-funds" && !affords(situation, newest.fees))
       return halt("out-of-funds");
-    const last = newest.broadcast?.at;
-    return last === undefined || now - last >= policy.rebroadcastAfterMs
-      ? { type: "rebroadcast", transaction: newest }
-      : wait("broadcast-again-later");
+    const last = newest.broadcast;
+    if (last !== undefined && now - last.at < policy.rebroadcastAfterMs) return wait("broadcast-again-later");
+    // Taken and forgotten for this long: a full mempool evicts the cheapest, and sending it again would not help.
+    if ((last?.result === "accepted" || last?.result === "already-known") && isStuck(situation, newest)) {
+      const bumped = replace(situation, pending.nonce, newest, pending.transactions.length, "stuck");
+      if (bumped.type === "replace") return bumped;
+    }
+    return { type: "rebroadcast", transaction: newest };
   }
-  if (now - newest.signedAt < policy.stuckAfterMs) return wait("in-mempool");
+  if (!isStuck(situation, newest)) return wait("in-mempool");
   return replace(situation, pending.nonce, newest, pending.transactions.length, "stuck");
 }
+
+const isStuck = ({ now, policy }: Situation, transaction: AnchorTransaction): boolean =>
+  now - transaction.signedAt >= policy.stuckAfterMs;
 
 /** What a confirmed anchor calls for before anything new; undefined when it stands. */
 function afterConfirmed(situation: Situation, confirmed: ConfirmedAnchor): AnchorAction | undefined {
