@@ -1,7 +1,7 @@
 /**
  * The operator's view of the anchors and two commands on them, over HTTP.
  *
- *   npm run anchors:status [-- --limit N]
+ *   npm run anchors:status [-- --limit N --before SIZE]
  *   npm run anchors:retry                           the newest root now; same nonce, higher fee when one is in flight
  *   npm run anchors:supersede -- --reason INC-2041  the newest anchor is wrong; a correcting one follows it
  *
@@ -15,9 +15,10 @@ import * as z from "zod";
 import { projectRoot } from "./lib/bundle.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { type Answer, call, summaryOf } from "./lib/http.ts";
+import { DEFAULT_PORTS } from "./lib/stack.ts";
 
-const USAGE = "usage: anchors.ts status [--limit N] | retry | supersede --reason CODE   [--url URL] [--json]";
-const LOCAL_CORE = "http://127.0.0.1:8787";
+const USAGE = "usage: anchors.ts status [--limit N] [--before SIZE] | retry | supersede --reason CODE   [--url URL] [--json]";
+const LOCAL_CORE = `http://127.0.0.1:${DEFAULT_PORTS.core}`;
 const REASON = /^[A-Z0-9-]{1,40}$/;
 
 const eventSchema = z.object({
