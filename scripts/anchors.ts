@@ -17,7 +17,8 @@ import { Failure, messageOf } from "./lib/fail.ts";
 import { type Answer, call, summaryOf } from "./lib/http.ts";
 import { DEFAULT_PORTS } from "./lib/stack.ts";
 
-const USAGE = "usage: anchors.ts status [--limit N] [--before SIZE] | retry | supersede --reason CODE   [--url URL] [--json]";
+const USAGE =
+  "usage: anchors.ts status [--limit N] [--before SIZE] | retry | supersede --reason CODE   [--url URL] [--json]";
 const LOCAL_CORE = `http://127.0.0.1:${DEFAULT_PORTS.core}`;
 const REASON = /^[A-Z0-9-]{1,40}$/;
 
