@@ -4,6 +4,7 @@
  */
 import { sql } from "drizzle-orm";
 import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
@@ -234,6 +235,32 @@ export const anchors = sqliteTable(
   (table) => [
     primaryKey({ columns: [table.ledgerId, table.size] }),
     index("anchors_state").on(table.ledgerId, table.state, table.size),
+  ],
+);
+
+export const anchorEvents = sqliteTable(
+  "anchor_events",
+  {
+    eventId: integer("event_id").primaryKey(),
+    ledgerId: text("ledger_id").notNull(),
+    eventKey: text("event_key").notNull(),
+    size: integer("size"),
+    rootHash: text("root_hash"),
+    type: text("type", { enum: ANCHOR_EVENT_TYPES }).notNull(),
+    reason: text("reason").notNull(),
+    at: integer("at").notNull(),
+    chainId: integer("chain_id").notNull(),
+    contractAddress: text("contract_address").notNull(),
+    txHash: text("tx_hash"),
+    nonce: integer("nonce"),
+    feePerGasWei: text("fee_per_gas_wei"),
+    blockNumber: integer("block_number"),
+    blockHash: text("block_hash"),
+    actor: text("actor"),
+  },
+  (table) => [
+    uniqueIndex("anchor_events_key").on(table.ledgerId, table.eventKey),
+    index("anchor_events_size").on(table.ledgerId, table.size, table.eventId),
   ],
 );
 

@@ -1,5 +1,9 @@
 /** itrans-core: wiring only. */
 import { driveAnchor } from "../anchor/anchor.cron.ts";
+import { registerGetAnchor } from "../anchor/get-anchor.route.ts";
+import { registerListAnchors } from "../anchor/list-anchors.route.ts";
+import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
+import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -41,6 +45,10 @@ for (const register of [
   registerSettleClaim,
   registerClaimAnchor,
   registerVerifyLedger,
+  registerListAnchors,
+  registerGetAnchor,
+  registerRetryAnchor,
+  registerSupersedeAnchor,
   registerRelayStatus,
   registerListDeadLetters,
   registerListDestinations,

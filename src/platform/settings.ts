@@ -53,6 +53,7 @@ export const coreSettingsSchema = z.object({
   RELAY_NOT_YET_KNOWN_WINDOW_MS: integer(600_000, 0, 86_400_000),
   RELAY_AFTER_TIMEOUT_WAIT_MS: integer(30_000, 0, 600_000),
 
+  /** One node, or up to five separated by commas: the next is asked when one is down, and they must not disagree. */
   EVM_RPC_URL: optionalText,
   CHAIN_ID: integer(31_337, 1, Number.MAX_SAFE_INTEGER),
   /** Empty until the contract is deployed; events then carry it once they are anchored. */
@@ -67,6 +68,12 @@ export const coreSettingsSchema = z.object({
   ANCHOR_MAX_FEE_GWEI: integer(500, 1, 1_000_000),
   /** An anchor takes about 35,000 gas, the first 52,000; chains that charge for data in gas need more room. */
   ANCHOR_GAS_LIMIT: integer(120_000, 60_000, 10_000_000),
+  /** The signer's balance, in wei as decimal text, below which a warning is given; empty: not watched. */
+  ANCHOR_MIN_BALANCE_WEI: z
+    .string()
+    .regex(/^\d{0,30}$/, "is not wei as decimal text")
+    .optional()
+    .transform((digits) => (digits === undefined || digits === "" ? undefined : BigInt(digits))),
 });
 
 export type CoreSettings = z.output<typeof coreSettingsSchema>;
