@@ -15,6 +15,8 @@ export const TEST_SECRETS = {
     PROVIDER_SIGNATURE_HMAC_SECRET: shared.providerSecret,
     PAYLOAD_MASTER_KEY: "payload-master-for-tests-e1b0c4f2d96a7738",
     EVM_PRIVATE_KEY: "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    LEDGER_SIGNING_KEY: "9hZ0rQx7T2mVb1cYw4uNsKdE8pLgAi5oJfR6tXyHvUk",
+    AUDITOR_TOKEN: "auditor-token-for-tests-5e20c7b9",
     DESTINATION_WRAPPING_KEY: shared.wrappingKey,
   },
   relay: {

@@ -274,3 +274,15 @@ export const relayRates = sqliteTable("relay_rates", {
   destinationId: text("destination_id").notNull().primaryKey(),
   drainedAtUs: integer("drained_at_us").notNull(),
 });
+
+export const checkpoints = sqliteTable(
+  "checkpoints",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    size: integer("size").notNull(),
+    rootHash: text("root_hash").notNull(),
+    note: text("note").notNull(),
+    signedAt: integer("signed_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.size] })],
+);

@@ -4,6 +4,13 @@ import { registerGetAnchor } from "../anchor/get-anchor.route.ts";
 import { registerListAnchors } from "../anchor/list-anchors.route.ts";
 import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
+import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
+import { registerLedgerEntry } from "../ledger/entry.route.ts";
+import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
+import { registerLogCheckpoint } from "../ledger/log-checkpoint.route.ts";
+import { registerLogKey } from "../ledger/log-key.route.ts";
+import { registerLogTile } from "../ledger/log-tile.route.ts";
+import { publishLedger } from "../ledger/publish.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -18,10 +25,12 @@ import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
 import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
 import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.ts";
 import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
+import { registerClaimProof } from "../workflow/claim-proof.route.ts";
 import { registerCreateClaim } from "../workflow/create-claim.route.ts";
 import { registerFinalizeClaim } from "../workflow/finalize-claim.route.ts";
 import { registerGetClaim } from "../workflow/get-claim.route.ts";
 import { registerGetRequest } from "../workflow/get-request.route.ts";
+import { registerRequestProof } from "../workflow/request-proof.route.ts";
 import { registerSettleClaim } from "../workflow/settle-claim.route.ts";
 import { registerSubmitRequest } from "../workflow/submit-request.route.ts";
 import { registerDocs } from "./docs.route.ts";
@@ -29,6 +38,7 @@ import { makeCoreApp, servicesOf } from "./entry.edge.ts";
 import type { CoreEnv } from "./env.ts";
 
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
+export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 export { RelayPort } from "../relay/port.edge.ts";
@@ -44,11 +54,19 @@ for (const register of [
   registerFinalizeClaim,
   registerSettleClaim,
   registerClaimAnchor,
+  registerClaimProof,
+  registerRequestProof,
   registerVerifyLedger,
   registerListAnchors,
   registerGetAnchor,
   registerRetryAnchor,
   registerSupersedeAnchor,
+  registerLedgerEntry,
+  registerInclusionProof,
+  registerConsistencyProof,
+  registerLogCheckpoint,
+  registerLogTile,
+  registerLogKey,
   registerRelayStatus,
   registerListDeadLetters,
   registerListDestinations,
@@ -67,7 +85,11 @@ async function runCron(env: CoreEnv): Promise<void> {
     throw new Error(ready.problem.detail);
   }
   const { settings, log } = ready.services;
-  const jobs = { anchor: () => driveAnchor(env, settings), sweep: () => sweepRelay(env, systemNow()) };
+  const jobs = {
+    publish: () => publishLedger(env, settings),
+    anchor: () => driveAnchor(env, settings),
+    sweep: () => sweepRelay(env, systemNow()),
+  };
   await Promise.all(
     Object.entries(jobs).map(async ([cron, run]) => {
       try {

@@ -40,6 +40,22 @@ export const coreSettingsSchema = z.object({
   LEDGER_WAITING_MAX_BYTES: integer(32_000_000, 10_000, 64_000_000),
   LEDGER_VERIFY_CACHE_MS: integer(2_000, 0, 60_000),
 
+  /** Base URL at which auditors reach the log, such as https://ledger.example/ledger/log. */
+  LEDGER_LOG_URL: optionalText,
+  /** The log's name, signed into every checkpoint; empty: LEDGER_LOG_URL without its scheme. It never changes. */
+  LEDGER_ORIGIN: optionalText,
+  /** Whether the log is open to all; else it is read with AUDITOR_TOKEN. */
+  LEDGER_LOG_PUBLIC: flag(false),
+  /** From a commit to the round that publishes it, so that commits share one. */
+  LEDGER_PUBLISH_DELAY_MS: integer(400, 0, 60_000),
+  /** Between two checkpoints; R2 takes one write a second to one name. */
+  LEDGER_PUBLISH_INTERVAL_MS: integer(1_000, 0, 3_600_000),
+  /** Entries of one round when there is much to catch up. */
+  LEDGER_PUBLISH_MAX_ENTRIES: integer(8_192, 256, 65_536),
+  /** JSON list of {"url", "key"}: witnesses asked to cosign, `key` their verifier key. */
+  LEDGER_WITNESSES: optionalText,
+  LEDGER_WITNESS_TIMEOUT_MS: integer(3_000, 100, 30_000),
+
   API_RATE_LIMIT_WINDOW_MS: integer(60_000, 1_000, 3_600_000),
   API_RATE_LIMIT_MAX_REQUESTS: integer(6_000, 1, 10_000_000),
 
