@@ -18,7 +18,7 @@ const paramsSchema = z.object({
     .int()
     .min(1)
     .max(Number.MAX_SAFE_INTEGER)
-    .openapi({ param: { name: "size", in: "path" }, description: "The anchored tree size." }),
+    .openapi({ param: { name: "size", in: "path", required: true }, description: "The anchored tree size." }),
 });
 
 const route = createRoute({
