@@ -66,8 +66,11 @@ function keyFrom(header: (name: string) => string | undefined): string | undefin
   return /^Bearer +(\S+)$/i.exec(header("authorization") ?? "")?.[1];
 }
 
-/** 401 without a known key; 403 for a key of the other surface or without the scope; 429 over the key's limit. */
-export function authenticate(surface: Surface, scope: Scope): MiddlewareHandler<CoreAppEnv> {
+/**
+ * 401 without a known key; 403 for a key of the other surface or with none of the scopes; 429 over the key's limit.
+ * @param scopes any one of them will do.
+ */
+export function authenticate(surface: Surface, ...scopes: readonly Scope[]): MiddlewareHandler<CoreAppEnv> {
   return async (c, next) => {
     const correlationId = c.get("correlationId");
     const key = keyFrom((name) => c.req.header(name));
@@ -80,8 +83,9 @@ export function authenticate(surface: Surface, scope: Scope): MiddlewareHandler<
     if (!mayUse(principal, surface)) {
       return problemResponse({ code: "forbidden", detail: `This key is not for ${surface} calls.` }, correlationId);
     }
-    if (!principal.scopes.has(scope)) {
-      return problemResponse({ code: "forbidden", detail: `This key lacks the scope ${scope}.` }, correlationId);
+    if (!scopes.some((scope) => principal.scopes.has(scope))) {
+      const detail = `This key lacks the scope ${scopes.join(" or ")}.`;
+      return problemResponse({ code: "forbidden", detail }, correlationId);
     }
     const { API_RATE_LIMIT_WINDOW_MS: windowMs, API_RATE_LIMIT_MAX_REQUESTS: defaultMax } = c.get("settings");
     const own = principal.requestsPerMinute;

@@ -15,6 +15,9 @@ import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.rout
 import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.ts";
 import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
 import { registerCreateClaim } from "../workflow/create-claim.route.ts";
+import { registerEraseClaim } from "../workflow/erase-claim.route.ts";
+import { registerEraseRequest } from "../workflow/erase-request.route.ts";
+import { sweepErasures } from "../workflow/erasure.cron.ts";
 import { registerFinalizeClaim } from "../workflow/finalize-claim.route.ts";
 import { registerGetClaim } from "../workflow/get-claim.route.ts";
 import { registerGetRequest } from "../workflow/get-request.route.ts";
@@ -40,6 +43,8 @@ for (const register of [
   registerFinalizeClaim,
   registerSettleClaim,
   registerClaimAnchor,
+  registerEraseRequest,
+  registerEraseClaim,
   registerVerifyLedger,
   registerRelayStatus,
   registerListDeadLetters,
@@ -59,7 +64,11 @@ async function runCron(env: CoreEnv): Promise<void> {
     throw new Error(ready.problem.detail);
   }
   const { settings, log } = ready.services;
-  const jobs = { anchor: () => driveAnchor(env, settings), sweep: () => sweepRelay(env, systemNow()) };
+  const jobs = {
+    anchor: () => driveAnchor(env, settings),
+    sweep: () => sweepRelay(env, systemNow()),
+    erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
+  };
   await Promise.all(
     Object.entries(jobs).map(async ([cron, run]) => {
       try {
