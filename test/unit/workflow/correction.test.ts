@@ -162,6 +162,12 @@ describe("a correction's commit", () => {
     ]);
   });
 
+  it("tells receivers of no erasure either, even one that asked for it", () => {
+    const { entries, outbox } = plan([submitCommand("R"), eraseRequestCommand("R")]);
+    expect(entries.map(({ encoded }) => encoded.entry.type)).toEqual(["REQUEST_SUBMITTED", "ERASED"]);
+    expect(outbox.map(({ eventType }) => eventType)).toEqual(["REQUEST_SUBMITTED"]);
+  });
+
   it("leaves the ticket out of the entries when there is none", () => {
     const { entries } = plan([submitCommand("R"), correcting("R2", "R")]);
     expect(entries.slice(1).map(({ encoded }) => "incidentTicket" in encoded.entry.data)).toEqual([false, false]);
