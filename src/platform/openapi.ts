@@ -16,6 +16,7 @@ export const problemSchema = z
       .array(z.object({ path: z.string(), message: z.string() }).readonly())
       .readonly()
       .optional(),
+    supersededBy: z.string().optional().openapi({ description: "The successor's requestIdHash." }),
   })
   .openapi("Problem", { description: "RFC 9457 problem document; `error` and `message` repeat `code` and `detail`." });
 

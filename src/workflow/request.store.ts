@@ -1,6 +1,7 @@
 /** Reads of workflow requests. */
 
 import type { SealedValue } from "../platform/keyring.ts";
+import { type Current, currentOf, MAX_SUCCESSORS } from "./correction.ts";
 import { type RequestRow, requestFromRow } from "./projection-rows.ts";
 import type { RequestState } from "./request.ts";
 import {
@@ -41,6 +42,21 @@ export async function findRequest(
   const row = await db.prepare(`${SELECT_FOUND} WHERE ${where}`).bind(ledgerId, tenantId, idOrHash).first<FoundRow>();
   if (row === null) return undefined;
   return { request: requestFromRow(row), wrappedKey: wrappedKeyFrom(row), submittedHash: row.submitted_hash };
+}
+
+/** The newest successor of a request, by its requestIdHash; what a report counts in place of it. */
+export async function currentHash(db: D1Database, ledgerId: string, requestIdHash: string): Promise<Current> {
+  const { results } = await db
+    .prepare(
+      `WITH RECURSIVE chain (hash, next, steps) AS (
+         SELECT request_id_hash, superseded_by, 0 FROM requests WHERE ledger_id = ?1 AND request_id_hash = ?2
+         UNION ALL SELECT r.request_id_hash, r.superseded_by, c.steps + 1 FROM chain AS c
+           CROSS JOIN requests AS r ON r.ledger_id = ?1 AND r.request_id_hash = c.next WHERE c.steps < ?3)
+       SELECT hash, next FROM chain WHERE next IS NOT NULL`,
+    )
+    .bind(ledgerId, requestIdHash, MAX_SUCCESSORS)
+    .all<{ hash: string; next: string }>();
+  return currentOf(requestIdHash, new Map(results.map(({ hash, next }) => [hash, next])));
 }
 
 export interface SubjectHistory {
