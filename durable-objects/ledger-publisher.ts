@@ -50,6 +50,8 @@ import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.
 const MAX_ROUNDS = 4;
 const WRITES_AT_ONCE = 6;
 const MAX_RETRY_DELAY_MS = 60_000;
+/** An alarm that is this late is taken for lost. */
+const DUE_GRACE_MS = 2_000;
 
 /** What the publisher is doing, for health, the console and alerts. Times epoch ms. */
 export type PublisherStatus =
@@ -88,6 +90,8 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
   #failures = 0;
   #last: PublishResult | { readonly type: "failed"; readonly reason: string } | undefined;
   #checkpointWrittenAt = 0;
+  /** When the alarm that `wake` set is due, until it begins. */
+  #dueAt: number | undefined;
 
   constructor(ctx: DurableObjectState, env: CoreEnv) {
     super(ctx, env);
@@ -101,8 +105,11 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
   async wake(): Promise<number> {
     const set = await this.ctx.storage.getAlarm();
     if (set !== null) return set;
+    // Due and not begun yet: an alarm set now would take its place and put the round off.
+    if (this.#dueAt !== undefined && systemNow() - this.#dueAt < DUE_GRACE_MS) return this.#dueAt;
     const { LEDGER_PUBLISH_DELAY_MS: delay, LEDGER_PUBLISH_INTERVAL_MS: interval } = this.#settings;
     const at = Math.max(systemNow() + delay, this.#checkpointWrittenAt + interval);
+    this.#dueAt = at;
     await this.ctx.storage.setAlarm(at);
     return at;
   }
@@ -121,6 +128,7 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
   }
 
   override async alarm(): Promise<void> {
+    this.#dueAt = undefined;
     await this.publish();
   }
 
