@@ -4,8 +4,8 @@
  * Invariant: two checkpoints that do not extend one another are never signed. The last signed one is in own storage before
  * anyone sees it, and only a larger tree that is proved to extend it takes its place.
  *
- * Order of writes: bundles and tiles to R2, progress to own storage, the signed checkpoint to own storage (compared and
- * set, synced), its record to D1, the checkpoint to R2, the mark that it was released to own storage. `src/ledger/publish.ts`
+ * Order of writes: bundles and tiles to R2, the signed checkpoint and the progress to own storage (compared and set in one
+ * transaction, synced), its record to D1, the checkpoint to R2, the mark that it was released to own storage. `src/ledger/publish.ts`
  * says why, and what a crash between any two leaves. Cosignatures come after the release and never hold it up.
  *
  * One round at a time: awaiting D1 or R2 opens the input gate, so overlapping calls are joined explicitly.
@@ -207,7 +207,7 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
     return {
       loadState: () => this.#loadState(),
       saveBuilt: (built) => store.saveBuilt(built),
-      compareAndSet: (expected, next) => store.compareAndSet(expected, next),
+      compareAndSet: (expected, next, built) => store.compareAndSet(expected, next, built),
       markReleased: (note) => store.markReleased(note),
       readHead: () => readCommittedHead(db, ledgerId),
       readEntries: (from, to) => readCommittedEntries(db, ledgerId, from, to),
