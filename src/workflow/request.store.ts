@@ -91,3 +91,15 @@ export async function subjectHistory(db: D1Database, ledgerId: string, subject: 
     })),
   };
 }
+
+/** Positions of every entry about a subject, newest first, at most 200. */
+export async function subjectSeqs(db: D1Database, ledgerId: string, subject: string): Promise<readonly number[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT seq FROM ledger_entries INDEXED BY ledger_entries_subject
+       WHERE ledger_id = ? AND subject = ? ORDER BY seq DESC LIMIT 200`,
+    )
+    .bind(ledgerId, subject)
+    .all<{ readonly seq: number }>();
+  return results.map(({ seq }) => seq);
+}
