@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { verifyProviderSignature } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
-import { CLAIM, hashFor, INSURER_ADDRESS, migrate, Session, TestHub } from "./harness.ts";
+import { CLAIM, type CoreStub, hashFor, INSURER_ADDRESS, migrate, Session, TestHub } from "./harness.ts";
 
 const ON = { ITRANS_AUTO_SUBMIT_ENABLED: "true", ITRANS_AUTO_SUBMIT_BASE_DELAY_MS: "1" };
 
@@ -19,7 +19,9 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  await env.DB.exec("DELETE FROM auto_submit_jobs; DELETE FROM settings;");
+  await env.DB.exec(
+    "DELETE FROM auto_submit_jobs; DELETE FROM settings; DELETE FROM hub_settings; DELETE FROM breakers;",
+  );
   hub = new TestHub(ON);
   session = new Session(hub, cookie);
   hub.answer = async (request) => {
@@ -115,19 +117,32 @@ describe("auto-submit", () => {
     expect(await queue()).toMatchObject({ jobs: [{ state: "retrying", lastError: "upstream_answer_without_ids" }] });
   });
 
-  it("counts a timeout and a broken connection as failed attempts", async () => {
+  it("counts no attempt that timed out, was cut off, or met 502, 503 or 504", async () => {
     hub.env.ITRANS_API_TIMEOUT_MS = "100";
-    hub.answer = (request) =>
-      new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason)));
     await session.call("POST", "/api/claims", CLAIM);
-    await hub.runQueue();
-    expect(await queue()).toMatchObject({
-      jobs: [{ state: "retrying", lastError: "upstream_timeout", lastUpstreamStatus: null }],
-    });
-    hub.answer = () => Promise.reject(new Error("connection refused"));
-    await new Promise((resolve) => setTimeout(resolve, 15));
-    await hub.runQueue();
-    expect(await queue()).toMatchObject({ jobs: [{ state: "retrying", lastError: "upstream_unreachable" }] });
+    const silent: CoreStub = (request) =>
+      new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason)));
+    const status =
+      (code: number): CoreStub =>
+      () =>
+        new Response("no JSON", { status: code });
+    const outages: readonly [CoreStub, string, number | null][] = [
+      [silent, "upstream_timeout", null],
+      [() => Promise.reject(new Error("connection refused")), "upstream_unreachable", null],
+      [status(502), "upstream_502", 502],
+      [status(503), "upstream_503", 503],
+      [status(504), "upstream_504", 504],
+    ];
+    for (const [answer, lastError, lastUpstreamStatus] of outages) {
+      hub.answer = answer;
+      await env.DB.exec(
+        "UPDATE auto_submit_jobs SET next_attempt_at = 0, version = version + 1; DELETE FROM breakers;",
+      );
+      await hub.sweep();
+      await hub.runQueue();
+      expect(await queue()).toMatchObject({ jobs: [{ state: "queued", attempt: 0, lastError, lastUpstreamStatus }] });
+    }
+    expect(hub.calls).toHaveLength(5);
   });
 
   it("runs an attempt once when its hint comes twice at once", async () => {
@@ -204,7 +219,7 @@ describe("auto-submit", () => {
 
   it("is switched on and off by an admin at once, and by nobody else", async () => {
     const off = await session.read("PUT", "/api/itrans/auto-submit/settings", { enabled: false });
-    expect(off).toEqual({ status: 200, body: { enabled: false } });
+    expect(off).toEqual({ status: 200, body: { enabled: false, heldByOperator: false } });
     expect((await session.read("POST", "/api/claims", CLAIM)).body.itransSubmission).toBeUndefined();
     const billing = await hub.signIn("billing@demo.invalid");
     expect((await billing.call("PUT", "/api/itrans/auto-submit/settings", { enabled: true })).status).toBe(403);
