@@ -17,7 +17,10 @@ export async function sweepAutoSubmit(hub: Hub): Promise<{ readonly recovered: n
   const now = hub.now();
   const crashed = await crashedJobIds(hub.db, now, RECOVER_LIMIT);
   for (const jobId of crashed) await changeJob(hub, jobId, { type: "recover" });
-  return { recovered: crashed.length, hinted: await wakeConsumers(hub, crashed.length > 0 ? now : now - GRACE_MS) };
+  return {
+    recovered: crashed.length,
+    hinted: await wakeConsumers(hub, crashed.length > 0 ? hub.now() : now - GRACE_MS),
+  };
 }
 
 export async function pruneHub(hub: Hub): Promise<void> {

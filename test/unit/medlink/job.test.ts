@@ -146,7 +146,7 @@ describe("an auto-submit job", () => {
     for (let run = 0; run < 200; run++) {
       let job = fresh();
       let now = 1_000;
-      for (let step = 0; step < 60 && isLive(job.state); step++) {
+      for (let step = 0; step < 500 && isLive(job.state); step++) {
         now += random(60_000);
         const commands = [
           start,

@@ -4,7 +4,7 @@ import { verifyProviderSignature } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
 import { CLAIM, type CoreStub, hashFor, INSURER_ADDRESS, migrate, Session, TestHub } from "./harness.ts";
 
-const ON = { ITRANS_AUTO_SUBMIT_ENABLED: "true", ITRANS_AUTO_SUBMIT_BASE_DELAY_MS: "1" };
+const ON = { ITRANS_AUTO_SUBMIT_ENABLED: "true" };
 
 let hub: TestHub;
 let session: Session;
@@ -15,7 +15,7 @@ beforeAll(async () => {
   await migrate();
   hub = new TestHub();
   await hub.seed();
-  ({ cookie } = await hub.signIn());
+  ({ cookie } = await hub.signInAs("usr_demo_admin"));
 });
 
 beforeEach(async () => {
@@ -58,7 +58,7 @@ describe("auto-submit", () => {
     expect(verifyProviderSignature(sent.offchainPayload, sent.providerSignature, secrets)).toBe(true);
     expect(await claimOf(claimId)).toMatchObject({ status: "submitted", requestId: claimId });
     expect(await queue()).toMatchObject({
-      config: { maxAttempts: 4, baseDelayMs: 1, maxDelayMs: 60_000, queueLimit: 1_000 },
+      config: { maxAttempts: 4, baseDelayMs: 3_000, maxDelayMs: 60_000, queueLimit: 1_000 },
       stats: { queued: 0, running: 0, retrying: 0, succeeded: 1, failed: 0, total: 1 },
       jobs: [{ claimId, claimType: "claim", state: "succeeded", attempt: 1, lastError: null, lastUpstreamStatus: 201 }],
     });
@@ -77,7 +77,7 @@ describe("auto-submit", () => {
       const { claimId } = (await session.read("POST", "/api/claims", CLAIM)).body;
       for (let round = 0; round < 4; round++) {
         expect(await hub.runQueue()).toBe(1);
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        hub.clock = hub.now() + 12_000;
       }
       expect(await hub.runQueue()).toBe(0);
       expect(hub.calls).toHaveLength(4);
@@ -95,9 +95,7 @@ describe("auto-submit", () => {
   );
 
   it("waits 3, 6 and 12 seconds between attempts by default", async () => {
-    hub = new TestHub({ ITRANS_AUTO_SUBMIT_ENABLED: "true" });
     hub.answer = () => new Response("{}", { status: 500 });
-    session = new Session(hub, cookie);
     await session.call("POST", "/api/claims", CLAIM);
     const delays: number[] = [];
     for (let round = 0; round < 4; round++) {
@@ -136,9 +134,10 @@ describe("auto-submit", () => {
     for (const [answer, lastError, lastUpstreamStatus] of outages) {
       hub.answer = answer;
       await env.DB.exec(
-        "UPDATE auto_submit_jobs SET next_attempt_at = 0, version = version + 1; DELETE FROM breakers;",
+        "UPDATE auto_submit_jobs SET next_attempt_at = 1, version = version + 1; DELETE FROM breakers;",
       );
       await hub.sweep();
+      hub.hints.splice(1);
       await hub.runQueue();
       expect(await queue()).toMatchObject({ jobs: [{ state: "queued", attempt: 0, lastError, lastUpstreamStatus }] });
     }
@@ -221,7 +220,7 @@ describe("auto-submit", () => {
     const off = await session.read("PUT", "/api/itrans/auto-submit/settings", { enabled: false });
     expect(off).toEqual({ status: 200, body: { enabled: false, heldByOperator: false } });
     expect((await session.read("POST", "/api/claims", CLAIM)).body.itransSubmission).toBeUndefined();
-    const billing = await hub.signIn("billing@demo.invalid");
+    const billing = await hub.signInAs("usr_demo_billing");
     expect((await billing.call("PUT", "/api/itrans/auto-submit/settings", { enabled: true })).status).toBe(403);
     await session.call("PUT", "/api/itrans/auto-submit/settings", { enabled: true });
     expect((await session.read("POST", "/api/claims", CLAIM)).body.itransSubmission).toBeDefined();
