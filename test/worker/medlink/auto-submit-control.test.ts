@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { clinicUpsert } from "../../../src/medlink/records/records.store.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
-import { CLAIM, hashFor, json, migrate, type Session, TestHub } from "./harness.ts";
+import { CLAIM, forgetClaims, hashFor, json, migrate, type Session, TestHub } from "./harness.ts";
 
 let hub: TestHub;
 let admin: Session;
@@ -21,9 +21,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  await env.DB.exec(
-    "DELETE FROM auto_submit_jobs; DELETE FROM settings; DELETE FROM hub_settings; DELETE FROM breakers; DELETE FROM claim_events; DELETE FROM claims;",
-  );
+  await forgetClaims();
   Object.assign(hub.env, {
     ITRANS_AUTO_SUBMIT_ENABLED: "false",
     ITRANS_AUTO_SUBMIT_MAX_ATTEMPTS: "1",
@@ -242,6 +240,7 @@ describe("the log", () => {
     const spies = (["log", "warn", "error"] as const).map((name) =>
       vi.spyOn(console, name).mockImplementation((line: string) => void written.push(JSON.parse(line).event)),
     );
+    delete hub.env.LOG_LEVEL;
     try {
       const [claimId] = await file(1);
       await billing.call("POST", ENQUEUE, { claimIds: [claimId] });
@@ -257,7 +256,7 @@ describe("the log", () => {
       await hub.runQueue();
       expect(written.slice(4)).toEqual(["request", "auto-submit.accepted", "queue"]);
     } finally {
-      delete hub.env.LOG_LEVEL;
+      hub.env.LOG_LEVEL = "error";
       for (const spy of spies) spy.mockRestore();
     }
   });

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { verifyProviderSignature } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
-import { CLAIM, type CoreStub, hashFor, INSURER_ADDRESS, migrate, Session, TestHub } from "./harness.ts";
+import { CLAIM, type CoreStub, forgetJobs, hashFor, INSURER_ADDRESS, migrate, Session, TestHub } from "./harness.ts";
 
 const ON = { ITRANS_AUTO_SUBMIT_ENABLED: "true" };
 
@@ -19,9 +19,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  await env.DB.exec(
-    "DELETE FROM auto_submit_jobs; DELETE FROM settings; DELETE FROM hub_settings; DELETE FROM breakers;",
-  );
+  await forgetJobs();
   hub = new TestHub(ON);
   session = new Session(hub, cookie);
   hub.answer = async (request) => {

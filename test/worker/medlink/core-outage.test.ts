@@ -12,7 +12,7 @@ import {
   patientUpsert,
   providerUpsert,
 } from "../../../src/medlink/records/records.store.ts";
-import { type CoreStub, hashFor, INSURER_ADDRESS, migrate, TestHub } from "./harness.ts";
+import { type CoreStub, forgetClaims, hashFor, INSURER_ADDRESS, migrate, TestHub } from "./harness.ts";
 
 const CLINICS = ["cln_a", "cln_b", "cln_c"] as const;
 const PACE = 10;
@@ -65,9 +65,7 @@ const accept: CoreStub = async (request) => {
 };
 
 beforeEach(async () => {
-  await env.DB.exec(
-    "DELETE FROM auto_submit_jobs; DELETE FROM hub_settings; DELETE FROM breakers; DELETE FROM claim_events; DELETE FROM claims;",
-  );
+  await forgetClaims();
   hub = new TestHub({
     ITRANS_AUTO_SUBMIT_STARTS_PER_SECOND: String(PACE),
     ITRANS_AUTO_SUBMIT_CONCURRENCY: String(WINDOW),

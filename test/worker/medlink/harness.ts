@@ -60,7 +60,7 @@ export class TestHub {
         for (const { body } of messages) this.hints.push({ jobId: body.jobId, delaySeconds: 0, sentAt: this.now() });
       },
     };
-    this.env = { ...env, CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides };
+    this.env = { ...env, LOG_LEVEL: "error", CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides };
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
@@ -202,7 +202,25 @@ export const json = (method: string, body: unknown): RequestInit & { headers: Re
   body: typeof body === "string" ? body : JSON.stringify(body),
 });
 
-export const migrate = (): Promise<void> => applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+/** Jobs, switches and what is known of core. */
+export const forgetJobs = async (): Promise<void> => {
+  await env.DB.exec(
+    "DELETE FROM auto_submit_jobs; DELETE FROM settings; DELETE FROM hub_settings; DELETE FROM breakers;",
+  );
+};
+
+export const forgetClaims = async (): Promise<void> => {
+  await forgetJobs();
+  await env.DB.exec("DELETE FROM claim_events; DELETE FROM claims;");
+};
+
+/** Files share a worker and its database: each begins with an empty one. */
+export async function migrate(): Promise<void> {
+  await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+  await forgetClaims();
+  const tables = "audit_events webhook_events bridge_requests insurers providers patients sessions users clinics";
+  for (const table of tables.split(" ")) await env.DB.exec(`DELETE FROM ${table}`);
+}
 
 export const CLAIM = {
   patientId: "pat_demo_1",
