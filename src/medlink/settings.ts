@@ -1,12 +1,10 @@
 /** The hub's settings, parsed once at its edge. */
 import * as z from "zod";
-import { LOG_LEVELS } from "../platform/log.ts";
-import { environment, flag, integer, optionalText } from "../platform/settings.ts";
+import { environment, flag, integer, logLevel, optionalText } from "../platform/settings.ts";
 
 export const hubSettingsSchema = z.object({
   ENVIRONMENT: environment,
-  /** The least level that is written; `makeLog` reads it. */
-  LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
+  LOG_LEVEL: logLevel,
   /** Core's base URL when it runs elsewhere; empty: the service binding. */
   ITRANS_API_URL: optionalText,
   ITRANS_API_TIMEOUT_MS: integer(20_000, 100, 60_000),
