@@ -4,10 +4,23 @@ import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
+import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
+import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
+import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
+import { registerGetDestination } from "../relay/get-destination.route.ts";
 import { registerListDeadLetters } from "../relay/list-dead-letters.route.ts";
 import { registerListDestinations } from "../relay/list-destinations.route.ts";
+import { registerPauseDestination } from "../relay/pause-destination.route.ts";
+import { registerPauseRelay } from "../relay/pause-relay.route.ts";
+import { registerPingDestination } from "../relay/ping-destination.route.ts";
+import { pruneRelay } from "../relay/prune.cron.ts";
 import { registerPutDestination } from "../relay/put-destination.route.ts";
 import { registerRelayStatus } from "../relay/relay-status.route.ts";
+import { registerReplayDeadLetter } from "../relay/replay-dead-letter.route.ts";
+import { registerReplayDeadLetters } from "../relay/replay-dead-letters.route.ts";
+import { registerResumeDestination } from "../relay/resume-destination.route.ts";
+import { registerResumeRelay } from "../relay/resume-relay.route.ts";
+import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
@@ -43,8 +56,20 @@ for (const register of [
   registerVerifyLedger,
   registerRelayStatus,
   registerListDeadLetters,
+  registerReplayDeadLetters,
+  registerReplayDeadLetter,
+  registerGetDeadLetter,
+  registerDiscardDeadLetter,
   registerListDestinations,
   registerPutDestination,
+  registerRotateSecret,
+  registerResumeRelay,
+  registerResumeDestination,
+  registerPingDestination,
+  registerPauseRelay,
+  registerPauseDestination,
+  registerGetDestination,
+  registerDeleteDestination,
   registerCreateTenant,
   registerCreateApiKey,
   registerHealth,
@@ -59,7 +84,11 @@ async function runCron(env: CoreEnv): Promise<void> {
     throw new Error(ready.problem.detail);
   }
   const { settings, log } = ready.services;
-  const jobs = { anchor: () => driveAnchor(env, settings), sweep: () => sweepRelay(env, systemNow()) };
+  const jobs = {
+    anchor: () => driveAnchor(env, settings),
+    sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
+    prune: () => pruneRelay(env, settings, systemNow()),
+  };
   await Promise.all(
     Object.entries(jobs).map(async ([cron, run]) => {
       try {
