@@ -153,7 +153,6 @@ export async function findDelivery(
         ...summary,
         tenantId: outbox.tenantId,
         state: outbox.state,
-        settledAt: outbox.settledAt,
         body: outbox.body,
         replays: outbox.replays,
         discardReason: outbox.discardReason,
@@ -187,8 +186,8 @@ export async function findDelivery(
         sql`${outbox.state} NOT IN ('delivered', 'discarded')`,
       ),
     );
-  const { deadAt: _, ...delivery } = row;
-  return { ...delivery, attemptsMade: attempts.toReversed(), held: held?.count ?? 0 };
+  const { deadAt: settledAt, ...delivery } = row;
+  return { ...delivery, settledAt, attemptsMade: attempts.toReversed(), held: held?.count ?? 0 };
 }
 
 /**
