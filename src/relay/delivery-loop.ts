@@ -54,8 +54,8 @@ export function slotsFor(answering: boolean | undefined, slots: number): number 
   switch (answering) {
     case true:
       return slots;
+    // One that never answered may be a dead one: it must not take the others' slots to show it.
     case undefined:
-      return Math.ceil(slots / 2);
     case false:
       return 1;
   }
