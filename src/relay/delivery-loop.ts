@@ -46,6 +46,9 @@ const RECORD_PAUSE_MS = 200;
 /** While other posts are under way an outcome waits this long for more to be recorded with it: a round trip costs more than a row. */
 const GATHER_MS = 40;
 
+/** How often to look for other work while nothing but posts to destinations that do not answer is under way. */
+const HUNG_POLL_MS = 20;
+
 /**
  * How many posts to one destination may be under way at once.
  * @param answering whether it answered the last post; undefined when none has ended yet.
@@ -87,7 +90,7 @@ class DeliveryLoop {
   #recordFailing = false;
   /** Nothing more is due as far as known; a poll or a record that frees a lane says otherwise. */
   #drained = false;
-  #nextPollAt: number;
+  #lastLeaseAt: number;
   /** Left out of the last lease, having enough in hand. */
   #excluded: readonly string[] = [];
   #sleepingUntil = Number.POSITIVE_INFINITY;
@@ -104,7 +107,7 @@ class DeliveryLoop {
     this.#deps = deps;
     this.#options = options;
     this.#deadline = deps.now() + options.invocationMs;
-    this.#nextPollAt = deps.now() + options.pollMs;
+    this.#lastLeaseAt = deps.now();
   }
 
   async run(): Promise<DeliverySummary> {
@@ -128,6 +131,18 @@ class DeliveryLoop {
 
   get #timeLeft(): boolean {
     return this.#failure === undefined && this.#deps.now() < this.#deadline;
+  }
+
+  /** Posts that may end soon; those to destinations that do not answer are not waited for. */
+  get #lively(): number {
+    let count = 0;
+    for (const { answering, running } of this.#lines.values()) if (answering === true) count += running;
+    return count;
+  }
+
+  get #nextPollAt(): number {
+    const hung = this.#running > 0 && this.#lively === 0;
+    return this.#lastLeaseAt + (hung ? Math.min(HUNG_POLL_MS, this.#options.pollMs) : this.#options.pollMs);
   }
 
   /** @returns ms until there may be something to do without any event, Infinity for never, undefined when all is done. */
@@ -208,7 +223,7 @@ class DeliveryLoop {
   #startRecord(): void {
     if (this.#recording || this.#outcomes.length === 0) return;
     const enough = this.#outcomes.length >= this.#options.leaseLimit / 4;
-    if (this.#running > 0 && !enough && this.#deps.now() < this.#gatherUntil) return;
+    if (this.#lively > 0 && !enough && this.#deps.now() < this.#gatherUntil) return;
     const outcomes = this.#outcomes;
     this.#outcomes = [];
     this.#recording = true;
@@ -237,14 +252,14 @@ class DeliveryLoop {
 
   #startLease(): void {
     if (this.#leasing || this.#recordFailing || !this.#timeLeft) return;
-    const { leaseLimit, slots, pollMs } = this.#options;
+    const { leaseLimit, slots } = this.#options;
     if (this.#excluded.some((id) => !this.#hasEnough(this.#lines.get(id)))) this.#drained = false;
     if (this.#drained && (this.#deps.now() < this.#nextPollAt || this.#running >= slots)) return;
     const limit = Math.min(leaseLimit, leaseLimit * 4 - this.#inHand);
     if (limit < 1 || this.#startable() >= slots * 2) return;
     this.#leasing = true;
     this.#drained = true;
-    this.#nextPollAt = this.#deps.now() + pollMs;
+    this.#lastLeaseAt = this.#deps.now();
     this.#excluded = [...this.#lines.keys()].filter((id) => this.#hasEnough(this.#lines.get(id)));
     void this.#settle(async () => {
       const lease = await this.#deps.port.lease(limit, this.#excluded);
