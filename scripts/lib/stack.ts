@@ -272,7 +272,9 @@ export function workerSite(name: WorkerName) {
     options: {
       compatibilityDate: workerOptions.compatibilityDate,
       // Receivers of a local run are on this machine, which that flag forbids.
-      compatibilityFlags: (config.compatibility_flags ?? []).filter((flag: string) => flag !== "global_fetch_strictly_public"),
+      compatibilityFlags: (config.compatibility_flags ?? []).filter(
+        (flag: string) => flag !== "global_fetch_strictly_public",
+      ),
       d1Databases: workerOptions.d1Databases,
       r2Buckets: workerOptions.r2Buckets,
       kvNamespaces: workerOptions.kvNamespaces,

@@ -57,6 +57,12 @@ test("GET /health says ok, or names the secrets that are missing", async () => {
   expect(await sick.json()).toMatchObject({ faults: ["RELAY_WEBHOOK_SIGNING_SECRET is not set"] });
 });
 
+test("outside development the relay is deployed with posts kept off private addresses", async () => {
+  expect(Cloudflare.compatibilityFlags.global_fetch_strictly_public).toBe(true);
+  const production = { ...coreWith([]).env, ENVIRONMENT: "production" };
+  expect(await get("/health", {}, production).json()).toMatchObject({ faults: [] });
+});
+
 test("GET /version tells version, commit and build time; anything else is a problem document", async () => {
   expect(await get("/version").json()).toEqual({
     version: expect.any(String),
