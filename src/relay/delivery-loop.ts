@@ -35,6 +35,7 @@ export interface DeliverySummary {
 interface Line {
   readonly waiting: LeasedDelivery[];
   running: number;
+  readonly timeoutMs: number;
   /** What its last post did; undefined before the first. */
   answering: boolean | undefined;
 }
@@ -88,6 +89,8 @@ class DeliveryLoop {
   #recording = false;
   /** A record failed and is being made again: no post begins whose outcome might be lost too. */
   #recordFailing = false;
+  /** Something was released for the next invocation. */
+  #leftOver = false;
   /** Nothing more is due as far as known; a poll or a record that frees a lane says otherwise. */
   #drained = false;
   #lastLeaseAt: number;
@@ -124,7 +127,7 @@ class DeliveryLoop {
       await changed;
     }
     if (this.#failure !== undefined) throw this.#failure.thrown;
-    const wakeAt = this.#drained ? this.#rateLimitedUntil : this.#deps.now();
+    const wakeAt = this.#drained && !this.#leftOver ? this.#rateLimitedUntil : this.#deps.now();
     if (wakeAt !== undefined) await this.#deps.port.wake(Math.max(0, wakeAt - this.#deps.now()));
     return { posted: this.#posted, delivered: this.#delivered, released: this.#released };
   }
@@ -175,8 +178,9 @@ class DeliveryLoop {
       const delivery = next?.waiting.shift();
       if (next === undefined || delivery === undefined) return;
       this.#inHand -= 1;
-      if (this.#failure !== undefined || now >= delivery.startBeforeMs) {
+      if (this.#isLate(delivery, next)) {
         this.#released += 1;
+        this.#leftOver = true;
         this.#push({ ...keyOf(delivery), type: "released" });
       } else {
         void this.#post(delivery, next, now);
@@ -189,11 +193,28 @@ class DeliveryLoop {
     let best: Line | undefined;
     for (const line of this.#lines.values()) {
       if (line.waiting.length === 0) continue;
-      const late = (line.waiting[0]?.startBeforeMs ?? 0) <= this.#deps.now() || this.#failure !== undefined;
+      const [first] = line.waiting;
+      const late = first !== undefined && this.#isLate(first, line);
       if (!late && line.running >= slotsFor(line.answering, this.#options.slots)) continue;
       if (best === undefined || line.running < best.running) best = line;
     }
     return best;
+  }
+
+  /** Not to be posted by this invocation any more, but released. */
+  #isLate(delivery: LeasedDelivery, line: Line): boolean {
+    if (this.#failure !== undefined || this.#deps.now() >= delivery.startBeforeMs) return true;
+    return this.#tooLateFor(line);
+  }
+
+  /**
+   * A post to a destination that does not answer lasts as long as its timeout: begun near the end, it would keep this invocation, and
+   * where only one runs at a time every other destination, waiting for it.
+   */
+  #tooLateFor(line: Line): boolean {
+    if (line.answering !== false) return false;
+    const now = this.#deps.now();
+    return now + line.timeoutMs > this.#deadline && now > this.#deadline - this.#options.invocationMs / 2;
   }
 
   async #post(delivery: LeasedDelivery, line: Line, startedAt: number): Promise<void> {
@@ -284,12 +305,18 @@ class DeliveryLoop {
   /** Enough in hand to keep its slots busy while the next lease is on its way. */
   #hasEnough(line: Line | undefined): boolean {
     if (line === undefined) return false;
+    if (this.#tooLateFor(line)) return true;
     return line.waiting.length >= (line.answering === false ? 1 : this.#options.slots * 2);
   }
 
   #take(delivery: LeasedDelivery): void {
     const id = delivery.destination.destinationId;
-    const line = this.#lines.get(id) ?? { waiting: [], running: 0, answering: undefined };
+    const line = this.#lines.get(id) ?? {
+      waiting: [],
+      running: 0,
+      timeoutMs: delivery.destination.timeoutMs,
+      answering: undefined,
+    };
     this.#lines.set(id, line);
     line.waiting.push(delivery);
     this.#inHand += 1;

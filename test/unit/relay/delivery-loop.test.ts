@@ -79,6 +79,10 @@ class FakeCore implements RelayPortApi {
     this.wakes.push(delayMs);
   }
 
+  get leasedCount(): number {
+    return this.#leased.size;
+  }
+
   idsOf(type: DeliveryOutcome["type"]): number[] {
     return this.recorded.filter((outcome) => outcome.type === type).map(({ outboxId }) => outboxId);
   }
@@ -222,6 +226,16 @@ describe("the delivery loop", () => {
     const beside = await p95Of(true);
     console.log(`p95 of the others: ${alone} ms alone, ${beside} ms beside a dead destination`);
     expect(beside).toBeLessThanOrEqual(alone * 1.2);
+  });
+
+  test("ends in time, however many deliveries to a destination that does not answer are left", async () => {
+    const { clock, core, receivers, run } = setUp([...jobs(60, "dead"), ...jobs(5, "b", 1_000)], ["dead"]);
+    await run();
+    expect(clock.now() - T0).toBeLessThan(OPTIONS.invocationMs + 500);
+    expect(core.recorded).toHaveLength(core.idsOf("posted").length + core.idsOf("released").length);
+    expect(receivers.posted.filter((id) => id < 1_000).length).toBe(3);
+    // Everything that was leased is recorded: nothing is left to run out.
+    expect(core.leasedCount).toBe(0);
   });
 
   test("work that turns up while a post hangs is not left waiting for it", async () => {
