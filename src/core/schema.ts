@@ -155,6 +155,17 @@ export const destinations = sqliteTable(
     state: text("state", { enum: ["active", "paused"] }).notNull(),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
+    previousSecretWrapped: text("previous_secret_wrapped"),
+    previousWrappingKeyId: text("previous_wrapping_key_id"),
+    previousExpiresAt: integer("previous_expires_at"),
+    secretRotatedAt: integer("secret_rotated_at"),
+    itransSignature: text("itrans_signature", { enum: ["current", "previous"] })
+      .notNull()
+      .default("current"),
+    headerNames: text("header_names").notNull().default("[]"),
+    headersWrapped: text("headers_wrapped"),
+    headersWrappingKeyId: text("headers_wrapping_key_id"),
+    pingEvents: integer("ping_events").notNull().default(0),
   },
   (table) => [
     uniqueIndex("destinations_insurer")
@@ -188,6 +199,10 @@ export const outbox = sqliteTable(
     lastError: text("last_error"),
     createdAt: integer("created_at").notNull(),
     settledAt: integer("settled_at"),
+    expiredLeases: integer("expired_leases").notNull().default(0),
+    replays: integer("replays").notNull().default(0),
+    discardReason: text("discard_reason"),
+    discardedBy: text("discarded_by"),
   },
   (table) => [
     uniqueIndex("outbox_event").on(table.eventId, table.destinationId),
@@ -210,6 +225,7 @@ export const deliveryAttempts = sqliteTable(
     outcome: text("outcome", { enum: ["delivered", "retry", "dead"] }).notNull(),
     status: integer("status"),
     error: text("error"),
+    answer: text("answer"),
   },
   (table) => [primaryKey({ columns: [table.outboxId, table.leaseToken] })],
 );
@@ -217,6 +233,27 @@ export const deliveryAttempts = sqliteTable(
 export const relayCounters = sqliteTable("relay_counters", {
   destinationId: text("destination_id").notNull().primaryKey(),
   delivered: integer("delivered").notNull(),
+  windowStartedAt: integer("window_started_at").notNull().default(0),
+  windowCalls: integer("window_calls").notNull().default(0),
+  windowFailures: integer("window_failures").notNull().default(0),
+  windowEvidence: integer("window_evidence").notNull().default(0),
+  breaker: text("breaker", { enum: ["closed", "open", "half-open"] })
+    .notNull()
+    .default("closed"),
+  breakerUntil: integer("breaker_until").notNull().default(0),
+  breakerOpens: integer("breaker_opens").notNull().default(0),
+  lastPostedAt: integer("last_posted_at"),
+});
+
+export const relayPings = sqliteTable("relay_pings", {
+  destinationId: text("destination_id").notNull().primaryKey(),
+  pingId: text("ping_id").notNull(),
+  requestedAt: integer("requested_at").notNull(),
+  answeredAt: integer("answered_at"),
+  reachable: integer("reachable"),
+  status: integer("status"),
+  error: text("error"),
+  durationMs: integer("duration_ms"),
 });
 
 export const anchors = sqliteTable(
@@ -274,6 +311,8 @@ export const relayLeases = sqliteTable("relay_leases", {
   singleton: integer("singleton").notNull().primaryKey(),
   lastToken: integer("last_token").notNull(),
   wakeAt: integer("wake_at").notNull(),
+  pausedAt: integer("paused_at"),
+  prunedTo: integer("pruned_to").notNull().default(0),
 });
 
 export const relayRates = sqliteTable("relay_rates", {

@@ -15,10 +15,23 @@ import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
+import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
+import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
+import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
+import { registerGetDestination } from "../relay/get-destination.route.ts";
 import { registerListDeadLetters } from "../relay/list-dead-letters.route.ts";
 import { registerListDestinations } from "../relay/list-destinations.route.ts";
+import { registerPauseDestination } from "../relay/pause-destination.route.ts";
+import { registerPauseRelay } from "../relay/pause-relay.route.ts";
+import { registerPingDestination } from "../relay/ping-destination.route.ts";
+import { pruneRelay } from "../relay/prune.cron.ts";
 import { registerPutDestination } from "../relay/put-destination.route.ts";
 import { registerRelayStatus } from "../relay/relay-status.route.ts";
+import { registerReplayDeadLetter } from "../relay/replay-dead-letter.route.ts";
+import { registerReplayDeadLetters } from "../relay/replay-dead-letters.route.ts";
+import { registerResumeDestination } from "../relay/resume-destination.route.ts";
+import { registerResumeRelay } from "../relay/resume-relay.route.ts";
+import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
@@ -74,8 +87,20 @@ for (const register of [
   registerLogKey,
   registerRelayStatus,
   registerListDeadLetters,
+  registerReplayDeadLetters,
+  registerReplayDeadLetter,
+  registerGetDeadLetter,
+  registerDiscardDeadLetter,
   registerListDestinations,
   registerPutDestination,
+  registerRotateSecret,
+  registerResumeRelay,
+  registerResumeDestination,
+  registerPingDestination,
+  registerPauseRelay,
+  registerPauseDestination,
+  registerGetDestination,
+  registerDeleteDestination,
   registerCreateTenant,
   registerCreateApiKey,
   registerHealth,
@@ -93,7 +118,8 @@ async function runCron(env: CoreEnv): Promise<void> {
   const jobs = {
     publish: () => publishLedger(env, settings),
     anchor: () => driveAnchor(env, settings),
-    sweep: () => sweepRelay(env, systemNow()),
+    sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
+    prune: () => pruneRelay(env, settings, systemNow()),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
   };
   await Promise.all(

@@ -68,6 +68,9 @@ export const coreSettingsSchema = z.object({
   RELAY_MAX_BACKOFF_MS: integer(60_000, 1, 86_400_000),
   RELAY_NOT_YET_KNOWN_WINDOW_MS: integer(600_000, 0, 86_400_000),
   RELAY_AFTER_TIMEOUT_WAIT_MS: integer(30_000, 0, 600_000),
+  /** How long delivered and discarded rows are kept, and dead letters; then they are pruned. */
+  RELAY_DELIVERED_RETENTION_DAYS: integer(30, 1, 3_650),
+  RELAY_DEAD_LETTER_RETENTION_DAYS: integer(30, 1, 3_650),
 
   /** One node, or up to five separated by commas: the next is asked when one is down, and they must not disagree. */
   EVM_RPC_URL: optionalText,
@@ -103,6 +106,8 @@ export const relaySettingsSchema = z.object({
   RELAY_SLOTS: integer(6, 1, 64),
   /** Time after which an invocation leases no more and leaves the rest to the next one. */
   RELAY_INVOCATION_MS: integer(25_000, 1_000, 600_000),
+  /** While RELAY_WEBHOOK_SIGNING_SECRET_PREVIOUS is set: which of the two makes the one signature of the iTrans header. */
+  RELAY_ITRANS_SIGNATURE: z.enum(["current", "previous"]).default("current"),
 });
 
 export type RelaySettings = z.output<typeof relaySettingsSchema>;

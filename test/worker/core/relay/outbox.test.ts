@@ -120,6 +120,7 @@ describe("leases", () => {
             url: "https://insurer.ca/hook",
             timeoutMs: TIMEOUT_MS,
             sealedSecret: { keyId: "key", sealed: "sealed" },
+            itransSignature: "current",
           },
         },
       ],
@@ -186,7 +187,7 @@ describe("leases", () => {
     await addRows({ outboxId: 1 });
     const leased = await leaseOne(T0);
     const outcome = { outboxId: leased.outboxId, leaseToken: leased.leaseToken, type: "released" } as const;
-    expect(await record(T0, outcome)).toEqual({ recorded: 1, due: 1, retries: [] });
+    expect(await record(T0, outcome)).toEqual({ recorded: 1, due: 1, retries: [], breakers: [] });
     expect(await rowOf(1)).toMatchObject({ state: "due", due_at: T0, attempts: 0 });
     expect((await leaseOne(T0)).outboxId).toBe(1);
   });
@@ -255,11 +256,11 @@ describe("outcomes", () => {
     expect(await rowOf(1)).toMatchObject({ state: "dead", attempts: 9, last_status: 500, last_error: "http-500" });
     expect(await rowOf(2)).toMatchObject({ state: "due", due_at: HELD_DUE_AT, attempts: 0 });
     expect(idsOf(await lease(now + 86_400_000))).toEqual([]);
-    expect(await listDeadLetters(db, "default", 50)).toMatchObject({
+    expect(await listDeadLetters(db, { tenantId: "default" }, 50)).toMatchObject({
       count: 1,
       deadLetters: [{ outboxId: 1, attempts: 9, lastStatus: 500, lastError: "http-500", deadAt: now }],
     });
-    expect((await listDeadLetters(db, "another", 50)).count).toBe(0);
+    expect((await listDeadLetters(db, { tenantId: "another" }, 50)).count).toBe(0);
   });
 
   test('"not yet known" uses up no retry for ten minutes', async () => {
@@ -267,7 +268,7 @@ describe("outcomes", () => {
     await addRows({ outboxId: 1 });
     let posts = 0;
     for (let now = T0; (await rowOf(1)).state !== "dead"; now = (await rowOf(1)).due_at) {
-      await record(now, posted(await leaseOne(now), answered(404, { retryable: true })));
+      await record(now, posted(await leaseOne(now), answered(404, { retryable: true }), now));
       posts += 1;
     }
     const row = await rowOf(1);
@@ -418,10 +419,10 @@ describe("cost", () => {
     await recordOutcomes(watched, outcomes, POLICY, T0, noJitter);
     await holdBehindDead(watched, T0, 10);
     await sweepDue(watched, T0, 10);
-    await listDeadLetters(watched, undefined, 10);
+    await listDeadLetters(watched, { tenantId: undefined }, 10);
     const chain = { chainId: 1, contractAddress: "", blockNumber: 1, blockHash: "", txHash: "", logIndex: 0 };
     releaseAnchored(watched, { ledgerId: "main", size: 1, chain, now: T0 });
-    expect(statements.size).toBe(16);
+    expect(statements.size).toBe(18);
 
     const plans: string[] = [];
     for (const sql of statements) {
