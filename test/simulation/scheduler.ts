@@ -1,0 +1,110 @@
+/**
+ * Virtual time. Nothing happens but what is scheduled here, in order of time, and in a seeded order at the same time; after
+ * each event everything that it woke runs until it waits again.
+ */
+import type { Random } from "./random.ts";
+
+/** A process: when it ends, nothing of it goes on. What it waits for never comes. */
+export class Life {
+  #alive = true;
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  end(): void {
+    this.#alive = false;
+  }
+}
+
+interface Timer {
+  /** Ms since the epoch. */
+  readonly at: number;
+  readonly tie: number;
+  readonly order: number;
+  readonly fire: () => void;
+}
+
+const before = (a: Timer, b: Timer): boolean =>
+  a.at !== b.at ? a.at < b.at : a.tie !== b.tie ? a.tie < b.tie : a.order < b.order;
+
+export class Scheduler {
+  readonly #random: Random;
+  /** A binary heap, the next timer first. */
+  readonly #timers: Timer[] = [];
+  #now: number;
+  #order = 0;
+
+  constructor(random: Random, startMs: number) {
+    this.#random = random;
+    this.#now = startMs;
+  }
+
+  /** The true time, which no process sees; epoch ms. */
+  readonly now = (): number => this.#now;
+
+  get events(): number {
+    return this.#order;
+  }
+
+  after(delayMs: number, fire: () => void): void {
+    this.#order += 1;
+    this.#push({ at: this.#now + Math.max(0, delayMs), tie: this.#random.word(), order: this.#order, fire });
+  }
+
+  sleep(life: Life, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.after(ms, () => {
+        if (life.alive) resolve();
+      });
+    });
+  }
+
+  /** @returns whether `done` held before `untilMs` and before the timers ran out. */
+  async run(done: () => boolean, untilMs: number): Promise<boolean> {
+    await settled();
+    while (!done()) {
+      const next = this.#timers[0];
+      if (next === undefined || next.at > untilMs) return false;
+      this.#pop();
+      this.#now = Math.max(this.#now, next.at);
+      next.fire();
+      await settled();
+    }
+    return true;
+  }
+
+  #push(timer: Timer): void {
+    const heap = this.#timers;
+    let index = heap.length;
+    heap.push(timer);
+    while (index > 0) {
+      const above = (index - 1) >> 1;
+      const parent = heap[above];
+      if (parent === undefined || !before(timer, parent)) break;
+      heap[index] = parent;
+      index = above;
+    }
+    heap[index] = timer;
+  }
+
+  #pop(): void {
+    const heap = this.#timers;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let index = 0;
+    for (;;) {
+      const left = heap[2 * index + 1];
+      const right = heap[2 * index + 2];
+      if (left === undefined) break;
+      const child = right !== undefined && before(right, left) ? right : left;
+      if (!before(child, last)) break;
+      heap[index] = child;
+      index = 2 * index + (child === right ? 2 : 1);
+    }
+    heap[index] = last;
+  }
+}
+
+/** The next turn of the event loop comes when no promise has anything left to do. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
