@@ -148,7 +148,8 @@ export class StatementCache {
   prepared(sql: string): StatementSync {
     const held = this.#bySql.get(sql);
     if (held !== undefined) return held;
-    const statement = this.#sqlite.prepare(sql);
+    // SQLite plans a statement anew for each value bound to a bare LIMIT parameter; of an expression it makes no such use.
+    const statement = this.#sqlite.prepare(sql.replace(/\b(limit) \?/gi, "$1 +?"));
     this.#bySql.set(sql, statement);
     return statement;
   }
