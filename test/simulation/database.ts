@@ -57,6 +57,20 @@ class Connection extends D1OnSqlite {
     this.#who = who;
   }
 
+  // The whole run is one transaction, which is rolled back at its end: a batch is a savepoint in it.
+  protected override begin(): void {
+    this.prepared("SAVEPOINT batch").run();
+  }
+
+  protected override commit(): void {
+    this.prepared("RELEASE batch").run();
+  }
+
+  protected override rollback(): void {
+    this.prepared("ROLLBACK TO batch").run();
+    this.prepared("RELEASE batch").run();
+  }
+
   override prepare(sql: string): D1PreparedStatement {
     return super.prepare(this.#parts.rewriteSql?.(sql) ?? sql);
   }

@@ -1,5 +1,5 @@
 /** What all parts of one run share: time, chance, the faults of the moment, the record of what happened, the first broken rule. */
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { migratedCoreSqlite, StatementCache } from "../support/d1-sqlite.ts";
 import { type Faults, NO_FAULTS, type WorldOptions } from "./options.ts";
 import type { Random } from "./random.ts";
@@ -42,32 +42,40 @@ export class Clock {
   readonly now = (): number => this.#trueNow() + this.errorMs;
 }
 
-let template: Uint8Array | undefined;
+interface EmptyDatabase {
+  readonly sqlite: DatabaseSync;
+  readonly statements: StatementCache;
+}
 
-/** An empty database with every migration applied, copied from one that was migrated once. */
-function emptyDatabase(): DatabaseSync {
-  template ??= migratedCoreSqlite().serialize();
-  const sqlite = new DatabaseSync(":memory:");
-  sqlite.deserialize(template);
-  return sqlite;
+/** Migrated once; runs take turns with it, each in a transaction that is rolled back. */
+const idle: EmptyDatabase[] = [];
+
+function emptyDatabase(): EmptyDatabase {
+  const held = idle.pop();
+  if (held !== undefined) return held;
+  const sqlite = migratedCoreSqlite();
+  return { sqlite, statements: new StatementCache(sqlite) };
 }
 
 export class World {
   readonly options: WorldOptions;
   readonly random: Random;
   readonly scheduler: Scheduler;
-  readonly sqlite: DatabaseSync = emptyDatabase();
-  readonly statements = new StatementCache(this.sqlite);
+  readonly sqlite: DatabaseSync;
+  readonly statements: StatementCache;
   readonly coreClock: Clock;
   readonly relayClock: Clock;
   readonly now: () => number;
   faults: Faults;
   violation: Violation | undefined;
-  /** Rises with every broken promise of a platform: what excuses a second post of a delivered event, and the like. */
   readonly #recent: TraceEvent[] = [];
   readonly #print: ((line: string) => void) | undefined;
 
   constructor(options: WorldOptions, random: Random, print: ((line: string) => void) | undefined) {
+    const { sqlite, statements } = emptyDatabase();
+    sqlite.exec("BEGIN");
+    this.sqlite = sqlite;
+    this.statements = statements;
     this.options = options;
     this.random = random;
     this.scheduler = new Scheduler(random, START_MS);
@@ -120,6 +128,7 @@ export class World {
   }
 
   close(): void {
-    this.sqlite.close();
+    this.sqlite.exec("ROLLBACK");
+    idle.push({ sqlite: this.sqlite, statements: this.statements });
   }
 }

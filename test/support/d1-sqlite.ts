@@ -54,6 +54,18 @@ function countParameters(sql: string): number {
   return Math.max(0, ...numbered) + [...code.matchAll(/\?(?!\d)/g)].length;
 }
 
+interface Counters {
+  /** Rows changed since the connection was opened, those of triggers included. */
+  readonly total: number;
+  /** Rows changed by the last statement. */
+  readonly changes: number;
+  readonly lastRowId: number;
+}
+
+const NOTHING_WRITTEN: Counters = { total: 0, changes: 0, lastRowId: 0 };
+
+const reads = (sql: string): boolean => /^\s*select\b/i.test(sql);
+
 class Statement implements D1PreparedStatement {
   readonly #database: D1OnSqlite;
   readonly #sql: string;
@@ -75,10 +87,11 @@ class Statement implements D1PreparedStatement {
     this.#checkParameters();
     const statement = this.#database.prepared(this.#sql);
     statement.setReturnArrays(false);
-    const before = this.#database.counter("total_changes");
+    const before = reads(this.#sql) ? undefined : this.#database.counters();
     const results = statement.all(...this.#values).map((row) => ({ ...row }));
-    const wrote = this.#database.counter("total_changes") !== before;
-    const changes = wrote ? this.#database.counter("changes") : 0;
+    const after = before === undefined ? NOTHING_WRITTEN : this.#database.counters();
+    const wrote = before !== undefined && after.total !== before.total;
+    const changes = wrote ? after.changes : 0;
     return {
       success: true,
       // What the columns are is the caller's claim, here as in D1.
@@ -88,7 +101,7 @@ class Statement implements D1PreparedStatement {
         size_after: 0,
         rows_read: results.length,
         rows_written: changes,
-        last_row_id: this.#database.counter("last_insert_rowid"),
+        last_row_id: after.lastRowId,
         changed_db: wrote,
         changes,
       },
@@ -170,8 +183,11 @@ export class D1OnSqlite implements D1Database {
     return this.#statements.prepared(sql);
   }
 
-  counter(name: "changes" | "total_changes" | "last_insert_rowid"): number {
-    return Number(this.prepared(`SELECT ${name}() AS n`).get()?.n);
+  counters(): Counters {
+    const row = this.prepared(
+      "SELECT total_changes() AS total, changes() AS changes, last_insert_rowid() AS row",
+    ).get();
+    return { total: Number(row?.total), changes: Number(row?.changes), lastRowId: Number(row?.row) };
   }
 
   /** One round trip: whatever else is ready runs before it and after it. */
@@ -191,22 +207,34 @@ export class D1OnSqlite implements D1Database {
     }
   }
 
+  protected begin(): void {
+    this.sqlite.exec("BEGIN IMMEDIATE");
+  }
+
+  protected commit(): void {
+    this.sqlite.exec("COMMIT");
+  }
+
+  protected rollback(): void {
+    this.sqlite.exec("ROLLBACK");
+  }
+
   prepare(sql: string): D1PreparedStatement {
     return new Statement(this, sql, []);
   }
 
   batch<T = unknown>(statements: D1PreparedStatement[]): Promise<D1Result<T>[]> {
     return this.call(() => {
-      this.sqlite.exec("BEGIN IMMEDIATE");
+      this.begin();
       try {
         const results = statements.map((statement) => {
           if (!(statement instanceof Statement)) throw new TypeError("a statement of another database");
           return statement.execute<T>();
         });
-        this.sqlite.exec("COMMIT");
+        this.commit();
         return results;
       } catch (error) {
-        this.sqlite.exec("ROLLBACK");
+        this.rollback();
         throw error;
       }
     });
