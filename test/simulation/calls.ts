@@ -29,7 +29,10 @@ export function remoteCall<T>(
     }
     const callee = new Life();
     const answerLost = random.chance(calls.answerLost);
-    const latencyMs = (): number => (random.chance(calls.slow) ? random.between(100, 10_000) : random.between(1, 20));
+    const latencyMs = (): number => {
+      if (!random.chance(calls.slow)) return random.between(1, 20);
+      return random.chance(0.7) ? random.between(100, 10_000) : random.between(10_000, 60_000);
+    };
     if (random.chance(calls.calleeKilled)) {
       scheduler.after(random.between(1, 500), () => {
         callee.end();

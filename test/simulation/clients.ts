@@ -48,10 +48,28 @@ export class Clients {
     for (let i = 1; i <= options.claims; i++) this.#at(random.between(0, halfMs), () => this.#claim(`C-${i}`));
   }
 
-  resendGivenUp(): void {
+  /** Nothing fails any more: what was given up is sent again, and something new, and all of it must be taken. */
+  afterFaults(): void {
     const again = this.#givenUp;
     this.#givenUp = [];
-    for (const submission of again) this.#at(1_000, () => this.#submit(submission));
+    for (const submission of again) this.#at(1_000, () => this.#submitSurely(submission));
+    this.#at(1_000, () => this.#submitSurely(this.#draw("R-last")));
+  }
+
+  async #submitSurely(submission: Submission): Promise<void> {
+    const answer = await this.#submit(submission);
+    if (answer === undefined)
+      this.#world.violate("liveness", `${submission.requestId} is not taken though nothing fails`);
+  }
+
+  #draw(requestId: string): Submission {
+    const { random } = this.#world;
+    return {
+      requestId,
+      requestType: random.pick(["CLAIM", "PREAUTH"]),
+      insurerAddress: random.pick(INSURERS),
+      payload: { patientId: `p-${requestId}`, totalAmount: 120, providerId: "d-1" },
+    };
   }
 
   #at(delayMs: number, work: () => Promise<unknown>): void {
@@ -68,12 +86,7 @@ export class Clients {
 
   async #request(requestId: string): Promise<void> {
     const { random, options } = this.#world;
-    const submission: Submission = {
-      requestId,
-      requestType: random.pick(["CLAIM", "PREAUTH"]),
-      insurerAddress: random.pick(INSURERS),
-      payload: { patientId: `p-${requestId}`, totalAmount: 120, providerId: "d-1" },
-    };
+    const submission = this.#draw(requestId);
     if (random.chance(options.duplicates)) this.#at(random.between(0, 3_000), () => this.#submit(submission));
     if (random.chance(options.conflicts)) {
       const other = { ...submission, payload: { ...submission.payload, totalAmount: 999 } };
@@ -83,8 +96,12 @@ export class Clients {
     if (answer?.requestIdHash !== undefined) await this.#insure(answer.requestIdHash);
   }
 
-  /** At most four times, as MedLink does. */
+  /**
+   * At most four times, as MedLink does; a conflict is not mended by sending it again, but that is what it does.
+   * @returns the last answer when that was 2xx or a conflict, else undefined.
+   */
   async #submit(submission: Submission): Promise<HttpAnswer | undefined> {
+    let conflict: HttpAnswer | undefined;
     for (const gapMs of [...RESEND_GAPS_MS, undefined]) {
       const answer = await this.#call("submit", (life) => this.#edge.submit(life, submission));
       const { status, requestIdHash } = answer ?? {};
@@ -94,11 +111,12 @@ export class Clients {
         else this.#promised({ type: "submitted", submission, requestIdHash });
         return answer;
       }
+      conflict = status === 409 ? answer : undefined;
       if (gapMs !== undefined) await this.#world.scheduler.sleep(this.#life, gapMs);
     }
     this.#world.trace("client", "gives up", submission.requestId);
-    this.#givenUp.push(submission);
-    return undefined;
+    if (conflict === undefined) this.#givenUp.push(submission);
+    return conflict;
   }
 
   async #insure(requestIdHash: string): Promise<void> {

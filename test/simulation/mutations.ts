@@ -123,19 +123,31 @@ export const mutations: readonly Mutation[] = [
   {
     name: "rows are leased that stand behind others of their lane",
     parts: {
-      rewriteSql: replacing("AS ranked", "AND NOT EXISTS (\n  SELECT 1 FROM outbox AS earlier", "AND true OR NOT EXISTS (\n  SELECT 1 FROM outbox AS earlier"),
+      rewriteSql: replacing(
+        "AS ranked",
+        "AND NOT EXISTS (\n  SELECT 1 FROM outbox AS earlier",
+        "AND true OR NOT EXISTS (\n  SELECT 1 FROM outbox AS earlier",
+      ),
     },
   },
   {
     name: "a dead letter does not hold its lane",
     parts: {
-      rewriteSql: (sql) => sql.replaceAll("earlier.state NOT IN ('delivered', 'discarded')", "earlier.state NOT IN ('delivered', 'discarded', 'dead')"),
+      rewriteSql: (sql) =>
+        sql.replaceAll(
+          "earlier.state NOT IN ('delivered', 'discarded')",
+          "earlier.state NOT IN ('delivered', 'discarded', 'dead')",
+        ),
     },
   },
   {
     name: "an anchor rewrites bodies that were frozen",
     parts: {
-      rewriteSql: replacing("json_set(body", "WHERE state = 'waiting' AND", "WHERE state IN ('waiting', 'due', 'leased') AND"),
+      rewriteSql: replacing(
+        "json_set(body",
+        "WHERE state = 'waiting' AND",
+        "WHERE state IN ('waiting', 'due', 'leased') AND",
+      ),
     },
   },
   {
@@ -150,7 +162,11 @@ export const mutations: readonly Mutation[] = [
   {
     name: "failed attempts are not counted",
     parts: {
-      rewriteSql: replacing("UPDATE outbox SET\n  state = CASE", "outbox.attempts + settled.counted", "outbox.attempts"),
+      rewriteSql: replacing(
+        "UPDATE outbox SET\n  state = CASE",
+        "outbox.attempts + settled.counted",
+        "outbox.attempts",
+      ),
     },
   },
   {
@@ -179,6 +195,12 @@ export const mutations: readonly Mutation[] = [
     name: "deliveries are counted once for each record of them",
     parts: {
       rewriteSql: replacing("INSERT INTO relay_counters", "AND o.state = 'leased'", ""),
+    },
+  },
+  {
+    name: "leases do not use up the rate of their destination",
+    parts: {
+      rewriteSql: replacing("INSERT INTO relay_rates", "drained_at_us + leased * interval_us", "drained_at_us"),
     },
   },
   {

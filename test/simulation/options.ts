@@ -39,8 +39,10 @@ export interface ReceiverFaults {
   readonly errorsAfterEffect: number;
   readonly connectionFails: number;
   readonly slow: number;
-  /** No answer in time; the effect lands before, up to 30 s after, or never. */
+  /** No answer in time; the effect lands before, or up to `lateEffectMs` after. */
   readonly timeouts: number;
+  /** Of the posts that time out: the effect never lands. */
+  readonly effectLost: number;
   /** 404 that says retryable. */
   readonly notYetKnown: number;
   /** A 4xx or 3xx that nothing can mend. */
@@ -71,6 +73,7 @@ export const NO_FAULTS: Faults = {
     connectionFails: 0,
     slow: 0,
     timeouts: 0,
+    effectLost: 0,
     notYetKnown: 0,
     refuses: 0,
     losesMemory: 0,
@@ -174,8 +177,9 @@ export function drawFaults(random: Random): Faults {
       connectionFails: p(0.2),
       slow: p(0.2),
       timeouts: p(0.3),
+      effectLost: random.next(),
       notYetKnown: p(0.2),
-      refuses: p(0.03),
+      refuses: p(0.06),
       losesMemory: p(0.2),
     },
     relayKilled: p(0.3),
@@ -186,7 +190,7 @@ export function drawFaults(random: Random): Faults {
 }
 
 export function drawOptions(random: Random): WorldOptions {
-  const clockErrorMs = random.chance(0.3) ? random.between(1, 1_500) : 0;
+  const clockErrorMs = random.chance(0.35) ? random.pick([100, 1_500, 6_000]) : 0;
   return {
     requests: random.between(3, 10),
     claims: random.between(0, 2),
@@ -198,7 +202,7 @@ export function drawOptions(random: Random): WorldOptions {
     sequencerEvictions: random.chance(0.6) ? random.between(1, 6) : 0,
     sequencerOverlaps: random.probability(1),
     pauses: random.chance(0.3) ? random.between(1, 3) : 0,
-    clockSteps: clockErrorMs > 0 ? random.between(1, 6) : 0,
+    clockSteps: clockErrorMs > 0 ? random.between(1, 20) : 0,
     clockErrorMs,
     lateEffectMs: 30_000 - 4 * clockErrorMs,
     sequencer: {

@@ -25,6 +25,7 @@ export class HintQueue {
   #running = 0;
   #dispatching = false;
   #consume: Consume | undefined;
+  #wiped = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -41,7 +42,8 @@ export class HintQueue {
   }
 
   wipe(): void {
-    this.#world.trace("queue", "wiped", this.#ready.length);
+    this.#world.trace("queue", "wiped", this.#ready.length + this.#delayed);
+    this.#wiped += 1;
     this.#ready = [];
   }
 
@@ -84,9 +86,11 @@ export class HintQueue {
   }
 
   #later(message: Message, delayMs: number): void {
+    const wiped = this.#wiped;
     this.#delayed += 1;
     this.#world.scheduler.after(delayMs, () => {
       this.#delayed -= 1;
+      if (wiped !== this.#wiped) return;
       this.#ready.push(message);
       this.#dispatch();
     });

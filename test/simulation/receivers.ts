@@ -2,6 +2,8 @@
  * Receivers, and what is checked at their doors: one post of a lane at a time, in order, the same bytes each time, no sooner than
  * the policy says. An effect lands when the receiver applies it, which may be long after the relay has given up.
  */
+
+import { LEASE_SLACK_MS } from "../../src/relay/outbox.store.ts";
 import type { LeasedDelivery, PostResult } from "../../src/relay/port.ts";
 import { MAX_RETRY_AFTER_MS } from "../../src/relay/retry.ts";
 import type { DestinationOptions } from "./options.ts";
@@ -46,6 +48,8 @@ interface Course {
   readonly result: PostResult;
 }
 
+const MINUTE_MS = 60_000;
+
 const answer = (status: number, over: { retryAfter?: string; retryable?: boolean } = {}): PostResult => ({
   type: "answered",
   status,
@@ -59,6 +63,8 @@ export class Receivers {
   readonly #lanes = new Map<string, LaneView>();
   readonly #frozen = new Map<number, Frozen>();
   readonly #answers = new Map<number, Answered[]>();
+  /** When the posts of the last minute were sent, by destination. */
+  readonly #sent = new Map<string, number[]>();
   /** Ids of applied events, by destination. */
   readonly #memories = new Map<string, Set<string>>();
   readonly #known = new Set<string>();
@@ -96,6 +102,7 @@ export class Receivers {
     const timesOut = course.answerMs >= timeoutMs;
     const result: PostResult = timesOut ? { type: "timeout" } : course.result;
     this.posts += 1;
+    this.#checkRate(destination, sentAt);
     this.#world.trace(
       "post",
       delivery.destination.destinationId,
@@ -119,6 +126,20 @@ export class Receivers {
       });
     });
   };
+
+  /** A place in the rate is taken with the lease; the post follows within the slack of the lease. */
+  #checkRate({ destinationId, requestsPerMinute }: DestinationOptions, now: number): void {
+    const sent = (this.#sent.get(destinationId) ?? []).filter((at) => at > now - MINUTE_MS);
+    sent.push(now);
+    this.#sent.set(destinationId, sent);
+    const windowMs = MINUTE_MS + LEASE_SLACK_MS + 4 * this.#world.options.clockErrorMs;
+    if (sent.length > Math.ceil((requestsPerMinute * windowMs) / MINUTE_MS) + 1) {
+      this.#world.violate(
+        "rate",
+        `${destinationId} got ${sent.length} posts in a minute, it takes ${requestsPerMinute}`,
+      );
+    }
+  }
 
   #destinationOf({ destination: { destinationId } }: LeasedDelivery): DestinationOptions {
     const destination = this.#destinations.get(destinationId);
@@ -260,10 +281,10 @@ export class Receivers {
         : { arriveMs, landMs, answerMs, result: lost };
     }
     if (random.chance(receivers.timeouts)) {
-      const lands = random.next();
       const lateMs = timeoutMs + random.between(0, options.lateEffectMs);
-      const landsMs = lands < 0.3 ? undefined : lands < 0.5 ? random.between(arriveMs, timeoutMs) : lateMs;
-      return { arriveMs, landMs: landsMs, answerMs: timeoutMs, result: { type: "timeout" } };
+      const landsMs = random.chance(0.3) ? random.between(arriveMs, timeoutMs) : lateMs;
+      const landMs = random.chance(receivers.effectLost) ? undefined : landsMs;
+      return { arriveMs, landMs, answerMs: timeoutMs, result: { type: "timeout" } };
     }
     const unknown = destination.kind === "MEDLINK" && !healed && !this.#known.has(subject);
     if (unknown || random.chance(receivers.notYetKnown)) {

@@ -192,7 +192,7 @@ export class Simulation {
     this.world.heal();
     for (const { destinationId } of this.world.options.destinations) this.setPaused(destinationId, false);
     this.deployRelay();
-    this.#clients.resendGivenUp();
+    this.#clients.afterFaults();
   }
 }
 
