@@ -149,6 +149,7 @@ export class Judge {
     for (const row of uncounted) {
       this.#world.violate("attempts", `row ${row.outbox_id} counts ${row.attempts}, ${row.counted} are recorded`);
     }
+    this.#checkAttempts();
     for (const row of this.#world.rows("SELECT * FROM outbox WHERE state = 'dead'")) {
       const reason = this.#deathFault(row, policy.maxRetries, policy.notYetKnownWindowMs - 2 * clockErrorMs);
       if (reason !== undefined)
@@ -161,6 +162,18 @@ export class Judge {
     );
     for (const { destination_id: id, counted, delivered } of counters) {
       if (counted !== delivered) this.#world.violate("counter", `${id} counts ${counted} of ${delivered} deliveries`);
+    }
+  }
+
+  /** An attempt is recorded under the lease it was made under, as it went. */
+  #checkAttempts(): void {
+    for (const attempt of this.#world.rows("SELECT * FROM delivery_attempts")) {
+      const { outbox_id: outboxId, lease_token: token, started_at: startedAt, status } = attempt;
+      const made = this.#receivers.answersTo(Number(outboxId)).find(({ leaseToken }) => leaseToken === token);
+      const answered = made?.result.type === "answered" ? made.result.status : null;
+      if (made === undefined || made.startedAt !== startedAt || answered !== status) {
+        this.#world.violate("fencing", `the attempt of row ${outboxId} under lease ${token} was another lease's`);
+      }
     }
   }
 

@@ -158,7 +158,7 @@ function drawDestinations(random: Random): readonly DestinationOptions[] {
     insurerAddress,
     deliverAfter: random.chance(insurerAddress === undefined ? 0.1 : 0.7) ? "anchor" : "commit",
     receiver: random.pick(["remembers", "careless", "forgets"]),
-    requestsPerMinute: random.pick([20, 60, 240, 240, 1_000]),
+    requestsPerMinute: random.pick([6, 20, 240, 240, 1_000]),
     timeoutMs: random.pick([2_000, 8_000, 8_000]),
   });
   const all = [draw("medlink", undefined), draw("insurer-a", INSURERS[0]), draw("insurer-b", INSURERS[1])];

@@ -29,6 +29,8 @@ export interface Answered {
   readonly at: number;
   readonly result: PostResult;
   readonly leaseToken: number;
+  /** By the relay's clock. */
+  readonly startedAt: number;
 }
 
 interface Frozen {
@@ -97,6 +99,7 @@ export class Receivers {
     const destination = this.#destinationOf(delivery);
     const { timeoutMs } = destination;
     const sentAt = now();
+    const startedAt = this.#world.relayClock.now();
     const frozen = this.#freeze(delivery);
     const course = this.#draw(destination, frozen.subject);
     const timesOut = course.answerMs >= timeoutMs;
@@ -121,7 +124,7 @@ export class Receivers {
       scheduler.after(timesOut ? timeoutMs : course.answerMs, () => {
         const lane = this.#laneOf(delivery, frozen.subject);
         if (timesOut) lane.timedOutAt = now();
-        this.#remember(delivery, result);
+        this.#remember(delivery, result, startedAt);
         if (relay.alive) resolve(result);
       });
     });
@@ -164,9 +167,9 @@ export class Receivers {
     return lane;
   }
 
-  #remember({ outboxId, leaseToken }: LeasedDelivery, result: PostResult): void {
+  #remember({ outboxId, leaseToken }: LeasedDelivery, result: PostResult, startedAt: number): void {
     const answers = this.#answers.get(outboxId);
-    const answered = { at: this.#world.now(), result, leaseToken };
+    const answered = { at: this.#world.now(), result, leaseToken, startedAt };
     if (answers === undefined) this.#answers.set(outboxId, [answered]);
     else answers.push(answered);
   }
