@@ -15,10 +15,7 @@ export function remoteCall<T>(
   const { random, scheduler, faults } = world;
   const { calls } = faults;
   return new Promise((resolve, reject) => {
-    const settle = (afterMs: number, end: () => void): void =>
-      scheduler.after(afterMs, () => {
-        if (caller.alive) end();
-      });
+    const settle = (afterMs: number, end: () => void): void => scheduler.within(caller, afterMs, end);
     const breaks = (afterMs: number, how: string): void => {
       world.trace("call", name, how);
       settle(afterMs, () => reject(new Error(`call ${how}`)));

@@ -94,8 +94,7 @@ class Connection extends D1OnSqlite {
     return new Promise((resolve, reject) => {
       /** `result` is asked for when the statement is executed, which may be long before the answer arrives. */
       const answer = (afterMs: number, result: Result<T>): void =>
-        scheduler.after(afterMs, () => {
-          if (!this.#life.alive) return;
+        scheduler.within(this.#life, afterMs, () => {
           if (result.ok) resolve(result.value);
           else reject(result.error);
         });

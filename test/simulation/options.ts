@@ -57,6 +57,8 @@ export interface Faults {
   readonly receivers: ReceiverFaults;
   /** Per invocation of the relay. */
   readonly relayKilled: number;
+  /** Per invocation: it stands still for up to 90 s, and goes on as if nothing had been. */
+  readonly relayStalls: number;
   /** Per post: the invocation vanishes with the answer in its hands. */
   readonly relayKilledBeforeRecord: number;
   readonly cronMissed: number;
@@ -79,6 +81,7 @@ export const NO_FAULTS: Faults = {
     losesMemory: 0,
   },
   relayKilled: 0,
+  relayStalls: 0,
   relayKilledBeforeRecord: 0,
   cronMissed: 0,
   cronDoubled: 0,
@@ -183,6 +186,7 @@ export function drawFaults(random: Random): Faults {
       losesMemory: p(0.2),
     },
     relayKilled: p(0.3),
+    relayStalls: p(0.3),
     relayKilledBeforeRecord: p(0.15),
     cronMissed: p(0.5),
     cronDoubled: p(0.2),

@@ -125,7 +125,7 @@ export class Receivers {
         const lane = this.#laneOf(delivery, frozen.subject);
         if (timesOut) lane.timedOutAt = now();
         this.#remember(delivery, result, startedAt);
-        if (relay.alive) resolve(result);
+        scheduler.within(relay, 0, () => resolve(result));
       });
     });
   };

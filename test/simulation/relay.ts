@@ -28,6 +28,12 @@ export function relayConsumer(world: World, core: Core, post: Post, parts: Parts
       life.end();
       finish("vanished");
     };
+    if (random.chance(faults.relayStalls)) {
+      scheduler.after(random.between(1, 10_000), () => {
+        life.stalledUntil = world.now() + random.between(1_000, 90_000);
+        world.trace(name, "stalls for ms", life.stalledUntil - world.now());
+      });
+    }
     if (random.chance(faults.relayKilled)) scheduler.after(random.between(1, 30_000), () => kill("at some time"));
     const port = core.port(life);
     runDeliveryLoop(

@@ -7,6 +7,8 @@ import type { Random } from "./random.ts";
 /** A process: when it ends, nothing of it goes on. What it waits for never comes. */
 export class Life {
   #alive = true;
+  /** Nothing of it runs before then; true epoch ms. */
+  stalledUntil = 0;
 
   get alive(): boolean {
     return this.#alive;
@@ -52,11 +54,18 @@ export class Scheduler {
     this.#push({ at: this.#now + Math.max(0, delayMs), tie: this.#random.word(), order: this.#order, fire });
   }
 
+  /** In a process: not once it has ended, and late when it stalls. */
+  within(life: Life, delayMs: number, fire: () => void): void {
+    this.after(delayMs, () => {
+      if (!life.alive) return;
+      if (this.#now < life.stalledUntil) this.within(life, life.stalledUntil - this.#now, fire);
+      else fire();
+    });
+  }
+
   sleep(life: Life, ms: number): Promise<void> {
     return new Promise((resolve) => {
-      this.after(ms, () => {
-        if (life.alive) resolve();
-      });
+      this.within(life, ms, resolve);
     });
   }
 

@@ -75,6 +75,10 @@ export class SequencerHost {
       for (const instance of old) this.#end(instance);
       this.#instances = this.#instances.filter((instance) => !old.includes(instance));
     };
+    // The old one may stand still meanwhile and go on with what it remembers.
+    if (overlapMs > 0 && random.chance(0.5)) {
+      for (const { life } of old) life.stalledUntil = this.#world.now() + random.between(0, overlapMs);
+    }
     this.#instances = [...old, fresh];
     if (overlapMs === 0) end();
     else scheduler.after(overlapMs, end);
