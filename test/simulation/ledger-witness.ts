@@ -58,9 +58,9 @@ export class LedgerWitness {
 
   /** After every write of anyone. */
   readonly changed = (): void => {
+    const version = Number(this.#world.row("SELECT version FROM ledger_heads WHERE ledger_id = ?", LEDGER_ID)?.version);
+    if (!(version > 0) || version === this.#version) return;
     const head = this.#world.row("SELECT * FROM ledger_heads WHERE ledger_id = ?", LEDGER_ID);
-    const version = Number(head?.version ?? 0);
-    if (version === this.#version) return;
     if (version !== this.#version + 1)
       this.#violate("fork", `the head went from version ${this.#version} to ${version}`);
     this.#version = version;

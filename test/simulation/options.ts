@@ -161,7 +161,7 @@ function drawDestinations(random: Random): readonly DestinationOptions[] {
     insurerAddress,
     deliverAfter: random.chance(insurerAddress === undefined ? 0.1 : 0.7) ? "anchor" : "commit",
     receiver: random.pick(["remembers", "careless", "forgets"]),
-    requestsPerMinute: random.pick([6, 20, 240, 240, 1_000]),
+    requestsPerMinute: random.pick([6, 60, 240, 240, 240, 240, 1_000]),
     timeoutMs: random.pick([2_000, 8_000, 8_000]),
   });
   const all = [draw("medlink", undefined), draw("insurer-a", INSURERS[0]), draw("insurer-b", INSURERS[1])];
@@ -196,7 +196,7 @@ export function drawFaults(random: Random): Faults {
 export function drawOptions(random: Random): WorldOptions {
   const clockErrorMs = random.chance(0.35) ? random.pick([100, 1_500, 6_000]) : 0;
   return {
-    requests: random.between(3, 10),
+    requests: random.between(3, 8),
     claims: random.between(0, 2),
     destinations: drawDestinations(random),
     faultyMs: random.between(30, 240) * 1_000,
@@ -218,7 +218,7 @@ export function drawOptions(random: Random): WorldOptions {
       leaseLimit: random.pick([1, 2, 5, 20, 100]),
       slots: random.between(1, 6),
       invocationMs: random.between(1, 25) * 1_000,
-      pollMs: random.pick([200, 500, 1_000]),
+      pollMs: random.pick([200, 1_000, 2_000, 2_000]),
     },
     consumers: random.between(1, 3),
     policy: { ...POLICY, maxRetries: random.pick([1, 3, 8, 8]) },
