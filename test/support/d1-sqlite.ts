@@ -9,11 +9,16 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 const MAX_PARAMETERS = 100;
 
 /** An empty database of core with every migration applied. */
-export function migratedCore(): { readonly db: D1Database; readonly sqlite: DatabaseSync } {
+export function migratedCoreSqlite(): DatabaseSync {
   const sqlite = new DatabaseSync(":memory:");
   const migrations = new URL("../../migrations/core/", import.meta.url);
   const files = readdirSync(migrations).filter((file) => file.endsWith(".up.sql"));
   for (const file of files.sort()) sqlite.exec(readFileSync(new URL(file, migrations), "utf8"));
+  return sqlite;
+}
+
+export function migratedCore(): { readonly db: D1Database; readonly sqlite: DatabaseSync } {
+  const sqlite = migratedCoreSqlite();
   return { db: new D1OnSqlite(sqlite), sqlite };
 }
 
@@ -31,12 +36,35 @@ function inputOf(value: unknown): SQLInputValue {
   throw new TypeError(`D1_TYPE_ERROR: Type '${typeof value}' not supported for value '${String(value)}'`);
 }
 
+/** By SQL text: stores have a fixed number of statements. */
+const parameterCounts = new Map<string, number>();
+
 /** node:sqlite takes a missing parameter for NULL; D1 refuses it. */
 function parameterCount(sql: string): number {
+  const known = parameterCounts.get(sql);
+  if (known !== undefined) return known;
+  const counted = countParameters(sql);
+  parameterCounts.set(sql, counted);
+  return counted;
+}
+
+function countParameters(sql: string): number {
   const code = sql.replace(/'[^']*'|--.*$/gm, "");
   const numbered = [...code.matchAll(/\?(\d+)/g)].map(([, number]) => Number(number));
   return Math.max(0, ...numbered) + [...code.matchAll(/\?(?!\d)/g)].length;
 }
+
+interface Counters {
+  /** Rows changed since the connection was opened, those of triggers included. */
+  readonly total: number;
+  /** Rows changed by the last statement. */
+  readonly changes: number;
+  readonly lastRowId: number;
+}
+
+const NOTHING_WRITTEN: Counters = { total: 0, changes: 0, lastRowId: 0 };
+
+const reads = (sql: string): boolean => /^\s*select\b/i.test(sql);
 
 class Statement implements D1PreparedStatement {
   readonly #database: D1OnSqlite;
@@ -57,11 +85,13 @@ class Statement implements D1PreparedStatement {
   /** At once, without a round trip; in a transaction when the database has opened one. */
   execute<T>(): D1Result<T> {
     this.#checkParameters();
-    const { sqlite } = this.#database;
-    const statement = sqlite.prepare(this.#sql);
-    const before = counter(sqlite, "total_changes");
+    const statement = this.#database.prepared(this.#sql);
+    statement.setReturnArrays(false);
+    const before = reads(this.#sql) ? undefined : this.#database.counters();
     const results = statement.all(...this.#values).map((row) => ({ ...row }));
-    const wrote = counter(sqlite, "total_changes") !== before;
+    const after = before === undefined ? NOTHING_WRITTEN : this.#database.counters();
+    const wrote = before !== undefined && after.total !== before.total;
+    const changes = wrote ? after.changes : 0;
     return {
       success: true,
       // What the columns are is the caller's claim, here as in D1.
@@ -70,10 +100,10 @@ class Statement implements D1PreparedStatement {
         duration: 0,
         size_after: 0,
         rows_read: results.length,
-        rows_written: wrote ? counter(sqlite, "changes") : 0,
-        last_row_id: counter(sqlite, "last_insert_rowid"),
+        rows_written: changes,
+        last_row_id: after.lastRowId,
         changed_db: wrote,
-        changes: wrote ? counter(sqlite, "changes") : 0,
+        changes,
       },
     };
   }
@@ -108,7 +138,7 @@ class Statement implements D1PreparedStatement {
   async raw<T>(options?: { columnNames?: boolean }): Promise<T[] | [string[], ...T[]]> {
     const rows = await this.#database.call(() => {
       this.#checkParameters();
-      const statement = this.#database.sqlite.prepare(this.#sql);
+      const statement = this.#database.prepared(this.#sql);
       statement.setReturnArrays(true);
       return { columns: columnsOf(statement), values: statement.all(...this.#values) };
     });
@@ -119,27 +149,74 @@ class Statement implements D1PreparedStatement {
 
 const columnsOf = (statement: StatementSync): string[] => statement.columns().map(({ name }) => name);
 
-function counter(sqlite: DatabaseSync, name: "changes" | "total_changes" | "last_insert_rowid"): number {
-  return Number(sqlite.prepare(`SELECT ${name}() AS n`).get()?.n);
-}
-
-class D1OnSqlite implements D1Database {
-  readonly sqlite: DatabaseSync;
+/** Compiled once each: compiling costs more than most of what is run. */
+export class StatementCache {
+  readonly #sqlite: DatabaseSync;
+  readonly #bySql = new Map<string, StatementSync>();
 
   constructor(sqlite: DatabaseSync) {
-    this.sqlite = sqlite;
+    this.#sqlite = sqlite;
   }
 
+  prepared(sql: string): StatementSync {
+    const held = this.#bySql.get(sql);
+    if (held !== undefined) return held;
+    // SQLite plans a statement anew for each value bound to a bare LIMIT parameter; of an expression it makes no such use.
+    const statement = this.#sqlite.prepare(sql.replace(/\b(limit) \?/gi, "$1 +?"));
+    this.#bySql.set(sql, statement);
+    return statement;
+  }
+}
+
+/** A connection. A subclass may put what it likes around `call`, through which everything goes. */
+export class D1OnSqlite implements D1Database {
+  readonly sqlite: DatabaseSync;
+  readonly #statements: StatementCache;
+
+  /** @param statements shared by connections to the same database. */
+  constructor(sqlite: DatabaseSync, statements = new StatementCache(sqlite)) {
+    this.sqlite = sqlite;
+    this.#statements = statements;
+  }
+
+  prepared(sql: string): StatementSync {
+    return this.#statements.prepared(sql);
+  }
+
+  counters(): Counters {
+    const row = this.prepared(
+      "SELECT total_changes() AS total, changes() AS changes, last_insert_rowid() AS row",
+    ).get();
+    return { total: Number(row?.total), changes: Number(row?.changes), lastRowId: Number(row?.row) };
+  }
+
+  /** One round trip: whatever else is ready runs before it and after it. */
   async call<Result>(run: () => Result): Promise<Result> {
     await roundTrip();
-    let result: Result;
+    const result = this.executed(run);
+    await roundTrip();
+    return result;
+  }
+
+  /** @throws Error as D1 words it. */
+  protected executed<Result>(run: () => Result): Result {
     try {
-      result = run();
+      return run();
     } catch (error) {
       throw d1Error(error);
     }
-    await roundTrip();
-    return result;
+  }
+
+  protected begin(): void {
+    this.sqlite.exec("BEGIN IMMEDIATE");
+  }
+
+  protected commit(): void {
+    this.sqlite.exec("COMMIT");
+  }
+
+  protected rollback(): void {
+    this.sqlite.exec("ROLLBACK");
   }
 
   prepare(sql: string): D1PreparedStatement {
@@ -148,16 +225,16 @@ class D1OnSqlite implements D1Database {
 
   batch<T = unknown>(statements: D1PreparedStatement[]): Promise<D1Result<T>[]> {
     return this.call(() => {
-      this.sqlite.exec("BEGIN IMMEDIATE");
+      this.begin();
       try {
         const results = statements.map((statement) => {
           if (!(statement instanceof Statement)) throw new TypeError("a statement of another database");
           return statement.execute<T>();
         });
-        this.sqlite.exec("COMMIT");
+        this.commit();
         return results;
       } catch (error) {
-        this.sqlite.exec("ROLLBACK");
+        this.rollback();
         throw error;
       }
     });

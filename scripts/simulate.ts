@@ -1,0 +1,79 @@
+/**
+ * `npm run simulate -- [--seed N] [--runs M] [--trace] [--scenario NAME [--requests N]]`: seeded runs of the write path and the delivery
+ * path under faults. A seed that fails is printed with the commit and its last events; on that commit it fails alike again.
+ */
+import { execFileSync } from "node:child_process";
+import { parseArgs } from "node:util";
+import { scenarios } from "../test/simulation/scenarios.ts";
+import { type SimulationResult, simulate } from "../test/simulation/simulate.ts";
+import { projectRoot } from "./lib/bundle.ts";
+import { Failure } from "./lib/fail.ts";
+
+function integerOf(name: string, text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Failure(`--${name} takes a whole number`);
+  return value;
+}
+
+function commit(): string {
+  try {
+    const git = (...args: string[]) => execFileSync("git", args, { cwd: projectRoot, encoding: "utf8" }).trim();
+    return `${git("rev-parse", "--short=12", "HEAD")}${git("status", "--porcelain") === "" ? "" : " with changes"}`;
+  } catch {
+    return "unknown";
+  }
+}
+
+function report(result: SimulationResult, scenario: string | undefined): void {
+  const which = scenario === undefined ? "" : ` of ${scenario}`;
+  console.error(`\nseed ${result.seed}${which} at commit ${commit()} breaks "${result.violation?.rule}"`);
+  console.error(`${result.violation?.detail}\n`);
+  for (const line of result.trace) console.error(line);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string" },
+      runs: { type: "string" },
+      trace: { type: "boolean", default: false },
+      scenario: { type: "string" },
+      requests: { type: "string" },
+    },
+  });
+  const seed = integerOf("seed", values.seed, 1);
+  const runs = integerOf("runs", values.runs, 1);
+  const scenario = values.scenario === undefined ? undefined : scenarios[values.scenario];
+  if (values.scenario !== undefined && scenario === undefined) {
+    throw new Failure(`no scenario ${values.scenario}; there are ${Object.keys(scenarios).join(", ")}`);
+  }
+  const requests = integerOf("requests", values.requests, scenario?.requests ?? 0);
+  const print = values.trace ? { print: console.log } : {};
+
+  const startedAt = performance.now();
+  const total = { failed: 0, entries: 0, posts: 0, deadLetters: 0, virtualMs: 0 };
+  for (let i = 0; i < runs; i++) {
+    const world = { seed: seed + i, ...print };
+    const result = await (scenario === undefined ? simulate(world) : scenario.run({ ...world, requests }));
+    total.entries += result.entries;
+    total.posts += result.posts;
+    total.deadLetters += result.deadLetters;
+    total.virtualMs += result.virtualMs;
+    if (result.violation !== undefined) {
+      total.failed += 1;
+      report(result, values.scenario);
+    }
+  }
+  const seconds = (performance.now() - startedAt) / 1_000;
+  console.log(
+    `${runs} runs, ${total.failed} failed: ${total.entries} entries, ${total.posts} posts, ${total.deadLetters} dead letters, ` +
+      `${(total.virtualMs / 3_600_000).toFixed(1)} h of virtual time in ${seconds.toFixed(1)} s (${(runs / seconds).toFixed(1)} runs/s)`,
+  );
+  if (total.failed > 0) process.exitCode = 1;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Failure ? error.message : error);
+  process.exitCode = 1;
+});

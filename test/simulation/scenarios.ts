@@ -1,0 +1,94 @@
+/** Worlds that are not drawn but set: what must hold at a size or under a fault of its own. */
+import { NO_FAULTS, POLICY, SEQUENCER, type WorldOptions } from "./options.ts";
+import { type SimulationResult, simulate } from "./simulate.ts";
+
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+
+const calm = (requests: number, faultyMs: number): WorldOptions => ({
+  requests,
+  claims: 0,
+  destinations: [
+    {
+      destinationId: "medlink",
+      kind: "MEDLINK",
+      insurerAddress: undefined,
+      deliverAfter: "commit",
+      receiver: "careless",
+      requestsPerMinute: 1_000_000,
+      timeoutMs: 8_000,
+    },
+  ],
+  faultyMs,
+  faults: { ...NO_FAULTS },
+  duplicates: 0,
+  conflicts: 0,
+  sequencerEvictions: 0,
+  sequencerOverlaps: 0,
+  pauses: 0,
+  clockSteps: 0,
+  clockErrorMs: 0,
+  lateEffectMs: 30_000,
+  sequencer: SEQUENCER,
+  delivery: { leaseLimit: 100, slots: 6, invocationMs: 25_000, pollMs: 1_000 },
+  consumers: 3,
+  policy: POLICY,
+  settleMs: 2 * HOUR_MS,
+});
+
+interface ScenarioRun {
+  readonly seed: number;
+  readonly requests: number;
+  readonly print?: (line: string) => void;
+}
+
+export type Scenario = (run: ScenarioRun) => Promise<SimulationResult>;
+
+/**
+ * A receiver without deduplication and without a state machine, as some in the field are: 20 % errors, 5 % timeouts whose effect lands up
+ * to 30 s late, 5 % not yet known. The errors go on until nothing is left to deliver.
+ */
+const carelessReceiver: Scenario = ({ seed, requests, ...more }) => {
+  const faultyMs = 4 * HOUR_MS;
+  return simulate({
+    seed,
+    ...more,
+    options: () => ({
+      ...calm(requests, faultyMs),
+      faults: {
+        ...NO_FAULTS,
+        receivers: { ...NO_FAULTS.receivers, errors: 0.2, timeouts: 0.05, notYetKnown: 0.05 },
+      },
+    }),
+    happenings: ({ world, judge }) =>
+      world.scheduler.after(faultyMs - 1, () => {
+        const left = judge.unsettled();
+        if (left > 0) world.violate("scenario", `${left} deliveries are left while the errors go on`);
+        const dead = world.row("SELECT COUNT(*) AS n FROM outbox WHERE state = 'dead'")?.n;
+        if (dead !== 0) world.violate("scenario", `${dead} deliveries were given up`);
+      }),
+  });
+};
+
+/** Every hint is wiped while `requests` deliveries are pending and nobody consumes: the sweep alone brings them back. */
+const queueWiped: Scenario = ({ seed, requests, ...more }) => {
+  const faultyMs = 10 * MINUTE_MS;
+  return simulate({
+    seed,
+    ...more,
+    options: () => ({ ...calm(requests, faultyMs), lateEffectMs: 0 }),
+    happenings: ({ world, queue }) => {
+      queue.consumer = undefined;
+      world.scheduler.after(faultyMs - 1, () => {
+        const pending = Number(world.row("SELECT COUNT(*) AS n FROM outbox WHERE state = 'due'")?.n);
+        if (pending < requests) world.violate("scenario", `only ${pending} deliveries are pending`);
+        queue.wipe();
+      });
+    },
+  });
+};
+
+export const scenarios: Readonly<Record<string, { readonly run: Scenario; readonly requests: number }>> = {
+  "careless-receiver": { run: carelessReceiver, requests: 10_000 },
+  "queue-wiped": { run: queueWiped, requests: 1_000 },
+};
