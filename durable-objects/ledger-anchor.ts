@@ -28,7 +28,7 @@ import { type AnchorSettings, anchorSettings } from "../src/anchor/policy.ts";
 import type { AnchorChange } from "../src/anchor/state.ts";
 import type { CoreEnv } from "../src/core/env.ts";
 import { makeLog, systemNow } from "../src/platform/clock.edge.ts";
-import { reasonOf } from "../src/platform/log.ts";
+import { type Log, reasonOf } from "../src/platform/log.ts";
 import { coreSettingsSchema, parseSettings } from "../src/platform/settings.ts";
 
 /** What the anchor is doing, for `/health`, the console and alerts. Roots 64 hex digits, times epoch ms, wei as decimal text. */
@@ -90,9 +90,8 @@ interface LastTick {
   readonly balanceWei: bigint | undefined;
 }
 
-const log = makeLog("itrans-core");
-
 export class LedgerAnchor extends DurableObject<CoreEnv> {
+  readonly #log: Log;
   readonly #settings: AnchorSettings;
   #store: AnchorStateStore | undefined;
   #running: Promise<TickResult | undefined> | undefined;
@@ -100,6 +99,7 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
 
   constructor(ctx: DurableObjectState, env: CoreEnv) {
     super(ctx, env);
+    this.#log = makeLog("itrans-core", env);
     const parsed = parseSettings(coreSettingsSchema, env);
     this.#settings = parsed.ok
       ? anchorSettings(parsed.settings, env.EVM_PRIVATE_KEY)
@@ -226,7 +226,7 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
       };
     } catch (error) {
       failed = true;
-      log("error", "anchor_tick_failed", { reason: reasonOf(error) });
+      this.#log("error", "anchor_tick_failed", { reason: reasonOf(error) });
     }
     client?.destroy();
     this.#last = { at: systemNow(), action, failed, signer: client?.signer, ...seen };
@@ -251,22 +251,22 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
       const now = systemNow();
       await this.env.DB.batch(unrecorded.flatMap(({ change }) => recordStatements(this.env.DB, target, change, now)));
       store.recorded(last.id);
-      for (const { change } of unrecorded) logChange(change);
+      for (const { change } of unrecorded) logChange(this.#log, change);
     } catch (error) {
-      log("error", "anchor_record_failed", { reason: reasonOf(error), count: unrecorded.length });
+      this.#log("error", "anchor_record_failed", { reason: reasonOf(error), count: unrecorded.length });
       return false;
     }
     if (unrecorded.some(({ change }) => change.type === "confirmed")) {
       // Names no row: the relay leases what is due. A lost hint costs the time until the sweep.
       await this.env.RELAY_QUEUE.send({ outboxIds: [] }).catch((error: unknown) =>
-        log("warn", "anchor_hint_failed", { reason: reasonOf(error) }),
+        this.#log("warn", "anchor_hint_failed", { reason: reasonOf(error) }),
       );
     }
     return store.unrecordedCount() === 0;
   }
 }
 
-function logChange(change: AnchorChange): void {
+function logChange(log: Log, change: AnchorChange): void {
   switch (change.type) {
     case "confirmed":
       log("info", "anchor_confirmed", { size: change.anchor.size, txHash: change.anchor.txHash });
