@@ -1,5 +1,5 @@
 /** Dead letters: rows that were given up, each holding its lane. Listing, looking into one, replaying, discarding, pruning. */
-import { and, asc, count, desc, eq, gte, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, count, desc, eq, gte, lt, or, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { deliveryAttempts, outbox } from "../core/schema.ts";
 import { type ErrorClass, errorRange } from "./dead-letters.ts";
@@ -284,11 +284,12 @@ export async function replayDeadLetters(
   const dead = matching(filter);
   const [counted, rows] = await orm.batch([
     orm.select({ count: count() }).from(outbox).where(dead),
+    // With the plus SQLite takes the index of dead letters and sorts, rather than read the outbox in its order.
     orm
       .select({ outboxId: outbox.outboxId })
       .from(outbox)
       .where(dead)
-      .orderBy(asc(outbox.outboxId))
+      .orderBy(sql`+${outbox.outboxId}`)
       .limit(options.limit),
   ]);
   const gapMs = 60_000 / options.perMinute;

@@ -1,13 +1,22 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { listDeadLetters } from "../../../../src/relay/dead-letters.store.ts";
+import {
+  discardDeadLetter,
+  listDeadLetters,
+  pruneDeadLetters,
+  pruneSettled,
+  replayDeadLetters,
+} from "../../../../src/relay/dead-letters.store.ts";
+import { deleteDestination } from "../../../../src/relay/destinations.store.ts";
 import {
   claimWake,
   HELD_DUE_AT,
   holdBehindDead,
   LEASE_SLACK_MS,
+  parkExpired,
   recordOutcomes,
   relayStatus,
   releaseAnchored,
+  releaseCovered,
   sweepDue,
 } from "../../../../src/relay/outbox.store.ts";
 import type { DeliveryOutcome, LeasedDelivery } from "../../../../src/relay/port.ts";
@@ -422,7 +431,14 @@ describe("cost", () => {
     await listDeadLetters(watched, { tenantId: undefined }, 10);
     const chain = { chainId: 1, contractAddress: "", blockNumber: 1, blockHash: "", txHash: "", logIndex: 0 };
     releaseAnchored(watched, { ledgerId: "main", size: 1, chain, now: T0 });
-    expect(statements.size).toBe(18);
+    await parkExpired(watched, T0, 10);
+    await releaseCovered(watched, "main", T0);
+    await replayDeadLetters(watched, { tenantId: undefined, destinationId: "a" }, { limit: 5, perMinute: 60 }, T0);
+    await discardDeadLetter(watched, 2, undefined, { reason: "TEST", by: undefined, rest: "discard" }, T0);
+    await pruneDeadLetters(watched, T0, 10, T0);
+    await pruneSettled(watched, T0, 10);
+    await deleteDestination(watched, "a");
+    expect(statements.size).toBeGreaterThan(30);
 
     const plans: string[] = [];
     for (const sql of statements) {
