@@ -57,7 +57,7 @@ export interface Faults {
   readonly receivers: ReceiverFaults;
   /** Per invocation of the relay. */
   readonly relayKilled: number;
-  /** Per invocation: it stands still for up to 90 s, and goes on as if nothing had been. */
+  /** Per invocation, and per lease: it stands still for up to 90 s, and goes on as if nothing had been. */
   readonly relayStalls: number;
   /** Per post: the invocation vanishes with the answer in its hands. */
   readonly relayKilledBeforeRecord: number;
@@ -182,11 +182,11 @@ export function drawFaults(random: Random): Faults {
       timeouts: p(0.3),
       effectLost: random.next(),
       notYetKnown: p(0.2),
-      refuses: p(0.06),
+      refuses: p(0.1),
       losesMemory: p(0.2),
     },
     relayKilled: p(0.3),
-    relayStalls: p(0.3),
+    relayStalls: p(0.2),
     relayKilledBeforeRecord: p(0.15),
     cronMissed: p(0.5),
     cronDoubled: p(0.2),

@@ -294,7 +294,7 @@ export class Receivers {
       return { arriveMs, landMs: undefined, answerMs, result: answer(404, { retryable: true }) };
     }
     if (random.chance(receivers.refuses)) {
-      return { arriveMs, landMs: undefined, answerMs, result: answer(random.pick([400, 401, 404, 410, 422, 302])) };
+      return { arriveMs, landMs: undefined, answerMs, result: answer(random.pick([400, 404, 410, 302])) };
     }
     if (random.chance(receivers.errors)) {
       const status = random.pick([500, 502, 503, 503, 429, 429, 408]);
