@@ -101,6 +101,8 @@ const coreSettings = {
   PROVIDER_SIGNATURE_HMAC_SECRET: secrets.PROVIDER_SIGNATURE_HMAC_SECRET ?? "",
   DESTINATION_WRAPPING_KEY: secrets.DESTINATION_WRAPPING_KEY ?? "",
   EVM_PRIVATE_KEY: secrets.EVM_PRIVATE_KEY ?? "",
+  LEDGER_SIGNING_KEY: secrets.LEDGER_SIGNING_KEY ?? "",
+  LEDGER_ORIGIN: "bench.invalid/ledger/log",
   LOG_LEVEL: "warn",
   API_RATE_LIMIT_MAX_REQUESTS: "10000000",
   // A destination, so that every append writes its outbox row too; with no relay here nothing is ever sent.
@@ -117,7 +119,10 @@ interface BenchWorker {
 }
 
 const here = (file: string): string => join(import.meta.dirname, "workers", file);
-const sequencerOnly = { SEQUENCER: { className: "LedgerSequencer", useSQLite: true } };
+const appending = {
+  SEQUENCER: { className: "LedgerSequencer", useSQLite: true },
+  PUBLISHER: { className: "LedgerPublisher", useSQLite: true },
+};
 
 const WORKERS: readonly BenchWorker[] = [
   { name: "noop", entry: here("noop.ts") },
@@ -126,10 +131,10 @@ const WORKERS: readonly BenchWorker[] = [
     name: "one-write",
     entry: here("append.ts"),
     store: "one-write",
-    objects: sequencerOnly,
+    objects: appending,
     settings: { LEDGER_COMMIT_MAX_COMMANDS: "1", LEDGER_COMMIT_GATHER_MS: "0" },
   },
-  { name: "group-commit", entry: here("append.ts"), store: "group-commit", objects: sequencerOnly },
+  { name: "group-commit", entry: here("append.ts"), store: "group-commit", objects: appending },
   { name: "post", entry: core.entry, store: "post", objects: core.options.durableObjects },
   ...[SMALL, LARGE].flatMap((size): BenchWorker[] => [
     { name: `seed-${size}`, entry: here("seed.ts"), store: `read-${size}` },

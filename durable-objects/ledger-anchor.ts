@@ -21,12 +21,14 @@ import { DurableObject } from "cloudflare:workers";
 import { readLedgerHead, recordStatements } from "../src/anchor/anchor.store.ts";
 import { AnchorStateStore } from "../src/anchor/anchor-state.store.ts";
 import { ChainClient } from "../src/anchor/chain.client.ts";
-import { tickAnchor } from "../src/anchor/loop.ts";
+import type { AnchorCommand } from "../src/anchor/evolve.ts";
+import { type CommandOutcome, type TickResult, tickAnchor } from "../src/anchor/loop.ts";
 import type { AnchorAction, HaltReason, WaitReason } from "../src/anchor/next-action.ts";
 import { type AnchorSettings, anchorSettings } from "../src/anchor/policy.ts";
+import type { AnchorChange } from "../src/anchor/state.ts";
 import type { CoreEnv } from "../src/core/env.ts";
 import { makeLog, systemNow } from "../src/platform/clock.edge.ts";
-import { reasonOf } from "../src/platform/log.ts";
+import { type Log, reasonOf } from "../src/platform/log.ts";
 import { coreSettingsSchema, parseSettings } from "../src/platform/settings.ts";
 
 /** What the anchor is doing, for `/health`, the console and alerts. Roots 64 hex digits, times epoch ms, wei as decimal text. */
@@ -42,6 +44,13 @@ export type AnchorStatus =
       readonly ledgerSize: number | null;
       readonly latestBlock: number | null;
       readonly balanceWei: string | null;
+      /** The setting; null: the balance is not watched. */
+      readonly minBalanceWei: string | null;
+      readonly balanceLow: boolean;
+      /** What an operator asked for and no transaction answers yet. */
+      readonly urged: "retry" | "supersede" | null;
+      /** The anchor that an operator called wrong, until a larger one is confirmed. */
+      readonly superseded: { readonly size: number; readonly root: string; readonly reason: string } | null;
       readonly lastTickAt: number | null;
       readonly confirmed: {
         readonly size: number;
@@ -61,6 +70,14 @@ export type AnchorStatus =
       readonly unrecorded: number;
     };
 
+/** What became of an operator's command, and what the signer does now. */
+export interface AnchorCommandAnswer {
+  readonly outcome: CommandOutcome | "disabled" | "failed";
+  /** What was decided last, such as `replace` with its reason; null when nothing was. */
+  readonly action: AnchorAction["type"] | null;
+  readonly status: AnchorStatus;
+}
+
 export type AnchorReason = WaitReason | HaltReason | "nothing-new" | "empty-ledger" | "more-to-do" | "error";
 
 interface LastTick {
@@ -73,16 +90,16 @@ interface LastTick {
   readonly balanceWei: bigint | undefined;
 }
 
-const log = makeLog("itrans-core");
-
 export class LedgerAnchor extends DurableObject<CoreEnv> {
+  readonly #log: Log;
   readonly #settings: AnchorSettings;
   #store: AnchorStateStore | undefined;
-  #running: Promise<void> | undefined;
+  #running: Promise<TickResult | undefined> | undefined;
   #last: LastTick | undefined;
 
   constructor(ctx: DurableObjectState, env: CoreEnv) {
     super(ctx, env);
+    this.#log = makeLog("itrans-core", env);
     const parsed = parseSettings(coreSettingsSchema, env);
     this.#settings = parsed.ok
       ? anchorSettings(parsed.settings, env.EVM_PRIVATE_KEY)
@@ -95,19 +112,25 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
 
   /** Goes as far as it can now. Calls that come during a tick share it. Never throws: failures are in the status. */
   async tick(): Promise<AnchorStatus> {
-    this.#running ??= this.#tick().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run(undefined);
     await this.#running;
     return this.status();
   }
 
-  /** The ledger has grown: a tick within the poll interval, however often this is called. */
-  async wake(): Promise<void> {
-    if (this.#settings.type === "disabled") return;
-    if ((await this.ctx.storage.getAlarm()) === null) {
-      await this.ctx.storage.setAlarm(systemNow() + this.#settings.pollMs);
-    }
+  /**
+   * An operator's command, carried out in a tick of its own: retry sends the newest root at once, under the same nonce with a
+   * higher fee when something is in flight, and looks again at what halted it; supersede says that the newest anchor is
+   * wrong, and does the same.
+   */
+  async command(command: AnchorCommand): Promise<AnchorCommandAnswer> {
+    // Bounded by the callers: each wait is one tick, and whoever wakes first runs next.
+    while (this.#running !== undefined) await this.#running;
+    const running = this.#run(command);
+    this.#running = running;
+    const ran = await running;
+    const status = this.status();
+    if (status.state === "disabled") return { outcome: "disabled", action: null, status };
+    return { outcome: ran?.command ?? "failed", action: ran?.action.type ?? null, status };
   }
 
   override async alarm(): Promise<void> {
@@ -119,7 +142,7 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
     const store = this.#store;
     if (settings.type === "disabled") return { state: "disabled", reason: settings.reason };
     if (store === undefined) return { state: "disabled", reason: "The anchor has no storage." };
-    const { confirmed, pending } = store.load();
+    const { confirmed, pending, balanceLow, urge, superseded } = store.load();
     const last = this.#last;
     const newest = pending?.transactions.at(-1);
     return {
@@ -130,6 +153,10 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
       ledgerSize: last?.ledgerSize ?? null,
       latestBlock: last?.latestBlock ?? null,
       balanceWei: last?.balanceWei?.toString() ?? null,
+      minBalanceWei: settings.minBalanceWei?.toString() ?? null,
+      balanceLow: balanceLow ?? false,
+      urged: urge?.type ?? null,
+      superseded: superseded ?? null,
       lastTickAt: last?.at ?? null,
       confirmed:
         confirmed === undefined
@@ -155,10 +182,18 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
     };
   }
 
-  async #tick(): Promise<void> {
+  #run(command: AnchorCommand | undefined): Promise<TickResult | undefined> {
+    return this.#tick(command).finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** @returns undefined when disabled, or when it failed: the status says which. */
+  async #tick(command: AnchorCommand | undefined): Promise<TickResult | undefined> {
     const settings = this.#settings;
     const store = this.#store;
-    if (settings.type === "disabled" || store === undefined) return;
+    if (settings.type === "disabled" || store === undefined) return undefined;
+    let result: TickResult | undefined;
     let client: ChainClient | undefined;
     let failed = false;
     let action: AnchorAction | undefined;
@@ -170,7 +205,7 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
     try {
       const chain = new ChainClient(settings.target);
       client = chain;
-      const result = await tickAnchor(
+      result = await tickAnchor(
         {
           load: () => store.load(),
           save: (state, changes) => store.save(state, changes),
@@ -181,6 +216,7 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
           now: systemNow,
         },
         settings.policyFor(chain.signer),
+        command,
       );
       action = result.action;
       seen = {
@@ -188,10 +224,9 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
         latestBlock: result.view.type === "reachable" ? result.view.latestBlock : seen.latestBlock,
         balanceWei: result.view.type === "reachable" ? result.view.balanceWei : seen.balanceWei,
       };
-      if (action.type === "halt") log("warn", "anchor_halted", { reason: action.reason });
     } catch (error) {
       failed = true;
-      log("error", "anchor_tick_failed", { reason: reasonOf(error) });
+      this.#log("error", "anchor_tick_failed", { reason: reasonOf(error) });
     }
     client?.destroy();
     this.#last = { at: systemNow(), action, failed, signer: client?.signer, ...seen };
@@ -199,6 +234,7 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
     if (!recorded || failed || !restsUntilCron(action)) {
       await this.ctx.storage.setAlarm(systemNow() + settings.pollMs);
     }
+    return result;
   }
 
   /** @returns whether the database now has every change. */
@@ -215,34 +251,48 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
       const now = systemNow();
       await this.env.DB.batch(unrecorded.flatMap(({ change }) => recordStatements(this.env.DB, target, change, now)));
       store.recorded(last.id);
-      for (const { change } of unrecorded) {
-        if (change.type === "confirmed") {
-          log("info", "anchor_confirmed", { size: change.anchor.size, txHash: change.anchor.txHash });
-        } else if (change.type === "submitted") {
-          log("info", "anchor_submitted", { size: change.transaction.size, txHash: change.transaction.hash });
-        } else {
-          log("warn", "anchor_failed", { reason: change.reason, count: change.transactions.length });
-        }
-      }
+      for (const { change } of unrecorded) logChange(this.#log, change);
     } catch (error) {
-      log("error", "anchor_record_failed", { reason: reasonOf(error), count: unrecorded.length });
+      this.#log("error", "anchor_record_failed", { reason: reasonOf(error), count: unrecorded.length });
       return false;
     }
     if (unrecorded.some(({ change }) => change.type === "confirmed")) {
       // Names no row: the relay leases what is due. A lost hint costs the time until the sweep.
       await this.env.RELAY_QUEUE.send({ outboxIds: [] }).catch((error: unknown) =>
-        log("warn", "anchor_hint_failed", { reason: reasonOf(error) }),
+        this.#log("warn", "anchor_hint_failed", { reason: reasonOf(error) }),
       );
     }
     return store.unrecordedCount() === 0;
   }
 }
 
-/** Whether nothing is under way that the poll should watch: the cron, or the next commit's wake, is soon enough. */
+function logChange(log: Log, change: AnchorChange): void {
+  switch (change.type) {
+    case "confirmed":
+      log("info", "anchor_confirmed", { size: change.anchor.size, txHash: change.anchor.txHash });
+      break;
+    case "submitted": {
+      const { size, hash } = change.transaction;
+      log("info", "anchor_submitted", { size, txHash: hash, reason: change.reason });
+      break;
+    }
+    case "failed":
+      log("warn", "anchor_failed", { reason: change.reason, count: change.transactions.length });
+      break;
+    case "noted":
+      log("warn", `anchor_${change.note.replace("-", "_")}`, { reason: change.reason });
+      break;
+  }
+}
+
+/** Whether nothing is under way that the poll should watch: the cron is soon enough. */
 function restsUntilCron(action: AnchorAction | undefined): boolean {
   if (action === undefined) return false;
   if (action.type === "halt") return action.reason !== "node-unreachable";
-  return action.type === "idle" || (action.type === "wait" && action.reason === "interval");
+  return (
+    action.type === "idle" ||
+    (action.type === "wait" && (action.reason === "interval" || action.reason === "nothing-newer"))
+  );
 }
 
 function describe(

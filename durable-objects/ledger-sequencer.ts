@@ -6,11 +6,16 @@
  * overlap for a moment can not fork the log: the head's trigger lets one batch through.
  *
  * Order of writes: one D1 batch (head, entries, projections, payloads, keys, outbox), then the callers' answers, then the
- * queue's hint. Nothing is kept in the object's own storage.
+ * queue's hint and the publisher's. Nothing is kept in the object's own storage.
+ *
+ * On load the head is held against the last signed checkpoint: a database that was rolled back behind it, or that has
+ * another history of that size, is not appended to. While the publisher can not be asked, nothing is.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { CoreEnv } from "../src/core/env.ts";
-import type { Head } from "../src/ledger/head.ts";
+import { type Head, rootHexOf } from "../src/ledger/head.ts";
+import { mayAppend } from "../src/ledger/publish.ts";
+import { PublishWaker } from "../src/ledger/publish-waker.ts";
 import { type Appended, Sequencer } from "../src/ledger/sequencer.ts";
 import { makeLog, systemNow } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
@@ -36,22 +41,41 @@ const MAX_HINTED_ROWS = 1_000;
 export class LedgerSequencer extends DurableObject<CoreEnv> {
   readonly #sequencer: Sequencer<Command, Head, CommitContext, CommandResult, CommitPlan, CommitReceipt>;
 
+  readonly #waker: PublishWaker;
+
   constructor(ctx: DurableObjectState, env: CoreEnv) {
     super(ctx, env);
     const settings = coreSettingsSchema.parse(env);
     const ledgerId = ctx.id.name ?? settings.LEDGER_ID;
     const log = makeLog("itrans-core", env);
+    const publisher = env.PUBLISHER.getByName(ledgerId);
+    this.#waker = new PublishWaker({
+      wake: () => publisher.wake(),
+      now: systemNow,
+      failed: (error) => log("warn", "publisher.wake-lost", { reason: reasonOf(error) }),
+    });
     this.#sequencer = new Sequencer(
       {
         loadHead: async () => {
           await syncSettingsDestination(env.DB, settings, systemNow());
-          return loadHead(env.DB, ledgerId);
+          const [head, promised] = await Promise.all([loadHead(env.DB, ledgerId), publisher.promised()]);
+          if (!mayAppend({ size: head.frontier.size, rootHash: rootHexOf(head) }, promised)) {
+            log("error", "ledger.behind-checkpoint", { size: head.frontier.size });
+            throw new Error(
+              `the database has ${head.frontier.size} entries; the last signed checkpoint promises others`,
+            );
+          }
+          return head;
         },
         loadContext: (commands) => loadContext(env.DB, ledgerId, commands),
         plan: (head, context, commands, nowMs) =>
           planCommit(head, context, commands, nowMs, { ledgerId, chainId: settings.CHAIN_ID }),
         commit: (plan) => writeCommit(env.DB, ledgerId, plan),
-        committed: (receipt) => this.#wakeRelay(receipt),
+        committed: (receipt) => {
+          this.#wakeRelay(receipt);
+          const waking = this.#waker.committed();
+          if (waking !== undefined) this.ctx.waitUntil(waking);
+        },
         sizeOf: commandBytes,
         now: systemNow,
         sleep: (ms) => scheduler.wait(ms),

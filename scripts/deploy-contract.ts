@@ -86,7 +86,11 @@ const address = z
   .regex(/^0x[0-9a-fA-F]{40}$/)
   .optional();
 const environmentSchema = z.object({
-  EVM_RPC_URL: z.url({ protocol: /^https?$/ }),
+  // The setting may list several nodes; the first one deploys.
+  EVM_RPC_URL: z
+    .string()
+    .transform((urls) => urls.split(",")[0]?.trim())
+    .pipe(z.url({ protocol: /^https?$/ })),
   CHAIN_ID: z.coerce.number().int().min(1).default(31_337),
   EVM_PRIVATE_KEY: evmKey,
   DEPLOYER_PRIVATE_KEY: evmKey.optional(),

@@ -238,6 +238,9 @@ async function main(): Promise<number> {
     death = (line) => reject(new Failure(line));
   });
   died.catch(() => {});
+  // Whoever read our lines may go away, and a bug may throw anywhere: what was started is ended all the same.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  process.on("uncaughtException", (error) => death(`unexpected: ${error.stack ?? error.message}`));
 
   async function report(running: System): Promise<number> {
     try {

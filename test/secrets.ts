@@ -15,6 +15,8 @@ export const TEST_SECRETS = {
     PROVIDER_SIGNATURE_HMAC_SECRET: shared.providerSecret,
     PAYLOAD_MASTER_KEY: "payload-master-for-tests-e1b0c4f2d96a7738",
     EVM_PRIVATE_KEY: "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    LEDGER_SIGNING_KEY: "9hZ0rQx7T2mVb1cYw4uNsKdE8pLgAi5oJfR6tXyHvUk",
+    AUDITOR_TOKEN: "auditor-token-for-tests-5e20c7b9",
     DESTINATION_WRAPPING_KEY: shared.wrappingKey,
   },
   relay: {
@@ -25,6 +27,7 @@ export const TEST_SECRETS = {
     SESSION_SECRET: "session-for-tests-0fa2c1b49e7d6635d8e1",
     ENCRYPTION_KEY: "field-encryption-for-tests-6b21a9f0c3d4",
     HASH_KEY: "equality-hash-for-tests-77c0e5d1b2a94f38",
+    HUB_OPERATOR_API_KEY: "hub-operator-for-tests-c6e1937fb02d44a8",
     ITRANS_WORKFLOW_API_KEY: shared.workflowApiKey,
     ITRANS_CLAIMS_API_KEY: shared.claimsApiKey,
     ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET: shared.providerSecret,

@@ -5,6 +5,7 @@
 import type { CoreEnv } from "../../src/core/env.ts";
 import { preparedSubmit } from "./prepared.ts";
 
+export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 
 let run = "";

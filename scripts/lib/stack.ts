@@ -271,7 +271,10 @@ export function workerSite(name: WorkerName) {
     migrationsDir: migrationsDir === undefined ? undefined : join(projectRoot, migrationsDir),
     options: {
       compatibilityDate: workerOptions.compatibilityDate,
-      compatibilityFlags: workerOptions.compatibilityFlags,
+      // Receivers of a local run are on this machine, which that flag forbids.
+      compatibilityFlags: (config.compatibility_flags ?? []).filter(
+        (flag: string) => flag !== "global_fetch_strictly_public",
+      ),
       d1Databases: workerOptions.d1Databases,
       r2Buckets: workerOptions.r2Buckets,
       kvNamespaces: workerOptions.kvNamespaces,

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import { hubSettingsSchema } from "../../src/medlink/settings.ts";
 import type { WorkerName } from "../../src/platform/secrets.ts";
 import { coreSettingsSchema, relaySettingsSchema } from "../../src/platform/settings.ts";
 import { type Anvil, startAnvil } from "./anvil.ts";
-import { projectRoot } from "./bundle.ts";
 import { ensureContract } from "./contract.ts";
 import { Failure } from "./fail.ts";
 import { call, summaryOf } from "./http.ts";
@@ -64,25 +64,15 @@ export interface System {
 }
 
 /** Names that a worker's settings go by; each can come from the environment. */
-async function settingNames(worker: WorkerName): Promise<readonly string[]> {
-  switch (worker) {
-    case "itrans-core":
-      return Object.keys(coreSettingsSchema.shape);
-    case "itrans-relay":
-      return Object.keys(relaySettingsSchema.shape);
-    case "medlink-hub": {
-      const path = join(projectRoot, "src/medlink/settings.ts");
-      const { hubSettingsSchema } = z
-        .object({ hubSettingsSchema: z.object({ shape: z.looseObject({}) }) })
-        .parse(await import(path));
-      return Object.keys(hubSettingsSchema.shape);
-    }
-  }
-}
+const SETTING_NAMES: Readonly<Record<WorkerName, readonly string[]>> = {
+  "itrans-core": Object.keys(coreSettingsSchema.shape),
+  "itrans-relay": Object.keys(relaySettingsSchema.shape),
+  "medlink-hub": Object.keys(hubSettingsSchema.shape),
+};
 
-async function fromEnvironment(worker: WorkerName, environment: Environment): Promise<Settings> {
+function fromEnvironment(worker: WorkerName, environment: Environment): Settings {
   const given: Record<string, string> = {};
-  for (const name of await settingNames(worker)) {
+  for (const name of SETTING_NAMES[worker]) {
     const value = environment[name];
     if (value !== undefined) given[name] = value;
   }
@@ -160,7 +150,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       ? ["itrans-core", "itrans-relay", "medlink-hub"]
       : ["itrans-core", "itrans-relay"];
     const given = Object.fromEntries(
-      await Promise.all(workers.map(async (name) => [name, await fromEnvironment(name, environment)] as const)),
+      await Promise.all(workers.map(async (name) => [name, fromEnvironment(name, environment)] as const)),
     );
     const stack = await startStack({
       dataDir,

@@ -19,11 +19,15 @@ async function latestBlock(env: CoreEnv, settings: CoreSettings): Promise<number
   return block;
 }
 
+/** A node and a contract are configured, so anchors come by themselves. */
+export const anchoringEnabled = (settings: CoreSettings): boolean =>
+  settings.EVM_RPC_URL !== undefined && settings.ANCHOR_CONTRACT_ADDRESS !== undefined;
+
 /** @param seq of the newest entry that must be covered. */
 export async function entryAnchor(env: CoreEnv, settings: CoreSettings, seq: number): Promise<AnchorView> {
   const anchor = await anchorFor(env.DB, settings.LEDGER_ID, seq);
   return anchorView(anchor, {
-    enabled: settings.EVM_RPC_URL !== undefined && settings.ANCHOR_CONTRACT_ADDRESS !== undefined,
+    enabled: anchoringEnabled(settings),
     pollMs: settings.ANCHOR_POLL_MS,
     latestBlock: anchor.state === "confirmed" ? await latestBlock(env, settings) : undefined,
   });

@@ -69,8 +69,12 @@ const NOTHING = {
 /** Without a chain an anchor comes only after someone configures one: no use asking often. */
 const RETRY_WHEN_DISABLED_SECONDS = 3_600;
 
+/** When to ask again for what is not there yet. */
+export const comeBackSeconds = ({ enabled, pollMs }: Pick<AnchorOutlook, "enabled" | "pollMs">): number =>
+  enabled ? Math.max(1, Math.ceil(pollMs / 1_000)) : RETRY_WHEN_DISABLED_SECONDS;
+
 export function anchorView(anchor: EntryAnchor, outlook: AnchorOutlook): AnchorView {
-  const soonSeconds = Math.max(1, Math.ceil(outlook.pollMs / 1_000));
+  const retryAfterSeconds = comeBackSeconds(outlook);
   switch (anchor.state) {
     case "none":
       return {
@@ -80,7 +84,7 @@ export function anchorView(anchor: EntryAnchor, outlook: AnchorOutlook): AnchorV
         reason: outlook.enabled
           ? "The entry is in the ledger; the next anchor will cover it."
           : "No chain is configured for this ledger, so nothing is anchored.",
-        retryAfterSeconds: outlook.enabled ? soonSeconds : RETRY_WHEN_DISABLED_SECONDS,
+        retryAfterSeconds,
       };
     case "submitted":
       return {
@@ -89,7 +93,7 @@ export function anchorView(anchor: EntryAnchor, outlook: AnchorOutlook): AnchorV
         ...NOTHING,
         ...sentFields(anchor),
         reason: "The anchor's transaction was sent and is not final yet.",
-        retryAfterSeconds: soonSeconds,
+        retryAfterSeconds,
       };
     case "confirmed":
       return {

@@ -1,6 +1,7 @@
 /** The record of anchors in D1, and the ledger head that the next anchor takes. */
 import { releaseAnchored } from "../relay/outbox.store.ts";
 import type { EntryAnchor } from "./anchor-view.ts";
+import { eventKey, historyOf } from "./history.ts";
 import type { LedgerHead } from "./next-action.ts";
 import type { AnchorChange } from "./state.ts";
 
@@ -128,7 +129,24 @@ export function recordFailedStatements(
   );
 }
 
-export function recordStatements(
+/** The events of a change: a row that is there already stays as it is. */
+function recordHistoryStatement(db: D1Database, target: AnchorTarget, change: AnchorChange): D1PreparedStatement {
+  const events = historyOf(change).map((event) => ({ ...event, key: eventKey(event) }));
+  return db
+    .prepare(
+      `INSERT INTO anchor_events (ledger_id, event_key, size, root_hash, type, reason, at, chain_id, contract_address,
+         tx_hash, nonce, fee_per_gas_wei, block_number, block_hash, actor)
+       SELECT ?1, value ->> 'key', value ->> 'size', value ->> 'rootHash', value ->> 'type', value ->> 'reason',
+         value ->> 'at', ?2, ?3, value ->> 'txHash', value ->> 'nonce', value ->> 'feePerGasWei',
+         value ->> 'blockNumber', value ->> 'blockHash', value ->> 'actor'
+       FROM json_each(?4)
+       WHERE NOT EXISTS (SELECT 1 FROM anchor_events WHERE ledger_id = ?1 AND event_key = value ->> 'key')
+       ORDER BY key`,
+    )
+    .bind(target.ledgerId, target.chainId, target.contractAddress, JSON.stringify(events));
+}
+
+function recordAnchorStatements(
   db: D1Database,
   target: AnchorTarget,
   change: AnchorChange,
@@ -141,8 +159,21 @@ export function recordStatements(
       return recordConfirmedStatements(db, target, change, now);
     case "failed":
       return recordFailedStatements(db, target, change);
+    case "noted":
+      return [];
   }
 }
+
+/** Everything that one change means to the database. May run twice, in the order in which the changes happened. */
+export const recordStatements = (
+  db: D1Database,
+  target: AnchorTarget,
+  change: AnchorChange,
+  now: number,
+): readonly D1PreparedStatement[] => [
+  ...recordAnchorStatements(db, target, change, now),
+  recordHistoryStatement(db, target, change),
+];
 
 interface AnchorRow {
   readonly state: string;

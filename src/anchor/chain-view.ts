@@ -52,6 +52,10 @@ export interface ReachableChain {
   readonly transactions: ReadonlyMap<string, TransactionView>;
   /** Looked up when the contract holds an anchor that the state does not explain. */
   readonly newestEvent: AnchoredEvent | undefined;
+  /** The node's own block hash at the heights where stored anchors were seen; undefined: it has no block there. */
+  readonly blocks: ReadonlyMap<number, string | undefined>;
+  /** Heights at which another node that answers has another block. */
+  readonly contradicted: ReadonlySet<number>;
 }
 
 export type ChainView = { readonly type: "unreachable"; readonly reason: string } | ReachableChain;

@@ -1,18 +1,19 @@
 /**
- * One EVM node over JSON-RPC. A reading is one HTTP request (ethers batches calls made together), two when a transaction
- * was mined or an anchor has to be looked up. Roots travel inside as 64 hex digits, on the wire with 0x.
+ * EVM nodes over JSON-RPC. A reading is one HTTP request (ethers batches calls made together), two when a transaction
+ * was mined or an anchor has to be looked up, and one to each further node when something was mined or is missing. Roots travel inside as 64 hex digits, on the wire with 0x.
  */
 import { computeAddress, dataSlice, FetchRequest, isError, JsonRpcProvider, SigningKey, Transaction } from "ethers";
 import * as z from "zod";
 import { classifyBroadcastError } from "./broadcast.ts";
-import type { AnchoredEvent, ChainView, ContractView, TransactionView } from "./chain-view.ts";
+import type { AnchoredEvent, ChainView, ContractView, ReachableChain, TransactionView } from "./chain-view.ts";
 import { anchoredTopic, encodeAnchorCall, LEDGER_ANCHOR } from "./contract.ts";
 import { suggestFees } from "./fees.ts";
 import type { AnchorDraft } from "./next-action.ts";
-import { type AnchorState, type BroadcastResult, watchedHashes } from "./state.ts";
+import { type AnchorState, BROADCAST_RESULTS, type BroadcastResult, watchedBlocks, watchedHashes } from "./state.ts";
 
 export interface ChainTarget {
-  readonly rpcUrl: string;
+  /** Asked in this order. At least one. */
+  readonly rpcUrls: readonly string[];
   readonly chainId: number;
   readonly contractAddress: string;
   readonly privateKey: string;
@@ -44,37 +45,62 @@ type Log = z.output<typeof logSchema>;
 const receiptSchema = z.object({ status: number, blockNumber: number, blockHash: hash, logs: z.array(logSchema) });
 type Receipt = z.output<typeof receiptSchema>;
 
+const heightOf = (blockNumber: number): string => `0x${blockNumber.toString(16)}`;
+
+/** All nodes as one: reads from the first that answers, sends to every one. One instance for one tick. */
 export class ChainClient {
   readonly signer: string;
-  readonly #provider: JsonRpcProvider;
   readonly #target: ChainTarget;
   readonly #key: SigningKey;
   readonly #contract: string;
+  /** In the order in which they are asked: one that did not answer goes to the end. */
+  #nodes: readonly ChainNode[];
 
   constructor(target: ChainTarget) {
-    const request = new FetchRequest(target.rpcUrl);
-    request.timeout = target.timeoutMs;
-    // The next tick is the retry; waiting inside one would hold every other anchor step.
-    request.setThrottleParams({ maxAttempts: 1 });
-    this.#provider = new JsonRpcProvider(request, target.chainId, { staticNetwork: true, batchStallTime: 1 });
     this.#target = target;
     this.#key = new SigningKey(target.privateKey);
     this.#contract = target.contractAddress.toLowerCase();
     this.signer = computeAddress(this.#key).toLowerCase();
+    this.#nodes = target.rpcUrls.map((url) => new ChainNode(url, target, this.#contract, this.signer));
   }
 
-  /** Ends the provider's timers; the client is of no use afterwards. */
+  /** Ends the providers' timers; the client is of no use afterwards. */
   destroy(): void {
-    this.#provider.destroy();
+    for (const node of this.#nodes) node.destroy();
   }
 
-  /** @returns `unreachable` for anything the node did not answer as it should, never an exception. */
+  /** @returns `unreachable` when no node answered as it should, never an exception. */
   async read(state: AnchorState): Promise<ChainView> {
-    try {
-      return await withDeadline(this.#read(state), 2 * this.#target.timeoutMs);
-    } catch (error) {
-      return { type: "unreachable", reason: rpcReason(error) };
+    let behind: { readonly node: ChainNode; readonly view: ReachableChain } | undefined;
+    let unreachable: ChainView = { type: "unreachable", reason: "no node is configured" };
+    for (const node of this.#nodes) {
+      const view = await node.read(state);
+      if (view.type === "unreachable") {
+        unreachable = view;
+        this.#nodes = [...this.#nodes.filter((other) => other !== node), node];
+      } else if (state.confirmed !== undefined && view.latestBlock < state.confirmed.blockNumber) {
+        behind ??= { node, view };
+      } else {
+        return this.#compared(node, view, state);
+      }
     }
+    return behind === undefined ? unreachable : this.#compared(behind.node, behind.view, state);
+  }
+
+  /** Asks the other nodes about the blocks that the next decision rests on. One that does not answer has no say. */
+  async #compared(node: ChainNode, view: ReachableChain, state: AnchorState): Promise<ReachableChain> {
+    const others = this.#nodes.filter((other) => other !== node);
+    const heights = others.length === 0 ? new Map<number, string | undefined>() : heightsInQuestion(view, state);
+    if (heights.size === 0) return view;
+    const seen = await Promise.all(others.map((other) => other.blockHashes([...heights.keys()])));
+    const contradicted = new Set<number>();
+    for (const [height, own] of heights) {
+      for (const blocks of seen) {
+        const theirs = blocks.get(height);
+        if (theirs !== undefined && theirs !== own) contradicted.add(height);
+      }
+    }
+    return { ...view, contradicted };
   }
 
   /** EIP-1559 or legacy by the draft's fees. Signing is deterministic (RFC 6979): the same draft gives the same hash. */
@@ -95,13 +121,89 @@ export class ChainClient {
     return { hash: transaction.hash, rawTx: transaction.serialized };
   }
 
+  /** @returns the best of the nodes' answers, in the order of BROADCAST_RESULTS: one that has it will pass it on. */
+  async broadcast(rawTx: string): Promise<BroadcastResult> {
+    const results = await Promise.all(this.#nodes.map((node) => node.broadcast(rawTx)));
+    return BROADCAST_RESULTS.find((result) => results.includes(result)) ?? "unreachable";
+  }
+}
+
+/** Heights where a mined transaction was seen now or before, or an anchor is missing, with the node's own block hash. */
+function heightsInQuestion(view: ReachableChain, state: AnchorState): ReadonlyMap<number, string | undefined> {
+  const heights = new Map<number, string | undefined>();
+  const { confirmed, pending } = state;
+  if (confirmed !== undefined) {
+    const moved = view.blocks.get(confirmed.blockNumber) !== confirmed.blockHash;
+    const missing = view.contract.type === "present" && view.contract.size < confirmed.size;
+    if (moved || missing) heights.set(confirmed.blockNumber, view.blocks.get(confirmed.blockNumber));
+  }
+  for (const { hash, minedIn } of pending?.transactions ?? []) {
+    if (minedIn !== undefined) heights.set(minedIn.blockNumber, view.blocks.get(minedIn.blockNumber));
+    const seen = view.transactions.get(hash);
+    if (seen?.type === "mined") heights.set(seen.blockNumber, seen.blockHash);
+  }
+  if (confirmed !== undefined && pending === undefined) {
+    const seen = view.transactions.get(confirmed.txHash);
+    if (seen?.type === "mined" && seen.blockHash !== confirmed.blockHash) heights.set(seen.blockNumber, seen.blockHash);
+  }
+  if (view.newestEvent !== undefined) heights.set(view.newestEvent.blockNumber, view.newestEvent.blockHash);
+  return heights;
+}
+
+class ChainNode {
+  readonly #provider: JsonRpcProvider;
+  readonly #timeoutMs: number;
+  readonly #contract: string;
+  readonly #signer: string;
+
+  constructor(url: string, target: ChainTarget, contract: string, signer: string) {
+    const request = new FetchRequest(url);
+    request.timeout = target.timeoutMs;
+    // The next tick is the retry; waiting inside one would hold every other anchor step.
+    request.setThrottleParams({ maxAttempts: 1 });
+    this.#provider = new JsonRpcProvider(request, target.chainId, { staticNetwork: true, batchStallTime: 1 });
+    this.#timeoutMs = target.timeoutMs;
+    this.#contract = contract;
+    this.#signer = signer;
+  }
+
+  destroy(): void {
+    this.#provider.destroy();
+  }
+
+  /** @returns `unreachable` for anything the node did not answer as it should, never an exception. */
+  async read(state: AnchorState): Promise<ChainView> {
+    try {
+      return await withDeadline(this.#read(state), 2 * this.#timeoutMs);
+    } catch (error) {
+      return { type: "unreachable", reason: rpcReason(error) };
+    }
+  }
+
   async broadcast(rawTx: string): Promise<BroadcastResult> {
     try {
-      await withDeadline(this.#provider.send("eth_sendRawTransaction", [rawTx]), 2 * this.#target.timeoutMs);
+      await withDeadline(this.#provider.send("eth_sendRawTransaction", [rawTx]), 2 * this.#timeoutMs);
       return "accepted";
     } catch (error) {
       return classifyBroadcastError(nodeMessage(error));
     }
+  }
+
+  /** @returns the hashes of those heights at which the node has a block; none when it does not answer. */
+  async blockHashes(heights: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    try {
+      const found = await withDeadline(this.#blocksAt(heights), 2 * this.#timeoutMs);
+      return new Map([...found].flatMap(([height, block]) => (block === undefined ? [] : [[height, block] as const])));
+    } catch {
+      return new Map();
+    }
+  }
+
+  async #blocksAt(heights: readonly number[]): Promise<ReadonlyMap<number, string | undefined>> {
+    const blocks = await Promise.all(
+      heights.map((height) => this.#provider.send("eth_getBlockByNumber", [heightOf(height), false])),
+    );
+    return new Map(heights.map((height, index) => [height, blockSchema.nullish().parse(blocks[index])?.hash]));
   }
 
   async #read(state: AnchorState): Promise<ChainView> {
@@ -116,21 +218,35 @@ export class ChainClient {
       optional("eth_call", [{ to: this.#contract, data: LEDGER_ANCHOR.encodeFunctionData(name) }, "latest"]);
 
     const hashes = watchedHashes(state);
-    const [chainId, latest, finalized, nonce, balance, code, anchored, anchorer, gasPrice, priority, receipts, known] =
-      await Promise.all([
-        send("eth_chainId", []),
-        send("eth_getBlockByNumber", ["latest", false]),
-        optional("eth_getBlockByNumber", ["finalized", false]),
-        send("eth_getTransactionCount", [this.signer, "latest"]),
-        send("eth_getBalance", [this.signer, "latest"]),
-        send("eth_getCode", [this.#contract, "latest"]),
-        call("anchored"),
-        call("anchorer"),
-        send("eth_gasPrice", []),
-        optional("eth_maxPriorityFeePerGas", []),
-        Promise.all(hashes.map((txHash) => send("eth_getTransactionReceipt", [txHash]))),
-        Promise.all(hashes.map((txHash) => send("eth_getTransactionByHash", [txHash]))),
-      ]);
+    const [
+      chainId,
+      latest,
+      finalized,
+      nonce,
+      balance,
+      code,
+      anchored,
+      anchorer,
+      gasPrice,
+      priority,
+      receipts,
+      known,
+      stored,
+    ] = await Promise.all([
+      send("eth_chainId", []),
+      send("eth_getBlockByNumber", ["latest", false]),
+      optional("eth_getBlockByNumber", ["finalized", false]),
+      send("eth_getTransactionCount", [this.#signer, "latest"]),
+      send("eth_getBalance", [this.#signer, "latest"]),
+      send("eth_getCode", [this.#contract, "latest"]),
+      call("anchored"),
+      call("anchorer"),
+      send("eth_gasPrice", []),
+      optional("eth_maxPriorityFeePerGas", []),
+      Promise.all(hashes.map((txHash) => send("eth_getTransactionReceipt", [txHash]))),
+      Promise.all(hashes.map((txHash) => send("eth_getTransactionByHash", [txHash]))),
+      this.#blocksAt(watchedBlocks(state)),
+    ]);
 
     const latestBlock = blockSchema.parse(latest);
     const contract = contractView(bytes.parse(code), anchored, anchorer);
@@ -145,6 +261,11 @@ export class ChainClient {
       contract.size > 0 &&
       state.pending === undefined &&
       state.confirmed?.size !== contract.size;
+    const { confirmed, earlier = [] } = state;
+    const moved = confirmed !== undefined && stored.get(confirmed.blockNumber) !== confirmed.blockHash;
+    const blocks = moved
+      ? new Map([...stored, ...(await this.#blocksAt(earlier.map((anchor) => anchor.blockNumber)))])
+      : stored;
     return {
       type: "reachable",
       chainId: number.parse(chainId),
@@ -160,6 +281,8 @@ export class ChainClient {
       contract,
       transactions,
       newestEvent: unexplained ? await this.#eventIn(contract.blockNumber, contract.size, send) : undefined,
+      blocks,
+      contradicted: new Set(),
     };
   }
 
@@ -169,7 +292,7 @@ export class ChainClient {
   ): Promise<TransactionView> {
     const block = blockSchema
       .nullish()
-      .parse(await send("eth_getBlockByNumber", [`0x${receipt.blockNumber.toString(16)}`, false]));
+      .parse(await send("eth_getBlockByNumber", [heightOf(receipt.blockNumber), false]));
     return {
       type: "mined",
       succeeded: receipt.status === 1,
@@ -185,7 +308,7 @@ export class ChainClient {
     size: number,
     send: (method: string, params: readonly unknown[]) => Promise<unknown>,
   ): Promise<AnchoredEvent | undefined> {
-    const block = `0x${blockNumber.toString(16)}`;
+    const block = heightOf(blockNumber);
     const logs = await send("eth_getLogs", [
       { address: this.#contract, topics: [anchoredTopic()], fromBlock: block, toBlock: block },
     ]);

@@ -1,11 +1,13 @@
 /**
- * What to do next about the anchor, from what is stored and what one node shows. Nothing here sends or stores: the loop
+ * What to do next about the anchor, from what is stored and what the nodes show. Nothing here sends or stores: the loop
  * (loop.ts) executes the action and asks again.
  *
  * Rules that everything rests on:
  * - One nonce is in flight at a time. A replacement has the same nonce, so however many were signed, at most one is mined.
  * - `previousSize` comes from the chain. The contract compares and sets, so a wrong view costs a revert, never a wrong anchor.
  * - What a lagging node could show as well (a nonce already used, an anchor gone) is acted on only after it has lasted.
+ * - Nothing is final, and nothing gone, at a height where two nodes show different blocks.
+ * - What an operator asks for (`state.urge`) ends waits and doubts; it never lifts the fee cap or a halt.
  */
 import type { AnchoredEvent, ChainView, MinedTransaction, ReachableChain } from "./chain-view.ts";
 import { feeCeiling, replacementFees } from "./fees.ts";
@@ -14,10 +16,14 @@ import type {
   AnchorTransaction,
   ConfirmedAnchor,
   Doubt,
+  EarlierAnchor,
   Fees,
   GiveUpReason,
+  HaltReason,
   PendingAnchor,
 } from "./state.ts";
+
+export type { HaltReason } from "./state.ts";
 
 export interface LedgerHead {
   readonly size: number;
@@ -40,12 +46,16 @@ export interface AnchorPolicy {
   readonly rebroadcastAfterMs: number;
   /** How long an observation must last that a lagging node could make as well. */
   readonly doubtMs: number;
+  /** How long a node may stay below the confirmed anchor's block before the chain itself is taken to be shorter. */
+  readonly behindMs: number;
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
   /** Transactions signed for one nonce, the first included. */
   readonly maxTransactions: number;
   readonly maxFeePerGasWei: bigint;
   readonly gasLimit: bigint;
+  /** Undefined: the balance is not watched. */
+  readonly minBalanceWei: bigint | undefined;
 }
 
 export type WaitReason =
@@ -60,19 +70,10 @@ export type WaitReason =
   | "interval"
   | "retry-later"
   | "fee-cap"
+  | "nothing-newer"
   | "replacement-limit";
 
-/** A person has to act, or a node has to come back; asked again at every tick. */
-export type HaltReason =
-  | "node-unreachable"
-  | "wrong-chain"
-  | "contract-missing"
-  | "not-the-anchorer"
-  | "out-of-funds"
-  | "ledger-behind-anchor"
-  | "anchored-root-differs";
-
-export type ReplaceReason = "stuck" | "underpriced" | "stale-previous-size";
+export type ReplaceReason = "stuck" | "underpriced" | "stale-previous-size" | "retry" | "supersede";
 
 /** A transaction to make: fees, and the arguments of `anchor`. */
 export interface AnchorDraft {
@@ -96,11 +97,16 @@ export type AnchorAction =
       readonly transaction: AnchorTransaction;
       readonly nonce: number;
       readonly mined: MinedAnchor;
+      readonly gone: readonly EarlierAnchor[];
     }
   | { readonly type: "adopt"; readonly event: AnchoredEvent }
-  | { readonly type: "give-up"; readonly reason: GiveUpReason }
-  /** The confirmed anchor is gone from the chain: it is in flight again. */
-  | { readonly type: "reopen" };
+  | {
+      readonly type: "give-up";
+      readonly reason: GiveUpReason;
+      readonly mined?: { readonly hash: string; readonly blockNumber: number; readonly blockHash: string };
+    }
+  /** The confirmed anchor is gone from the chain, and `gone` with it: it is in flight again. */
+  | { readonly type: "reopen"; readonly gone: readonly EarlierAnchor[] };
 
 export interface MinedAnchor {
   readonly blockNumber: number;
@@ -136,9 +142,13 @@ export function nextAnchorAction(
 ): AnchorAction {
   if (view.type === "unreachable") return halt("node-unreachable");
   if (view.chainId !== policy.chainId) return halt("wrong-chain");
-  if (state.confirmed !== undefined && view.latestBlock < state.confirmed.blockNumber) return wait("node-behind");
-  if (view.contract.type === "missing") return halt("contract-missing");
+  const behind = state.confirmed !== undefined && view.latestBlock < state.confirmed.blockNumber;
+  if (view.contract.type === "missing") return behind ? wait("node-behind") : halt("contract-missing");
   const situation: Situation = { state, head, view, contract: view.contract, policy, now };
+  if (behind) {
+    const gone = goneAnchors(situation);
+    return onceItLasts(situation, "node-behind", { type: "reopen", gone }, policy.behindMs, wait("node-behind"));
+  }
   if (state.pending !== undefined) return whilePending(situation, state.pending);
   return (
     (state.confirmed === undefined ? undefined : afterConfirmed(situation, state.confirmed)) ?? whenFree(situation)
@@ -150,11 +160,14 @@ function whilePending(situation: Situation, pending: PendingAnchor): AnchorActio
   for (const transaction of pending.transactions) {
     const seen = view.transactions.get(transaction.hash);
     if (seen?.type !== "mined") continue;
-    if (!seen.canonical) return wait("nodes-disagree");
+    const { blockNumber, blockHash } = seen;
+    if (!seen.canonical || view.contradicted.has(blockNumber)) return wait("nodes-disagree");
     const mined = minedAnchor(seen);
-    if (mined === undefined) return { type: "give-up", reason: "reverted" };
-    if (!isFinal(seen.blockNumber, situation)) return wait("mined-not-final");
-    return { type: "confirm", transaction, nonce: pending.nonce, mined };
+    if (mined === undefined) {
+      return { type: "give-up", reason: "reverted", mined: { hash: transaction.hash, blockNumber, blockHash } };
+    }
+    if (!isFinal(blockNumber, situation)) return wait("mined-not-final");
+    return { type: "confirm", transaction, nonce: pending.nonce, mined, gone: goneAnchors(situation) };
   }
 
   if (pending.transactions.some((one) => one.size === contract.size && one.root === contract.root)) {
@@ -167,7 +180,10 @@ function whilePending(situation: Situation, pending: PendingAnchor): AnchorActio
     const sentBefore = state.confirmed?.sent;
     const reopened = state.confirmed !== undefined && contract.size < state.confirmed.size && sentBefore !== undefined;
     return reopened
-      ? onceItLasts(situation, "reorganized", { type: "reopen" })
+      ? onceUncontradicted(situation, state.confirmed.blockNumber, {
+          type: "reopen",
+          gone: goneAnchors(situation),
+        })
       : onceItLasts(situation, "nonce-gap", { type: "give-up", reason: "nonce-gap" });
   }
 
@@ -182,6 +198,10 @@ function whilePending(situation: Situation, pending: PendingAnchor): AnchorActio
         : { type: "give-up", reason: "overtaken" },
     );
   }
+  if (state.urge !== undefined) {
+    const urged = replace(situation, pending.nonce, newest, pending.transactions.length, state.urge.type);
+    if (urged.type === "replace") return urged; // else what is in flight is looked after as ever
+  }
   if (newest.broadcast?.result === "underpriced") {
     return replace(situation, pending.nonce, newest, pending.transactions.length, "underpriced");
   }
@@ -189,27 +209,40 @@ function whilePending(situation: Situation, pending: PendingAnchor): AnchorActio
   if (seen?.type !== "in-mempool") {
     if (newest.broadcast?.result === "insufficient-funds" && !affords(situation, newest.fees))
       return halt("out-of-funds");
-    const last = newest.broadcast?.at;
-    return last === undefined || now - last >= policy.rebroadcastAfterMs
-      ? { type: "rebroadcast", transaction: newest }
-      : wait("broadcast-again-later");
+    const last = newest.broadcast;
+    if (last !== undefined && now - last.at < policy.rebroadcastAfterMs) return wait("broadcast-again-later");
+    // Taken and forgotten for this long: a full mempool evicts the cheapest, and sending it again would not help.
+    if ((last?.result === "accepted" || last?.result === "already-known") && isStuck(situation, newest)) {
+      const bumped = replace(situation, pending.nonce, newest, pending.transactions.length, "stuck");
+      if (bumped.type === "replace") return bumped;
+    }
+    return { type: "rebroadcast", transaction: newest };
   }
-  if (now - newest.signedAt < policy.stuckAfterMs) return wait("in-mempool");
+  if (!isStuck(situation, newest)) return wait("in-mempool");
   return replace(situation, pending.nonce, newest, pending.transactions.length, "stuck");
 }
+
+const isStuck = ({ now, policy }: Situation, transaction: AnchorTransaction): boolean =>
+  now - transaction.signedAt >= policy.stuckAfterMs;
 
 /** What a confirmed anchor calls for before anything new; undefined when it stands. */
 function afterConfirmed(situation: Situation, confirmed: ConfirmedAnchor): AnchorAction | undefined {
   const { view, contract } = situation;
-  if (contract.size < confirmed.size) return onceItLasts(situation, "reorganized", { type: "reopen" });
-  if (contract.size === confirmed.size && contract.root !== confirmed.root) return halt("anchored-root-differs");
+  if (contract.size < confirmed.size) {
+    return onceUncontradicted(situation, confirmed.blockNumber, { type: "reopen", gone: goneAnchors(situation) });
+  }
+  if (contract.size === confirmed.size && contract.root !== confirmed.root) {
+    return isSuperseded(situation) ? undefined : halt("anchored-root-differs");
+  }
   const seen = view.transactions.get(confirmed.txHash);
   if (seen?.type !== "mined" || seen.blockHash === confirmed.blockHash) return undefined;
   // The chain was reorganized and took the same transaction again, in another block.
   const mined = minedAnchor(seen);
-  if (!seen.canonical || mined === undefined || confirmed.sent === undefined) return undefined;
+  if (mined === undefined || confirmed.sent === undefined) return undefined;
+  if (!seen.canonical || view.contradicted.has(seen.blockNumber)) return wait("nodes-disagree");
   if (!isFinal(seen.blockNumber, situation)) return wait("mined-not-final");
-  return { type: "confirm", transaction: confirmed.sent.transaction, nonce: confirmed.sent.nonce, mined };
+  const { nonce, transaction } = confirmed.sent;
+  return { type: "confirm", transaction, nonce, mined, gone: goneAnchors(situation) };
 }
 
 /** Nothing in flight, nothing undone: is there something to anchor? */
@@ -219,11 +252,16 @@ function whenFree(situation: Situation): AnchorAction {
   if (contract.size > headSize) return halt("ledger-behind-anchor");
   if (head === undefined || headSize === 0) return { type: "idle", reason: "empty-ledger" };
   if (contract.size === headSize) {
-    if (contract.root !== head.root) return halt("anchored-root-differs");
+    if (contract.root !== head.root)
+      return isSuperseded(situation) ? wait("nothing-newer") : halt("anchored-root-differs");
+    // The contract takes only a larger tree: a correcting anchor has to wait for the next entry.
+    if (state.urge?.type === "supersede") return wait("nothing-newer");
     if (state.confirmed?.size === contract.size) return { type: "idle", reason: "nothing-new" };
     return adopt(situation);
   }
-  if (state.failures !== undefined) {
+  if (state.urge !== undefined) {
+    // asked for now: neither backoff nor interval
+  } else if (state.failures !== undefined) {
     const backoffMs = Math.min(policy.retryMaxMs, policy.retryBaseMs * 2 ** Math.min(state.failures.count - 1, 30));
     if (now - state.failures.lastAt < backoffMs) return wait("retry-later");
   } else if (state.confirmed !== undefined && now - state.confirmed.confirmedAt < policy.intervalMs) {
@@ -240,6 +278,7 @@ function adopt(situation: Situation): AnchorAction {
   const event = view.newestEvent;
   if (event === undefined || event.size !== contract.size || event.root !== contract.root)
     return wait("event-not-seen");
+  if (view.contradicted.has(event.blockNumber)) return wait("nodes-disagree");
   return isFinal(event.blockNumber, situation) ? { type: "adopt", event } : wait("mined-not-final");
 }
 
@@ -252,7 +291,8 @@ function replace(
 ): AnchorAction {
   const { head, contract, view, policy } = situation;
   if (head === undefined || head.size <= contract.size) return wait("in-mempool");
-  if (signed >= policy.maxTransactions) return wait("replacement-limit");
+  const byHand = reason === "retry" || reason === "supersede";
+  if (signed >= (byHand ? 2 : 1) * policy.maxTransactions) return wait("replacement-limit");
   const fees = replacementFees(newest.fees, view.suggestedFees);
   return refuses(situation, fees) ?? { type: "replace", reason, draft: draftOf(head, contract, nonce, fees) };
 }
@@ -282,12 +322,43 @@ function isFinal(blockNumber: number, { view, policy }: Situation): boolean {
   return view.latestBlock - blockNumber + 1 >= needed;
 }
 
+/** The contract's anchor is the one that an operator called wrong. */
+const isSuperseded = ({ state, contract }: Situation): boolean =>
+  state.superseded?.size === contract.size && state.superseded.root === contract.root;
+
+/** Confirmed anchors, newest first, that the node's chain does not hold where they were. */
+function goneAnchors({ state, view, contract }: Situation): readonly EarlierAnchor[] {
+  const known: readonly EarlierAnchor[] = [
+    ...(state.confirmed === undefined ? [] : [state.confirmed]),
+    ...(state.earlier ?? []),
+  ];
+  return known
+    .filter(({ size, blockNumber, blockHash }) => {
+      if (size > contract.size) return true;
+      return view.blocks.has(blockNumber) && view.blocks.get(blockNumber) !== blockHash;
+    })
+    .map(({ size, txHash, blockNumber, blockHash }) => ({ size, txHash, blockNumber, blockHash }));
+}
+
+/** A reorganization is believed when it lasts and no other node still has the block. */
+function onceUncontradicted(situation: Situation, blockNumber: number, action: AnchorAction): AnchorAction {
+  if (situation.view.contradicted.has(blockNumber)) return wait("nodes-disagree");
+  return onceItLasts(situation, "reorganized", action);
+}
+
 const minedAnchor = (seen: MinedTransaction): MinedAnchor | undefined =>
   seen.succeeded && seen.logIndex !== undefined
     ? { blockNumber: seen.blockNumber, blockHash: seen.blockHash, logIndex: seen.logIndex }
     : undefined;
 
-function onceItLasts({ state, policy, now }: Situation, reason: Doubt, action: AnchorAction): AnchorAction {
+function onceItLasts(
+  { state, policy, now }: Situation,
+  reason: Doubt,
+  action: AnchorAction,
+  lastsMs = policy.doubtMs,
+  meanwhile = wait("in-doubt"),
+): AnchorAction {
+  if (state.urge !== undefined) return action;
   if (state.doubt?.reason !== reason) return { type: "doubt", reason };
-  return now - state.doubt.since >= policy.doubtMs ? action : wait("in-doubt");
+  return now - state.doubt.since >= lastsMs ? action : meanwhile;
 }

@@ -8,8 +8,11 @@ export type AnchorSettings =
       readonly type: "enabled";
       readonly ledgerId: string;
       readonly pollMs: number;
+      /** Undefined: the balance is not watched. */
+      readonly minBalanceWei: bigint | undefined;
       readonly target: {
-        readonly rpcUrl: string;
+        /** One to MAX_NODES; reading asks the next when one is down. */
+        readonly rpcUrls: readonly string[];
         readonly chainId: number;
         readonly contractAddress: string;
         readonly privateKey: string;
@@ -27,12 +30,20 @@ const CONFIRMATIONS_WITHOUT_TAG = 64;
 const MAX_TRANSACTIONS = 20;
 const RPC_TIMEOUT_MS = 10_000;
 const RETRY_MAX_MS = 600_000;
+const MAX_NODES = 5;
+/** In polls. */
+const BEHIND_POLLS = 20;
 
 /** Whether anchoring is configured; why not, when it is not. */
 export function anchorSettings(settings: CoreSettings, privateKey: string | undefined): AnchorSettings {
-  const { EVM_RPC_URL: rpcUrl, ANCHOR_CONTRACT_ADDRESS: contractAddress } = settings;
-  if (rpcUrl === undefined) return { type: "disabled", reason: "EVM_RPC_URL is not set." };
-  if (!/^https?:\/\//.test(rpcUrl)) return { type: "disabled", reason: "EVM_RPC_URL is not an http or https address." };
+  const { EVM_RPC_URL: listed, ANCHOR_CONTRACT_ADDRESS: contractAddress } = settings;
+  if (listed === undefined) return { type: "disabled", reason: "EVM_RPC_URL is not set." };
+  const rpcUrls = [...new Set(listed.split(",").map((url) => url.trim()))];
+  if (rpcUrls.some((url) => !/^https?:\/\/./.test(url))) {
+    return { type: "disabled", reason: "EVM_RPC_URL is not an http or https address, or several separated by commas." };
+  }
+  if (rpcUrls.length > MAX_NODES)
+    return { type: "disabled", reason: `EVM_RPC_URL lists more than ${MAX_NODES} nodes.` };
   if (contractAddress === undefined) return { type: "disabled", reason: "ANCHOR_CONTRACT_ADDRESS is not set." };
   if (!/^0x[0-9a-fA-F]{40}$/.test(contractAddress)) {
     return { type: "disabled", reason: "ANCHOR_CONTRACT_ADDRESS is not 0x and 40 hex digits." };
@@ -45,8 +56,9 @@ export function anchorSettings(settings: CoreSettings, privateKey: string | unde
     type: "enabled",
     ledgerId: settings.LEDGER_ID,
     pollMs: settings.ANCHOR_POLL_MS,
+    minBalanceWei: settings.ANCHOR_MIN_BALANCE_WEI,
     target: {
-      rpcUrl,
+      rpcUrls,
       chainId: settings.CHAIN_ID,
       contractAddress: contractAddress.toLowerCase(),
       privateKey,
@@ -62,11 +74,13 @@ export function anchorSettings(settings: CoreSettings, privateKey: string | unde
       stuckAfterMs: settings.ANCHOR_STUCK_AFTER_MS,
       rebroadcastAfterMs: settings.ANCHOR_POLL_MS,
       doubtMs: 3 * settings.ANCHOR_POLL_MS,
+      behindMs: BEHIND_POLLS * settings.ANCHOR_POLL_MS,
       retryBaseMs: settings.ANCHOR_POLL_MS,
       retryMaxMs: RETRY_MAX_MS,
       maxTransactions: MAX_TRANSACTIONS,
       maxFeePerGasWei: BigInt(settings.ANCHOR_MAX_FEE_GWEI) * GWEI,
       gasLimit,
+      minBalanceWei: settings.ANCHOR_MIN_BALANCE_WEI,
     }),
   };
 }

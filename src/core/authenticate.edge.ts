@@ -66,8 +66,16 @@ function keyFrom(header: (name: string) => string | undefined): string | undefin
   return /^Bearer +(\S+)$/i.exec(header("authorization") ?? "")?.[1];
 }
 
-/** 401 without a known key; 403 for a key of the other surface or without the scope; 429 over the key's limit. */
-export function authenticate(surface: Surface, scope: Scope): MiddlewareHandler<CoreAppEnv> {
+/**
+ * 401 without a known key; 403 for a key of the other surface or without the scope; 429 over the key's limit. Where several
+ * surfaces or scopes are given, one of them is enough.
+ */
+export function authenticate(
+  surface: Surface | readonly Surface[],
+  scope: Scope | readonly Scope[],
+): MiddlewareHandler<CoreAppEnv> {
+  const surfaces = [surface].flat();
+  const scopes = [scope].flat();
   return async (c, next) => {
     const correlationId = c.get("correlationId");
     const key = keyFrom((name) => c.req.header(name));
@@ -77,11 +85,13 @@ export function authenticate(surface: Surface, scope: Scope): MiddlewareHandler<
         key === undefined ? "Send your key as x-api-key or Authorization: Bearer." : "This key is not known.";
       return problemResponse({ code: "unauthenticated", detail }, correlationId);
     }
-    if (!mayUse(principal, surface)) {
-      return problemResponse({ code: "forbidden", detail: `This key is not for ${surface} calls.` }, correlationId);
+    if (!surfaces.some((one) => mayUse(principal, one))) {
+      const detail = `This key is not for ${surfaces.join(" or ")} calls.`;
+      return problemResponse({ code: "forbidden", detail }, correlationId);
     }
-    if (!principal.scopes.has(scope)) {
-      return problemResponse({ code: "forbidden", detail: `This key lacks the scope ${scope}.` }, correlationId);
+    if (!scopes.some((one) => principal.scopes.has(one))) {
+      const detail = `This key lacks the scope ${scopes.join(" or ")}.`;
+      return problemResponse({ code: "forbidden", detail }, correlationId);
     }
     const { API_RATE_LIMIT_WINDOW_MS: windowMs, API_RATE_LIMIT_MAX_REQUESTS: defaultMax } = c.get("settings");
     const own = principal.requestsPerMinute;

@@ -1,5 +1,6 @@
 /** What wrangler.toml binds. Secrets are strings in the environment; settings are parsed by platform/settings. */
 import type { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
+import type { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 import type { RelayHint } from "../relay/port.ts";
@@ -9,6 +10,7 @@ export interface CoreEnv {
   readonly LEDGER: R2Bucket;
   readonly RELAY_QUEUE: Queue<RelayHint>;
   readonly SEQUENCER: DurableObjectNamespace<LedgerSequencer>;
+  readonly PUBLISHER: DurableObjectNamespace<LedgerPublisher>;
   readonly ANCHOR: DurableObjectNamespace<LedgerAnchor>;
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>;
   /** The least level that is logged: debug, info (default), warn, error. */
@@ -19,5 +21,7 @@ export interface CoreEnv {
   readonly PROVIDER_SIGNATURE_HMAC_SECRET: string;
   readonly PAYLOAD_MASTER_KEY: string;
   readonly EVM_PRIVATE_KEY: string;
+  readonly LEDGER_SIGNING_KEY: string;
+  readonly AUDITOR_TOKEN?: string;
   readonly DESTINATION_WRAPPING_KEY: string;
 }

@@ -4,6 +4,7 @@
  */
 import { sql } from "drizzle-orm";
 import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
@@ -57,10 +58,15 @@ export const requests = sqliteTable(
     adjudicatedSeq: integer("adjudicated_seq"),
     amountMinor: integer("amount_minor").notNull(),
     currency: text("currency").notNull(),
+    corrects: text("corrects"),
+    incidentTicket: text("incident_ticket"),
+    supersededBy: text("superseded_by"),
+    erasedSeq: integer("erased_seq"),
   },
   (table) => [
     primaryKey({ columns: [table.ledgerId, table.tenantId, table.requestId] }),
     uniqueIndex("requests_hash").on(table.ledgerId, table.requestIdHash),
+    uniqueIndex("requests_corrects").on(table.ledgerId, table.corrects).where(sql`${table.corrects} IS NOT NULL`),
   ],
 );
 
@@ -79,6 +85,7 @@ export const claims = sqliteTable(
     settlementSeq: integer("settlement_seq"),
     amountMinor: integer("amount_minor").notNull(),
     currency: text("currency").notNull(),
+    erasedSeq: integer("erased_seq"),
   },
   (table) => [
     primaryKey({ columns: [table.ledgerId, table.tenantId, table.claimId] }),
@@ -148,6 +155,17 @@ export const destinations = sqliteTable(
     state: text("state", { enum: ["active", "paused"] }).notNull(),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
+    previousSecretWrapped: text("previous_secret_wrapped"),
+    previousWrappingKeyId: text("previous_wrapping_key_id"),
+    previousExpiresAt: integer("previous_expires_at"),
+    secretRotatedAt: integer("secret_rotated_at"),
+    itransSignature: text("itrans_signature", { enum: ["current", "previous"] })
+      .notNull()
+      .default("current"),
+    headerNames: text("header_names").notNull().default("[]"),
+    headersWrapped: text("headers_wrapped"),
+    headersWrappingKeyId: text("headers_wrapping_key_id"),
+    pingEvents: integer("ping_events").notNull().default(0),
   },
   (table) => [
     uniqueIndex("destinations_insurer")
@@ -181,6 +199,10 @@ export const outbox = sqliteTable(
     lastError: text("last_error"),
     createdAt: integer("created_at").notNull(),
     settledAt: integer("settled_at"),
+    expiredLeases: integer("expired_leases").notNull().default(0),
+    replays: integer("replays").notNull().default(0),
+    discardReason: text("discard_reason"),
+    discardedBy: text("discarded_by"),
   },
   (table) => [
     uniqueIndex("outbox_event").on(table.eventId, table.destinationId),
@@ -203,6 +225,7 @@ export const deliveryAttempts = sqliteTable(
     outcome: text("outcome", { enum: ["delivered", "retry", "dead"] }).notNull(),
     status: integer("status"),
     error: text("error"),
+    answer: text("answer"),
   },
   (table) => [primaryKey({ columns: [table.outboxId, table.leaseToken] })],
 );
@@ -210,6 +233,27 @@ export const deliveryAttempts = sqliteTable(
 export const relayCounters = sqliteTable("relay_counters", {
   destinationId: text("destination_id").notNull().primaryKey(),
   delivered: integer("delivered").notNull(),
+  windowStartedAt: integer("window_started_at").notNull().default(0),
+  windowCalls: integer("window_calls").notNull().default(0),
+  windowFailures: integer("window_failures").notNull().default(0),
+  windowEvidence: integer("window_evidence").notNull().default(0),
+  breaker: text("breaker", { enum: ["closed", "open", "half-open"] })
+    .notNull()
+    .default("closed"),
+  breakerUntil: integer("breaker_until").notNull().default(0),
+  breakerOpens: integer("breaker_opens").notNull().default(0),
+  lastPostedAt: integer("last_posted_at"),
+});
+
+export const relayPings = sqliteTable("relay_pings", {
+  destinationId: text("destination_id").notNull().primaryKey(),
+  pingId: text("ping_id").notNull(),
+  requestedAt: integer("requested_at").notNull(),
+  answeredAt: integer("answered_at"),
+  reachable: integer("reachable"),
+  status: integer("status"),
+  error: text("error"),
+  durationMs: integer("duration_ms"),
 });
 
 export const anchors = sqliteTable(
@@ -237,13 +281,80 @@ export const anchors = sqliteTable(
   ],
 );
 
+export const anchorEvents = sqliteTable(
+  "anchor_events",
+  {
+    eventId: integer("event_id").primaryKey(),
+    ledgerId: text("ledger_id").notNull(),
+    eventKey: text("event_key").notNull(),
+    size: integer("size"),
+    rootHash: text("root_hash"),
+    type: text("type", { enum: ANCHOR_EVENT_TYPES }).notNull(),
+    reason: text("reason").notNull(),
+    at: integer("at").notNull(),
+    chainId: integer("chain_id").notNull(),
+    contractAddress: text("contract_address").notNull(),
+    txHash: text("tx_hash"),
+    nonce: integer("nonce"),
+    feePerGasWei: text("fee_per_gas_wei"),
+    blockNumber: integer("block_number"),
+    blockHash: text("block_hash"),
+    actor: text("actor"),
+  },
+  (table) => [
+    uniqueIndex("anchor_events_key").on(table.ledgerId, table.eventKey),
+    index("anchor_events_size").on(table.ledgerId, table.size, table.eventId),
+  ],
+);
+
 export const relayLeases = sqliteTable("relay_leases", {
   singleton: integer("singleton").notNull().primaryKey(),
   lastToken: integer("last_token").notNull(),
   wakeAt: integer("wake_at").notNull(),
+  pausedAt: integer("paused_at"),
+  prunedTo: integer("pruned_to").notNull().default(0),
 });
 
 export const relayRates = sqliteTable("relay_rates", {
   destinationId: text("destination_id").notNull().primaryKey(),
   drainedAtUs: integer("drained_at_us").notNull(),
 });
+
+export const checkpoints = sqliteTable(
+  "checkpoints",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    size: integer("size").notNull(),
+    rootHash: text("root_hash").notNull(),
+    note: text("note").notNull(),
+    signedAt: integer("signed_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.size] })],
+);
+
+export const idLookupKeys = sqliteTable("id_lookup_keys", {
+  ledgerId: text("ledger_id").notNull().primaryKey(),
+  masterKeyId: text("master_key_id").notNull(),
+  wrapped: text("wrapped").notNull(),
+});
+
+export const erasedIds = sqliteTable(
+  "erased_ids",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    lookup: text("lookup").notNull(),
+    subject: text("subject").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.lookup] })],
+);
+
+export const pendingErasures = sqliteTable(
+  "pending_erasures",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    subject: text("subject").notNull(),
+    erasedAt: integer("erased_at").notNull(),
+    dueAt: integer("due_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
+);

@@ -1,23 +1,52 @@
 /** itrans-core: wiring only. */
 import { driveAnchor } from "../anchor/anchor.cron.ts";
+import { registerGetAnchor } from "../anchor/get-anchor.route.ts";
+import { registerListAnchors } from "../anchor/list-anchors.route.ts";
+import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
+import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
+import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
+import { registerLedgerEntry } from "../ledger/entry.route.ts";
+import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
+import { registerLogCheckpoint } from "../ledger/log-checkpoint.route.ts";
+import { registerLogKey } from "../ledger/log-key.route.ts";
+import { registerLogTile } from "../ledger/log-tile.route.ts";
+import { publishLedger } from "../ledger/publish.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
+import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
+import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
+import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
+import { registerGetDestination } from "../relay/get-destination.route.ts";
 import { registerListDeadLetters } from "../relay/list-dead-letters.route.ts";
 import { registerListDestinations } from "../relay/list-destinations.route.ts";
+import { registerPauseDestination } from "../relay/pause-destination.route.ts";
+import { registerPauseRelay } from "../relay/pause-relay.route.ts";
+import { registerPingDestination } from "../relay/ping-destination.route.ts";
+import { pruneRelay } from "../relay/prune.cron.ts";
 import { registerPutDestination } from "../relay/put-destination.route.ts";
 import { registerRelayStatus } from "../relay/relay-status.route.ts";
+import { registerReplayDeadLetter } from "../relay/replay-dead-letter.route.ts";
+import { registerReplayDeadLetters } from "../relay/replay-dead-letters.route.ts";
+import { registerResumeDestination } from "../relay/resume-destination.route.ts";
+import { registerResumeRelay } from "../relay/resume-relay.route.ts";
+import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
 import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
 import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.ts";
 import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
+import { registerClaimProof } from "../workflow/claim-proof.route.ts";
 import { registerCreateClaim } from "../workflow/create-claim.route.ts";
+import { registerEraseClaim } from "../workflow/erase-claim.route.ts";
+import { registerEraseRequest } from "../workflow/erase-request.route.ts";
+import { sweepErasures } from "../workflow/erasure.cron.ts";
 import { registerFinalizeClaim } from "../workflow/finalize-claim.route.ts";
 import { registerGetClaim } from "../workflow/get-claim.route.ts";
 import { registerGetRequest } from "../workflow/get-request.route.ts";
+import { registerRequestProof } from "../workflow/request-proof.route.ts";
 import { registerSettleClaim } from "../workflow/settle-claim.route.ts";
 import { registerSubmitRequest } from "../workflow/submit-request.route.ts";
 import { registerDocs } from "./docs.route.ts";
@@ -25,6 +54,7 @@ import { makeCoreApp, servicesOf } from "./entry.edge.ts";
 import type { CoreEnv } from "./env.ts";
 
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
+export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 export { RelayPort } from "../relay/port.edge.ts";
@@ -40,11 +70,37 @@ for (const register of [
   registerFinalizeClaim,
   registerSettleClaim,
   registerClaimAnchor,
+  registerClaimProof,
+  registerRequestProof,
+  registerEraseRequest,
+  registerEraseClaim,
   registerVerifyLedger,
+  registerListAnchors,
+  registerGetAnchor,
+  registerRetryAnchor,
+  registerSupersedeAnchor,
+  registerLedgerEntry,
+  registerInclusionProof,
+  registerConsistencyProof,
+  registerLogCheckpoint,
+  registerLogTile,
+  registerLogKey,
   registerRelayStatus,
   registerListDeadLetters,
+  registerReplayDeadLetters,
+  registerReplayDeadLetter,
+  registerGetDeadLetter,
+  registerDiscardDeadLetter,
   registerListDestinations,
   registerPutDestination,
+  registerRotateSecret,
+  registerResumeRelay,
+  registerResumeDestination,
+  registerPingDestination,
+  registerPauseRelay,
+  registerPauseDestination,
+  registerGetDestination,
+  registerDeleteDestination,
   registerCreateTenant,
   registerCreateApiKey,
   registerHealth,
@@ -59,7 +115,13 @@ async function runCron(env: CoreEnv): Promise<void> {
     throw new Error(ready.problem.detail);
   }
   const { settings, log } = ready.services;
-  const jobs = { anchor: () => driveAnchor(env, settings), sweep: () => sweepRelay(env, systemNow()) };
+  const jobs = {
+    publish: () => publishLedger(env, settings),
+    anchor: () => driveAnchor(env, settings),
+    sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
+    prune: () => pruneRelay(env, settings, systemNow()),
+    erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
+  };
   await Promise.all(
     Object.entries(jobs).map(async ([cron, run]) => {
       try {

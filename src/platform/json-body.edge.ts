@@ -17,9 +17,8 @@ const limit = bodyLimit({
     refuse(c, { code: "body_too_large", detail: `The body is over ${MAX_BODY_BYTES} bytes. Send a smaller one.` }),
 });
 
-/** No wider than the routes' validators are: a body they did not take for JSON would pass as an empty one. */
 const isJson = (contentType: string | undefined): boolean =>
-  contentType !== undefined && /^application\/(?:[a-z.-]+\+)?json\s*(?:;|$)/i.test(contentType);
+  contentType !== undefined && /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType);
 
 /**
  * Sets `received` to the body as parsed from the wire. An empty body passes as `{}` where `optional`, with whatever
@@ -35,9 +34,7 @@ export function jsonBody(options: { readonly optional: boolean }): MiddlewareHan
           return;
         }
         c.set("received", {});
-        // The route's own validator must see an object too.
-        c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers: c.req.raw.headers, body: "{}" });
-        c.req.bodyCache = {};
+        presentAsJson(c, "{}");
         await next();
         return;
       }
@@ -51,6 +48,16 @@ export function jsonBody(options: { readonly optional: boolean }): MiddlewareHan
         c.res = refuse(c, { code: "invalid_json", detail: "The body is not complete, well-formed JSON." });
         return;
       }
+      if (c.req.header("content-type") !== "application/json") presentAsJson(c, text);
       await next();
     });
+}
+
+/** The routes' own validators take fewer spellings of the content type, and would see no body, or none they accept. */
+function presentAsJson(c: Context<BodyEnv>, body: string): void {
+  const headers = new Headers(c.req.raw.headers);
+  headers.delete("content-length");
+  headers.set("content-type", "application/json");
+  c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers, body });
+  c.req.bodyCache = {};
 }

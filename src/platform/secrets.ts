@@ -9,6 +9,7 @@ export interface SecretSpec {
   readonly workers: readonly WorkerName[];
   /** In characters. */
   readonly minLength: number;
+  /** `ed25519-jwk-d`: the 32-byte seed as in the `d` of a JWK (RFC 8037), 43 characters of base64url. */
   readonly form: "text" | "evm-private-key" | "ed25519-jwk-d";
   /** A service runs without it. */
   readonly optional?: true;
@@ -27,11 +28,14 @@ export const SECRETS: readonly SecretSpec[] = [
   { name: "PROVIDER_SIGNATURE_HMAC_SECRET", workers: core, minLength: 32, form: "text" },
   { name: "PAYLOAD_MASTER_KEY", workers: core, minLength: 32, form: "text" },
   { name: "EVM_PRIVATE_KEY", workers: core, minLength: 66, form: "evm-private-key" },
+  { name: "LEDGER_SIGNING_KEY", workers: core, minLength: 43, form: "ed25519-jwk-d" },
+  { name: "AUDITOR_TOKEN", workers: core, minLength: 16, form: "text", optional: true },
   { name: "DESTINATION_WRAPPING_KEY", workers: ["itrans-core", "itrans-relay"], minLength: 32, form: "text" },
   { name: "RELAY_WEBHOOK_SIGNING_SECRET", workers: relay, minLength: 32, form: "text" },
   { name: "SESSION_SECRET", workers: hub, minLength: 32, form: "text" },
   { name: "ENCRYPTION_KEY", workers: hub, minLength: 32, form: "text" },
   { name: "HASH_KEY", workers: hub, minLength: 32, form: "text" },
+  { name: "HUB_OPERATOR_API_KEY", workers: hub, minLength: 32, form: "text", optional: true },
   { name: "ITRANS_WORKFLOW_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "WORKFLOW_API_KEY" },
   { name: "ITRANS_CLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "CLAIMS_API_KEY" },
   {
@@ -74,6 +78,9 @@ export function secretFaults(worker: WorkerName, values: Readonly<Record<string,
     if (value.length < spec.minLength) faults.push(`${spec.name} is shorter than ${spec.minLength} characters`);
     if (spec.form === "evm-private-key" && !/^0x[0-9a-fA-F]{64}$/.test(value)) {
       faults.push(`${spec.name} is not 0x and 64 hex digits`);
+    }
+    if (spec.form === "ed25519-jwk-d" && !/^[A-Za-z0-9_-]{43}$/.test(value)) {
+      faults.push(`${spec.name} is not 32 bytes as 43 characters of base64url`);
     }
     if (isPlaceholderSecret(value)) faults.push(`${spec.name} looks like a placeholder`);
     const twin = seen.get(value);

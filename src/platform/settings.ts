@@ -1,5 +1,6 @@
 /** Settings are parsed once, at the edge of each worker; everything behind it takes them as typed values. */
 import * as z from "zod";
+import { LOG_LEVELS } from "./log.ts";
 import type { Problem } from "./problem.ts";
 
 export const integer = (fallback: number, min: number, max: number) =>
@@ -19,8 +20,12 @@ export const optionalText = z
 
 export const environment = z.enum(["development", "staging", "production"]).default("production");
 
+/** The least level that is written; `makeLog` reads it. */
+export const logLevel = z.enum(LOG_LEVELS).default("info");
+
 export const coreSettingsSchema = z.object({
   ENVIRONMENT: environment,
+  LOG_LEVEL: logLevel,
   /** Names the sequencer, every row and every path. */
   LEDGER_ID: z
     .string()
@@ -35,6 +40,22 @@ export const coreSettingsSchema = z.object({
   LEDGER_WAITING_MAX_BYTES: integer(32_000_000, 10_000, 64_000_000),
   LEDGER_VERIFY_CACHE_MS: integer(2_000, 0, 60_000),
 
+  /** Base URL at which auditors reach the log, such as https://ledger.example/ledger/log. */
+  LEDGER_LOG_URL: optionalText,
+  /** The log's name, signed into every checkpoint; empty: LEDGER_LOG_URL without its scheme. It never changes. */
+  LEDGER_ORIGIN: optionalText,
+  /** Whether the log is open to all; else it is read with AUDITOR_TOKEN. */
+  LEDGER_LOG_PUBLIC: flag(false),
+  /** From a commit to the round that publishes it, so that commits share one. */
+  LEDGER_PUBLISH_DELAY_MS: integer(400, 0, 60_000),
+  /** Between two checkpoints; R2 takes one write a second to one name. */
+  LEDGER_PUBLISH_INTERVAL_MS: integer(1_000, 0, 3_600_000),
+  /** Entries of one round when there is much to catch up. */
+  LEDGER_PUBLISH_MAX_ENTRIES: integer(8_192, 256, 65_536),
+  /** JSON list of {"url", "key"}: witnesses asked to cosign, `key` their verifier key. */
+  LEDGER_WITNESSES: optionalText,
+  LEDGER_WITNESS_TIMEOUT_MS: integer(3_000, 100, 30_000),
+
   API_RATE_LIMIT_WINDOW_MS: integer(60_000, 1_000, 3_600_000),
   API_RATE_LIMIT_MAX_REQUESTS: integer(6_000, 1, 10_000_000),
 
@@ -47,7 +68,11 @@ export const coreSettingsSchema = z.object({
   RELAY_MAX_BACKOFF_MS: integer(60_000, 1, 86_400_000),
   RELAY_NOT_YET_KNOWN_WINDOW_MS: integer(600_000, 0, 86_400_000),
   RELAY_AFTER_TIMEOUT_WAIT_MS: integer(30_000, 0, 600_000),
+  /** How long delivered and discarded rows are kept, and dead letters; then they are pruned. */
+  RELAY_DELIVERED_RETENTION_DAYS: integer(30, 1, 3_650),
+  RELAY_DEAD_LETTER_RETENTION_DAYS: integer(30, 1, 3_650),
 
+  /** One node, or up to five separated by commas: the next is asked when one is down, and they must not disagree. */
   EVM_RPC_URL: optionalText,
   CHAIN_ID: integer(31_337, 1, Number.MAX_SAFE_INTEGER),
   /** Empty until the contract is deployed; events then carry it once they are anchored. */
@@ -62,18 +87,27 @@ export const coreSettingsSchema = z.object({
   ANCHOR_MAX_FEE_GWEI: integer(500, 1, 1_000_000),
   /** An anchor takes about 35,000 gas, the first 52,000; chains that charge for data in gas need more room. */
   ANCHOR_GAS_LIMIT: integer(120_000, 60_000, 10_000_000),
+  /** The signer's balance, in wei as decimal text, below which a warning is given; empty: not watched. */
+  ANCHOR_MIN_BALANCE_WEI: z
+    .string()
+    .regex(/^\d{0,30}$/, "is not wei as decimal text")
+    .optional()
+    .transform((digits) => (digits === undefined || digits === "" ? undefined : BigInt(digits))),
 });
 
 export type CoreSettings = z.output<typeof coreSettingsSchema>;
 
 export const relaySettingsSchema = z.object({
   ENVIRONMENT: environment,
+  LOG_LEVEL: logLevel,
   /** Deliveries leased in one database round trip. */
   RELAY_LEASE_LIMIT: integer(100, 1, 500),
   /** Posts under way at once in one invocation; a worker has six connections. */
   RELAY_SLOTS: integer(6, 1, 64),
   /** Time after which an invocation leases no more and leaves the rest to the next one. */
   RELAY_INVOCATION_MS: integer(25_000, 1_000, 600_000),
+  /** While RELAY_WEBHOOK_SIGNING_SECRET_PREVIOUS is set: which of the two makes the one signature of the iTrans header. */
+  RELAY_ITRANS_SIGNATURE: z.enum(["current", "previous"]).default("current"),
 });
 
 export type RelaySettings = z.output<typeof relaySettingsSchema>;

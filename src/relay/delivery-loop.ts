@@ -35,6 +35,7 @@ export interface DeliverySummary {
 interface Line {
   readonly waiting: LeasedDelivery[];
   running: number;
+  readonly timeoutMs: number;
   /** What its last post did; undefined before the first. */
   answering: boolean | undefined;
 }
@@ -46,6 +47,9 @@ const RECORD_PAUSE_MS = 200;
 /** While other posts are under way an outcome waits this long for more to be recorded with it: a round trip costs more than a row. */
 const GATHER_MS = 40;
 
+/** How often to look for other work while nothing but posts to destinations that do not answer is under way. */
+const HUNG_POLL_MS = 20;
+
 /**
  * How many posts to one destination may be under way at once.
  * @param answering whether it answered the last post; undefined when none has ended yet.
@@ -54,8 +58,8 @@ export function slotsFor(answering: boolean | undefined, slots: number): number 
   switch (answering) {
     case true:
       return slots;
+    // One that never answered may be a dead one: it must not take the others' slots to show it.
     case undefined:
-      return Math.ceil(slots / 2);
     case false:
       return 1;
   }
@@ -85,9 +89,11 @@ class DeliveryLoop {
   #recording = false;
   /** A record failed and is being made again: no post begins whose outcome might be lost too. */
   #recordFailing = false;
+  /** Something was released for the next invocation. */
+  #leftOver = false;
   /** Nothing more is due as far as known; a poll or a record that frees a lane says otherwise. */
   #drained = false;
-  #nextPollAt: number;
+  #lastLeaseAt: number;
   /** Left out of the last lease, having enough in hand. */
   #excluded: readonly string[] = [];
   #sleepingUntil = Number.POSITIVE_INFINITY;
@@ -104,7 +110,7 @@ class DeliveryLoop {
     this.#deps = deps;
     this.#options = options;
     this.#deadline = deps.now() + options.invocationMs;
-    this.#nextPollAt = deps.now() + options.pollMs;
+    this.#lastLeaseAt = deps.now();
   }
 
   async run(): Promise<DeliverySummary> {
@@ -121,13 +127,25 @@ class DeliveryLoop {
       await changed;
     }
     if (this.#failure !== undefined) throw this.#failure.thrown;
-    const wakeAt = this.#drained ? this.#rateLimitedUntil : this.#deps.now();
+    const wakeAt = this.#drained && !this.#leftOver ? this.#rateLimitedUntil : this.#deps.now();
     if (wakeAt !== undefined) await this.#deps.port.wake(Math.max(0, wakeAt - this.#deps.now()));
     return { posted: this.#posted, delivered: this.#delivered, released: this.#released };
   }
 
   get #timeLeft(): boolean {
     return this.#failure === undefined && this.#deps.now() < this.#deadline;
+  }
+
+  /** Posts that may end soon; those to destinations that do not answer are not waited for. */
+  get #lively(): number {
+    let count = 0;
+    for (const { answering, running } of this.#lines.values()) if (answering === true) count += running;
+    return count;
+  }
+
+  get #nextPollAt(): number {
+    const hung = this.#running > 0 && this.#lively === 0;
+    return this.#lastLeaseAt + (hung ? Math.min(HUNG_POLL_MS, this.#options.pollMs) : this.#options.pollMs);
   }
 
   /** @returns ms until there may be something to do without any event, Infinity for never, undefined when all is done. */
@@ -162,8 +180,9 @@ class DeliveryLoop {
       const delivery = next?.waiting.shift();
       if (next === undefined || delivery === undefined) return;
       this.#inHand -= 1;
-      if (this.#failure !== undefined || now >= delivery.startBeforeMs) {
+      if (this.#isLate(delivery, next)) {
         this.#released += 1;
+        this.#leftOver = true;
         this.#push({ ...keyOf(delivery), type: "released" });
       } else {
         void this.#post(delivery, next, now);
@@ -176,11 +195,28 @@ class DeliveryLoop {
     let best: Line | undefined;
     for (const line of this.#lines.values()) {
       if (line.waiting.length === 0) continue;
-      const late = (line.waiting[0]?.startBeforeMs ?? 0) <= this.#deps.now() || this.#failure !== undefined;
+      const [first] = line.waiting;
+      const late = first !== undefined && this.#isLate(first, line);
       if (!late && line.running >= slotsFor(line.answering, this.#options.slots)) continue;
       if (best === undefined || line.running < best.running) best = line;
     }
     return best;
+  }
+
+  /** Not to be posted by this invocation any more, but released. */
+  #isLate(delivery: LeasedDelivery, line: Line): boolean {
+    if (this.#failure !== undefined || this.#deps.now() >= delivery.startBeforeMs) return true;
+    return this.#tooLateFor(line);
+  }
+
+  /**
+   * A post to a destination that does not answer lasts as long as its timeout: begun near the end, it would keep this invocation, and
+   * where only one runs at a time every other destination, waiting for it.
+   */
+  #tooLateFor(line: Line): boolean {
+    if (line.answering !== false) return false;
+    const now = this.#deps.now();
+    return now + line.timeoutMs > this.#deadline && now > this.#deadline - this.#options.invocationMs / 2;
   }
 
   async #post(delivery: LeasedDelivery, line: Line, startedAt: number): Promise<void> {
@@ -210,7 +246,7 @@ class DeliveryLoop {
   #startRecord(): void {
     if (this.#recording || this.#outcomes.length === 0) return;
     const enough = this.#outcomes.length >= this.#options.leaseLimit / 4;
-    if (this.#running > 0 && !enough && this.#deps.now() < this.#gatherUntil) return;
+    if (this.#lively > 0 && !enough && this.#deps.now() < this.#gatherUntil) return;
     const outcomes = this.#outcomes;
     this.#outcomes = [];
     this.#recording = true;
@@ -239,14 +275,14 @@ class DeliveryLoop {
 
   #startLease(): void {
     if (this.#leasing || this.#recordFailing || !this.#timeLeft) return;
-    const { leaseLimit, slots, pollMs } = this.#options;
+    const { leaseLimit, slots } = this.#options;
     if (this.#excluded.some((id) => !this.#hasEnough(this.#lines.get(id)))) this.#drained = false;
     if (this.#drained && (this.#deps.now() < this.#nextPollAt || this.#running >= slots)) return;
     const limit = Math.min(leaseLimit, leaseLimit * 4 - this.#inHand);
     if (limit < 1 || this.#startable() >= slots * 2) return;
     this.#leasing = true;
     this.#drained = true;
-    this.#nextPollAt = this.#deps.now() + pollMs;
+    this.#lastLeaseAt = this.#deps.now();
     this.#excluded = [...this.#lines.keys()].filter((id) => this.#hasEnough(this.#lines.get(id)));
     void this.#settle(async () => {
       const lease = await this.#deps.port.lease(limit, this.#excluded);
@@ -271,12 +307,18 @@ class DeliveryLoop {
   /** Enough in hand to keep its slots busy while the next lease is on its way. */
   #hasEnough(line: Line | undefined): boolean {
     if (line === undefined) return false;
+    if (this.#tooLateFor(line)) return true;
     return line.waiting.length >= (line.answering === false ? 1 : this.#options.slots * 2);
   }
 
   #take(delivery: LeasedDelivery): void {
     const id = delivery.destination.destinationId;
-    const line = this.#lines.get(id) ?? { waiting: [], running: 0, answering: undefined };
+    const line = this.#lines.get(id) ?? {
+      waiting: [],
+      running: 0,
+      timeoutMs: delivery.destination.timeoutMs,
+      answering: undefined,
+    };
     this.#lines.set(id, line);
     line.waiting.push(delivery);
     this.#inHand += 1;

@@ -1,35 +1,74 @@
 /** Destinations: where a tenant's webhooks go. */
-import { asc, eq } from "drizzle-orm";
+import { and, asc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import { destinations, tenants } from "../core/schema.ts";
+import { destinations, relayCounters, relayPings, tenants } from "../core/schema.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import { DEFAULT_TENANT } from "../platform/principal.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { type Destination, destinationUrlFault, MEDLINK_DESTINATION_ID } from "./destinations.ts";
-import { type DestinationKind, EVENT_TYPES, type EventType } from "./port.ts";
+import { DESTINATION_JSON, emptyBurst, leasedDestination } from "./outbox.store.ts";
+import { type DestinationKind, EVENT_TYPES, type EventType, type LeasedPing, type PostResult } from "./port.ts";
 
 type DestinationRow = typeof destinations.$inferSelect;
+type CounterRow = typeof relayCounters.$inferSelect;
+type PingRow = typeof relayPings.$inferSelect;
 
 const knownEventTypes = (json: string): readonly EventType[] => {
   const listed: unknown = JSON.parse(json);
   return Array.isArray(listed) ? EVENT_TYPES.filter((type) => listed.includes(type)) : [];
 };
 
-const destinationOf = (row: DestinationRow): Destination => ({
-  destinationId: row.destinationId,
-  tenantId: row.tenantId,
-  kind: row.kind,
-  insurerAddress: row.insurerAddress ?? undefined,
-  url: row.url,
-  hasSecret: row.secretWrapped !== null,
-  deliverAfter: row.deliverAfter,
-  eventTypes: knownEventTypes(row.eventTypes),
-  requestsPerMinute: row.requestsPerMinute,
-  timeoutMs: row.timeoutMs,
-  state: row.state,
-  createdAt: row.createdAt,
-  updatedAt: row.updatedAt,
-});
+const strings = (json: string): readonly string[] => {
+  const listed: unknown = JSON.parse(json);
+  return Array.isArray(listed) ? listed.filter((item) => typeof item === "string") : [];
+};
+
+/** @param now epoch ms: a previous secret that has expired is no longer shown. */
+function destinationOf(
+  row: DestinationRow,
+  counter: CounterRow | undefined,
+  ping: PingRow | undefined,
+  now: number,
+): Destination {
+  const lastPostedAt = counter?.lastPostedAt ?? null;
+  const rotatedAt = row.secretRotatedAt;
+  const expiresAt = row.previousExpiresAt;
+  return {
+    destinationId: row.destinationId,
+    tenantId: row.tenantId,
+    kind: row.kind,
+    insurerAddress: row.insurerAddress ?? undefined,
+    url: row.url,
+    hasSecret: row.secretWrapped !== null,
+    deliverAfter: row.deliverAfter,
+    eventTypes: knownEventTypes(row.eventTypes),
+    requestsPerMinute: row.requestsPerMinute,
+    timeoutMs: row.timeoutMs,
+    state: row.state === "active" && (counter?.breaker ?? "closed") !== "closed" ? "broken" : row.state,
+    headerNames: strings(row.headerNames),
+    pingEvents: row.pingEvents === 1,
+    itransSignature: row.itransSignature,
+    secret: {
+      rotatedAt,
+      // Every post is signed with the current secret, so the last post since it came is its last use.
+      lastUsedAt: lastPostedAt !== null && lastPostedAt >= (rotatedAt ?? 0) ? lastPostedAt : null,
+      previous: expiresAt !== null && expiresAt > now ? { expiresAt, lastUsedAt: lastPostedAt } : null,
+    },
+    lastPing:
+      ping === undefined
+        ? null
+        : {
+            requestedAt: ping.requestedAt,
+            answeredAt: ping.answeredAt,
+            reachable: ping.reachable === null ? null : ping.reachable === 1,
+            status: ping.status,
+            error: ping.error,
+            durationMs: ping.durationMs,
+          },
+    createdAt: row.createdAt,
+    updatedAt: row.updatedAt,
+  };
+}
 
 export type SettingsDestination =
   | { readonly type: "none" | "unchanged" | "written" }
@@ -72,11 +111,12 @@ export async function syncSettingsDestination(
   return { type: meta.changes > 0 ? "written" : "unchanged" };
 }
 
-export interface InsurerDestination {
+export interface DestinationInput {
   readonly destinationId: string;
   readonly tenantId: string;
-  /** `0x` and 40 hex digits, in any case. */
-  readonly insurerAddress: string;
+  readonly kind: DestinationKind;
+  /** `0x` and 40 hex digits, in any case; of an insurer's destination. */
+  readonly insurerAddress: string | undefined;
   /** Checked with destinationUrlFault. */
   readonly url: string;
   /** Undefined: keep the one it has. */
@@ -85,43 +125,47 @@ export interface InsurerDestination {
   readonly eventTypes: readonly EventType[];
   readonly requestsPerMinute: number;
   readonly timeoutMs: number;
+  readonly pingEvents: boolean;
+  readonly itransSignature: "current" | "previous";
+  /** Checked with extraHeadersFault. Undefined: keep those it has. `sealed` undefined: none. */
+  readonly headers: { readonly names: readonly string[]; readonly sealed: SealedValue | undefined } | undefined;
 }
 
-/** `no-secret`: a new destination needs one. */
+/** `no-secret`: a new destination needs one. `settings`: the default tenant's MedLink comes from the settings. */
 export interface RefusedDestination {
-  readonly type: "id-taken" | "address-taken" | "no-secret" | "no-tenant";
+  readonly type: "id-taken" | "address-taken" | "medlink-taken" | "no-secret" | "no-tenant" | "settings";
 }
 
 export type PutDestination =
   | { readonly type: "created" | "replaced"; readonly destination: Destination }
   | RefusedDestination;
 
-/**
- * Creates or replaces an insurer's destination. Rows on their way follow it: a row names its destination, not a URL.
- */
-export async function putInsurerDestination(
-  db: D1Database,
-  input: InsurerDestination,
-  now: number,
-): Promise<PutDestination> {
+/** Creates or replaces a destination. Rows on their way follow it: a row names its destination, not a URL. */
+export async function putDestination(db: D1Database, input: DestinationInput, now: number): Promise<PutDestination> {
+  if (input.destinationId === MEDLINK_DESTINATION_ID) return { type: "id-taken" };
+  if (input.kind === "MEDLINK" && input.tenantId === DEFAULT_TENANT) return { type: "settings" };
   const orm = drizzle(db);
-  const [tenant, byId, sameAddress] = await orm.batch([
+  const [tenant, byId, ofTenant] = await orm.batch([
     orm.select().from(tenants).where(eq(tenants.tenantId, input.tenantId)),
     orm.select().from(destinations).where(eq(destinations.destinationId, input.destinationId)),
-    orm.select().from(destinations).where(eq(destinations.insurerAddress, input.insurerAddress)),
+    orm.select().from(destinations).where(eq(destinations.tenantId, input.tenantId)),
   ]);
   if (tenant.length === 0) return { type: "no-tenant" };
   const existing = byId[0];
-  if (existing !== undefined && (existing.tenantId !== input.tenantId || existing.kind !== "INSURER")) {
+  if (existing !== undefined && (existing.tenantId !== input.tenantId || existing.kind !== input.kind)) {
     return { type: "id-taken" };
   }
-  if (sameAddress.some((row) => row.tenantId === input.tenantId && row.destinationId !== input.destinationId)) {
+  const others = ofTenant.filter((row) => row.destinationId !== input.destinationId);
+  const address = input.insurerAddress?.toLowerCase();
+  if (address !== undefined && others.some((row) => row.insurerAddress?.toLowerCase() === address)) {
     return { type: "address-taken" };
   }
+  if (input.kind === "MEDLINK" && others.some((row) => row.kind === "MEDLINK")) return { type: "medlink-taken" };
   const secret = input.sealedSecret ?? sealedSecretOf(existing);
   if (secret === undefined) return { type: "no-secret" };
+  const { headers } = input;
   const changed = {
-    insurerAddress: input.insurerAddress,
+    insurerAddress: input.insurerAddress ?? null,
     url: input.url,
     secretWrapped: secret.sealed,
     wrappingKeyId: secret.keyId,
@@ -129,6 +173,15 @@ export async function putInsurerDestination(
     eventTypes: JSON.stringify(input.eventTypes),
     requestsPerMinute: input.requestsPerMinute,
     timeoutMs: input.timeoutMs,
+    pingEvents: input.pingEvents ? 1 : 0,
+    itransSignature: input.itransSignature,
+    ...(headers === undefined
+      ? {}
+      : {
+          headerNames: JSON.stringify(headers.names),
+          headersWrapped: headers.sealed?.sealed ?? null,
+          headersWrappingKeyId: headers.sealed?.keyId ?? null,
+        }),
     updatedAt: now,
   };
   const [row] = await orm
@@ -136,7 +189,7 @@ export async function putInsurerDestination(
     .values({
       destinationId: input.destinationId,
       tenantId: input.tenantId,
-      kind: "INSURER",
+      kind: input.kind,
       state: "active",
       createdAt: now,
       ...changed,
@@ -148,7 +201,11 @@ export async function putInsurerDestination(
     })
     .returning();
   if (row === undefined) return { type: "id-taken" };
-  return { type: existing === undefined ? "created" : "replaced", destination: destinationOf(row) };
+  const destination = await findDestination(db, input.destinationId, undefined, now);
+  return {
+    type: existing === undefined ? "created" : "replaced",
+    destination: destination ?? destinationOf(row, undefined, undefined, now),
+  };
 }
 
 function sealedSecretOf(row: DestinationRow | undefined): SealedValue | undefined {
@@ -157,14 +214,203 @@ function sealedSecretOf(row: DestinationRow | undefined): SealedValue | undefine
 }
 
 /** @param tenantId undefined: of every tenant. */
-export async function listDestinations(db: D1Database, tenantId: string | undefined): Promise<readonly Destination[]> {
+export async function listDestinations(
+  db: D1Database,
+  tenantId: string | undefined,
+  now: number,
+): Promise<readonly Destination[]> {
   const rows = await drizzle(db)
     .select()
     .from(destinations)
+    .leftJoin(relayCounters, eq(relayCounters.destinationId, destinations.destinationId))
+    .leftJoin(relayPings, eq(relayPings.destinationId, destinations.destinationId))
     .where(tenantId === undefined ? undefined : eq(destinations.tenantId, tenantId))
     .orderBy(asc(destinations.destinationId))
     .limit(1_000);
-  return rows.map(destinationOf);
+  return rows.map((row) =>
+    destinationOf(row.destinations, row.relay_counters ?? undefined, row.relay_pings ?? undefined, now),
+  );
+}
+
+/** @param tenantId undefined: of whatever tenant. */
+export async function findDestination(
+  db: D1Database,
+  destinationId: string,
+  tenantId: string | undefined,
+  now: number,
+): Promise<Destination | undefined> {
+  const [row] = await drizzle(db)
+    .select()
+    .from(destinations)
+    .leftJoin(relayCounters, eq(relayCounters.destinationId, destinations.destinationId))
+    .leftJoin(relayPings, eq(relayPings.destinationId, destinations.destinationId))
+    .where(
+      and(
+        eq(destinations.destinationId, destinationId),
+        tenantId === undefined ? undefined : eq(destinations.tenantId, tenantId),
+      ),
+    )
+    .limit(1);
+  if (row === undefined) return undefined;
+  return destinationOf(row.destinations, row.relay_counters ?? undefined, row.relay_pings ?? undefined, now);
+}
+
+/**
+ * Pauses or resumes one destination, at once: the next lease leaves it out, or takes it in again, without a burst.
+ * A resumed destination is tried afresh, whatever its breaker said.
+ */
+export async function setDestinationState(
+  db: D1Database,
+  destinationId: string,
+  state: "active" | "paused",
+  now: number,
+): Promise<void> {
+  const statements = [
+    db
+      .prepare("UPDATE destinations SET state = ?2, updated_at = ?3 WHERE destination_id = ?1 AND state <> ?2")
+      .bind(destinationId, state, now),
+  ];
+  if (state === "active") {
+    statements.push(
+      db
+        .prepare(
+          `UPDATE relay_counters SET breaker = 'closed', breaker_until = 0, breaker_opens = 0, window_calls = 0,
+             window_failures = 0, window_evidence = 0
+           WHERE destination_id = ?1 AND breaker <> 'closed'`,
+        )
+        .bind(destinationId),
+      emptyBurst(db, destinationId, now),
+    );
+  }
+  await db.batch(statements);
+}
+
+/** Pauses or resumes the relay as a whole. Twice changes nothing. */
+export async function setRelayPaused(db: D1Database, paused: boolean, now: number): Promise<void> {
+  await (paused
+    ? db.prepare("UPDATE relay_leases SET paused_at = ?1 WHERE paused_at IS NULL").bind(now)
+    : db.prepare("UPDATE relay_leases SET paused_at = NULL WHERE paused_at IS NOT NULL")
+  ).run();
+}
+
+export interface Rotation {
+  readonly sealedSecret: SealedValue;
+  /** Epoch ms until which the secret it has now goes on signing; not after `now`: it stops at once. */
+  readonly previousExpiresAt: number;
+  readonly itransSignature: "current" | "previous";
+  /** Gives up a secret before it that has not expired yet. */
+  readonly dropPrevious: boolean;
+}
+
+/** `overlapping`: the rotation before this one is not over. */
+export async function rotateSecret(
+  db: D1Database,
+  destinationId: string,
+  rotation: Rotation,
+  now: number,
+): Promise<"rotated" | "overlapping"> {
+  const { meta } = await db
+    .prepare(
+      `UPDATE destinations SET previous_secret_wrapped = secret_wrapped, previous_wrapping_key_id = wrapping_key_id,
+         previous_expires_at = ?4, secret_wrapped = ?2, wrapping_key_id = ?3, secret_rotated_at = ?5, updated_at = ?5,
+         itrans_signature = ?6
+       WHERE destination_id = ?1 AND secret_wrapped IS NOT NULL AND (?7 OR COALESCE(previous_expires_at, 0) <= ?5)`,
+    )
+    .bind(
+      destinationId,
+      rotation.sealedSecret.sealed,
+      rotation.sealedSecret.keyId,
+      rotation.previousExpiresAt,
+      now,
+      rotation.itransSignature,
+      rotation.dropPrevious ? 1 : 0,
+    )
+    .run();
+  return meta.changes > 0 ? "rotated" : "overlapping";
+}
+
+/** Forgets secrets whose overlap is over. */
+export async function dropExpiredSecrets(db: D1Database, now: number): Promise<number> {
+  const { meta } = await db
+    .prepare(
+      `UPDATE destinations SET previous_secret_wrapped = NULL, previous_wrapping_key_id = NULL, previous_expires_at = NULL,
+         itrans_signature = 'current'
+       WHERE previous_expires_at <= ?1`,
+    )
+    .bind(now)
+    .run();
+  return meta.changes;
+}
+
+/** Deletes a destination that has no row on its way; `busy` when it has. */
+export async function deleteDestination(db: D1Database, destinationId: string): Promise<"deleted" | "busy"> {
+  const unsettled = `EXISTS (SELECT 1 FROM outbox WHERE destination_id = ?1 AND state NOT IN ('delivered', 'discarded'))`;
+  const [deleted] = await db.batch([
+    db.prepare(`DELETE FROM destinations WHERE destination_id = ?1 AND NOT ${unsettled}`).bind(destinationId),
+    ...["relay_rates", "relay_counters", "relay_pings"].map((table) =>
+      db
+        .prepare(
+          `DELETE FROM ${table} WHERE destination_id = ?1
+             AND NOT EXISTS (SELECT 1 FROM destinations WHERE destination_id = ?1)`,
+        )
+        .bind(destinationId),
+    ),
+  ]);
+  return (deleted?.meta.changes ?? 0) > 0 ? "deleted" : "busy";
+}
+
+/** Remembers that a ping was asked for; the one before it is forgotten. */
+export async function requestPing(db: D1Database, destinationId: string, pingId: string, now: number): Promise<void> {
+  await db
+    .prepare("INSERT OR REPLACE INTO relay_pings (destination_id, ping_id, requested_at) VALUES (?1, ?2, ?3)")
+    .bind(destinationId, pingId, now)
+    .run();
+}
+
+/** @returns undefined when this ping was answered already, or another was asked for since. */
+export async function pingTarget(
+  db: D1Database,
+  destinationId: string,
+  pingId: string,
+  now: number,
+): Promise<LeasedPing | undefined> {
+  const row = await db
+    .prepare(
+      `SELECT ${DESTINATION_JSON} AS destination, d.ping_events AS pingEvents
+       FROM relay_pings AS p CROSS JOIN destinations AS d ON d.destination_id = p.destination_id
+       WHERE ?1 = ?1 AND p.destination_id = ?2 AND p.ping_id = ?3 AND p.answered_at IS NULL`,
+    )
+    .bind(now, destinationId, pingId)
+    .first<{ readonly destination: string; readonly pingEvents: 0 | 1 }>();
+  if (row === null) return undefined;
+  return { destination: leasedDestination(destinationId, row.destination), asEvent: row.pingEvents === 1 };
+}
+
+/** Reachable is what answered at all, whatever it said. */
+export async function recordPing(
+  db: D1Database,
+  destinationId: string,
+  pingId: string,
+  result: PostResult,
+  durationMs: number,
+  now: number,
+): Promise<void> {
+  const error = result.type === "answered" ? null : result.type;
+  await db
+    .prepare(
+      `UPDATE relay_pings SET answered_at = ?3, reachable = ?4, status = ?5, error = ?6, duration_ms = ?7
+       WHERE destination_id = ?1 AND ping_id = ?2 AND answered_at IS NULL`,
+    )
+    .bind(
+      destinationId,
+      pingId,
+      now,
+      result.type === "answered" ? 1 : 0,
+      result.type === "answered" ? result.status : null,
+      error,
+      durationMs,
+    )
+    .run();
 }
 
 /** What the sequencer needs to know to write outbox rows. */

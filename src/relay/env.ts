@@ -1,8 +1,11 @@
 /** What wrangler.relay.toml binds. */
-import type { RelayPortApi } from "./port.ts";
+import type { PingPortApi, RelayPortApi } from "./port.ts";
 
 export interface RelayEnv {
-  readonly CORE: RelayPortApi;
+  readonly CORE: RelayPortApi & PingPortApi;
+  readonly LOG_LEVEL?: string;
   readonly DESTINATION_WRAPPING_KEY: string;
   readonly RELAY_WEBHOOK_SIGNING_SECRET: string;
+  /** While the secret is rotated: signs beside it. */
+  readonly RELAY_WEBHOOK_SIGNING_SECRET_PREVIOUS?: string;
 }

@@ -3,11 +3,18 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { filterShape } from "./dead-letter-query.ts";
 import { listDeadLetters } from "./dead-letters.store.ts";
 import { EVENT_TYPES } from "./port.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const querySchema = z.object({
+  ...filterShape,
+  cursor: z
+    .string()
+    .regex(/^\d{1,16}\.\d{1,16}$/, "is not one of ours")
+    .optional()
+    .openapi({ param: { name: "cursor", in: "query" }, description: "`next` of the page before." }),
   limit: z.coerce
     .number()
     .int()
@@ -19,7 +26,8 @@ const querySchema = z.object({
 
 const answerSchema = z
   .object({
-    count: z.number().int().openapi({ description: "Of all there are, not of those listed." }),
+    count: z.number().int().openapi({ description: "Of all that match, not of those listed." }),
+    next: z.string().nullable().openapi({ description: "The cursor of the next page; null: there is none." }),
     deadLetters: z
       .array(
         z.object({
@@ -56,7 +64,11 @@ const route = createRoute({
 
 export function registerListDeadLetters(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const { limit } = c.req.valid("query");
-    return c.json(await listDeadLetters(c.env.DB, tenantInView(c.var.principal), limit), 200);
+    const { limit, cursor, ...filter } = c.req.valid("query");
+    const tenantId = tenantInView(c.var.principal);
+    const [deadAt, outboxId] = cursor?.split(".").map(Number) ?? [];
+    const after = deadAt === undefined || outboxId === undefined ? undefined : { deadAt, outboxId };
+    const { count, deadLetters, next } = await listDeadLetters(c.env.DB, { ...filter, tenantId }, limit, after);
+    return c.json({ count, deadLetters, next: next === null ? null : `${next.deadAt}.${next.outboxId}` }, 200);
   });
 }

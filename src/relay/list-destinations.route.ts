@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
+import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { listDestinations } from "./destinations.store.ts";
 import { destinationSchema, destinationView } from "./relay-view.ts";
@@ -24,7 +25,7 @@ const route = createRoute({
 
 export function registerListDestinations(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const destinations = await listDestinations(c.env.DB, tenantInView(c.var.principal));
+    const destinations = await listDestinations(c.env.DB, tenantInView(c.var.principal), systemNow());
     return c.json({ destinations: destinations.map(destinationView) }, 200);
   });
 }

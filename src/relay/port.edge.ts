@@ -1,10 +1,11 @@
 /** The entry point that core offers the relay: the stores, wired to the settings, the clock and the queue. */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { CoreEnv } from "../core/env.ts";
-import { systemNow, systemRandom } from "../platform/clock.edge.ts";
+import { makeLog, systemNow, systemRandom } from "../platform/clock.edge.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
+import { pingTarget, recordPing } from "./destinations.store.ts";
 import { claimWake, leaseDue, recordOutcomes, type ScheduledRetry } from "./outbox.store.ts";
-import type { DeliveryOutcome, Lease, RelayHint, RelayPortApi } from "./port.ts";
+import type { DeliveryOutcome, Lease, LeasedPing, PingPortApi, PostResult, RelayHint, RelayPortApi } from "./port.ts";
 import type { RetryPolicy } from "./retry.ts";
 
 /** What the queue can delay a message by; a later retry is the sweep's. */
@@ -35,6 +36,8 @@ export function retryHints(retries: readonly ScheduledRetry[], now: number): rea
   return [...bySecond].map(([delaySeconds, outboxIds]) => ({ body: { outboxIds }, delaySeconds }));
 }
 
+const log = makeLog("itrans-core");
+
 const settingsByEnv = new WeakMap<CoreEnv, CoreSettings>();
 
 /** @throws Error naming the settings that are wrong. */
@@ -47,7 +50,7 @@ function settingsOf(env: CoreEnv): CoreSettings {
   return parsed.settings;
 }
 
-export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi {
+export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi, PingPortApi {
   async lease(limit: number, exclude: readonly string[]): Promise<Lease> {
     const bounded = Math.max(1, Math.min(limit, MAX_LEASE));
     return leaseDue(this.env.DB, {
@@ -62,12 +65,23 @@ export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi
   async record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly recorded: number; readonly due: number }> {
     const now = systemNow();
     const policy = retryPolicyOf(settingsOf(this.env));
-    const { recorded, due, retries } = await recordOutcomes(this.env.DB, outcomes, policy, now, systemRandom);
+    const { recorded, due, retries, breakers } = await recordOutcomes(this.env.DB, outcomes, policy, now, systemRandom);
+    for (const { destinationId, change } of breakers) {
+      log(change === "open" ? "warn" : "info", `relay.breaker_${change}`, { destinationId });
+    }
     const hints = retryHints(retries, now);
     for (let from = 0; from < hints.length; from += MAX_MESSAGES_A_SEND) {
       await this.env.RELAY_QUEUE.sendBatch(hints.slice(from, from + MAX_MESSAGES_A_SEND));
     }
     return { recorded, due };
+  }
+
+  async leasePing(destinationId: string, pingId: string): Promise<LeasedPing | undefined> {
+    return pingTarget(this.env.DB, destinationId, pingId, systemNow());
+  }
+
+  async recordPing(destinationId: string, pingId: string, result: PostResult, durationMs: number): Promise<void> {
+    await recordPing(this.env.DB, destinationId, pingId, result, durationMs, systemNow());
   }
 
   async wake(delayMs: number): Promise<void> {

@@ -10,6 +10,13 @@ export type EventType = (typeof EVENT_TYPES)[number];
 /** What a queue message says: there is work. The rows are the truth; a message that is lost, doubled or late costs nothing. */
 export interface RelayHint {
   readonly outboxIds: readonly number[];
+  /** A ping that was asked for: it has no outbox row. */
+  readonly ping?: { readonly destinationId: string; readonly pingId: string };
+}
+
+export interface SealedSecret {
+  readonly keyId: string;
+  readonly sealed: string;
 }
 
 export interface LeasedDestination {
@@ -18,7 +25,13 @@ export interface LeasedDestination {
   readonly url: string;
   readonly timeoutMs: number;
   /** Undefined: the signing secret of the relay's own settings. Else sealed under DESTINATION_WRAPPING_KEY. */
-  readonly sealedSecret: { readonly keyId: string; readonly sealed: string } | undefined;
+  readonly sealedSecret: SealedSecret | undefined;
+  /** The one before it, while a rotation goes on: both sign. */
+  readonly sealedPreviousSecret?: SealedSecret | undefined;
+  /** Which of the two makes the one signature of the iTrans header. */
+  readonly itransSignature?: "current" | "previous";
+  /** A JSON object of extra headers, sealed as a whole. */
+  readonly sealedHeaders?: SealedSecret | undefined;
 }
 
 export interface LeasedDelivery {
@@ -40,7 +53,7 @@ export interface Lease {
   readonly deliveries: readonly LeasedDelivery[];
   /** True when a bound of this lease was reached: another may find more that is due now. */
   readonly more: boolean;
-  /** Epoch ms at which a destination that has due rows, but has used up its rate, takes the next one. */
+  /** Epoch ms at which a destination that has due rows, but is held up by its rate or its breaker, takes the next one. */
   readonly rateLimitedUntilMs: number | undefined;
 }
 
@@ -51,6 +64,8 @@ export type PostResult =
       readonly status: number;
       readonly retryAfter: string | undefined;
       readonly retryable: boolean;
+      /** The start of the body, of an answer other than 2xx. */
+      readonly answer?: string;
     }
   | { readonly type: "timeout" }
   | { readonly type: "connection-failed"; readonly reason: string };
@@ -77,4 +92,17 @@ export interface RelayPortApi {
   record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly recorded: number; readonly due: number }>;
   /** Asks for a hint after a delay, because work is left. One at a time: a second wish before the first arrives is dropped. */
   wake(delayMs: number): Promise<void>;
+}
+
+/** What a ping posts, and to whom. */
+export interface LeasedPing {
+  readonly destination: LeasedDestination;
+  /** True: it asked for signed PING events. False: it is asked with HEAD, which is no event at all. */
+  readonly asEvent: boolean;
+}
+
+export interface PingPortApi {
+  /** @returns undefined when the ping was answered already, or its destination is gone. */
+  leasePing(destinationId: string, pingId: string): Promise<LeasedPing | undefined>;
+  recordPing(destinationId: string, pingId: string, result: PostResult, durationMs: number): Promise<void>;
 }

@@ -1,41 +1,34 @@
-/** PUT /relay/destinations/:destinationId: creates or replaces an insurer's destination. */
+/** PUT /relay/destinations/:destinationId: creates or replaces a destination. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
-import { systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
-import { utf8 } from "../platform/encoding.ts";
+import { systemNow } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
-import { makeKeyring } from "../platform/keyring.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import type { Problem } from "../platform/problem.ts";
-import { acceptedValues, isPlaceholderSecret } from "../platform/secrets.ts";
 import { insurerAddressSchema } from "../workflow/payload.ts";
-import { putInsurerDestination, type RefusedDestination } from "./destinations.store.ts";
-import { destinationUrlFault, secretPlace } from "./destinations.ts";
+import { putDestination, type RefusedDestination } from "./destinations.store.ts";
+import { destinationUrlFault, extraHeadersFault, headersPlace, secretPlace } from "./destinations.ts";
 import { EVENT_TYPES } from "./port.ts";
-import { destinationSchema, destinationView } from "./relay-view.ts";
-
-const paramsSchema = z.object({
-  destinationId: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, "must be lower-case letters, digits and hyphens, at most 64")
-    .openapi({ param: { name: "destinationId", in: "path" }, example: "sunrise-insurance" }),
-});
+import { destinationIdParams, destinationSchema, destinationView, secretSchema } from "./relay-view.ts";
+import { makeSealer, type Sealer } from "./sealer.edge.ts";
 
 const bodySchema = z
   .strictObject({
-    kind: z.literal("INSURER"),
+    kind: z.enum(["INSURER", "MEDLINK"]),
     tenantId: z.string().max(64).optional().openapi({ description: "Without it, the caller's own tenant." }),
-    insurerAddress: insurerAddressSchema,
+    insurerAddress: insurerAddressSchema
+      .optional()
+      .openapi({ description: "Of an insurer's destination; no other has one." }),
     url: z.string().max(2_048).openapi({ example: "https://hooks.insurer.ca/itrans" }),
-    secret: z
-      .string()
-      .regex(/^[\x21-\x7e]{24,256}$/, "must be 24 to 256 printable ASCII characters without spaces")
-      .refine((secret) => !isPlaceholderSecret(secret), "looks like a placeholder")
+    secret: secretSchema
       .optional()
       .openapi({ description: "Signs the webhooks; never shown again. Without it, the one it has is kept." }),
-    deliverAfter: z.enum(["commit", "anchor"]).default("anchor"),
+    deliverAfter: z
+      .enum(["commit", "anchor"])
+      .optional()
+      .openapi({ description: "Without it, an insurer's waits for the anchor and a MedLink's does not." }),
     eventTypes: z
       .array(z.enum(EVENT_TYPES))
       .min(1)
@@ -43,6 +36,22 @@ const bodySchema = z
       .default([...EVENT_TYPES]),
     requestsPerMinute: z.number().int().min(1).max(1_000_000).default(240),
     timeoutMs: z.number().int().min(100).max(60_000).optional().openapi({ description: "Without it, the setting's." }),
+    headers: z
+      .record(z.string(), z.string())
+      .optional()
+      .openapi({ description: "Sent along, never shown again. Without it, those it has are kept; {} removes them." }),
+    pingEvents: z
+      .boolean()
+      .default(false)
+      .openapi({ description: "It knows PING events. Without them a ping is a HEAD, which is no event." }),
+    itransSignature: z
+      .enum(["current", "previous"])
+      .default("current")
+      .openapi({ description: "During a rotation: which secret makes the one signature of x-itrans-relay-signature." }),
+  })
+  .refine(({ kind, insurerAddress }) => (kind === "INSURER") === (insurerAddress !== undefined), {
+    message: "an insurer's destination has one, and no other",
+    path: ["insurerAddress"],
   })
   .openapi("PutDestination");
 
@@ -52,10 +61,13 @@ const route = createRoute({
   method: "put",
   path: "/relay/destinations/{destinationId}",
   tags: ["relay"],
-  summary: "Create or replace an insurer's destination",
+  summary: "Create or replace a destination",
   security: [{ apiKey: [] }],
   middleware: [authenticate("workflow", "operate"), jsonBody({ optional: false })] as const,
-  request: { params: paramsSchema, body: { required: true, content: { "application/json": { schema: bodySchema } } } },
+  request: {
+    params: destinationIdParams,
+    body: { required: true, content: { "application/json": { schema: bodySchema } } },
+  },
   responses: {
     200: { description: "Replaced.", content },
     201: { description: "Created.", content },
@@ -66,20 +78,26 @@ const route = createRoute({
 export function registerPutDestination(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { destinationId } = c.req.valid("param");
-    const { kind: _, secret, tenantId, timeoutMs, ...body } = c.req.valid("json");
+    const { secret, tenantId, timeoutMs, headers, insurerAddress, deliverAfter, ...body } = c.req.valid("json");
     const { settings, principal } = c.var;
-    const fault = destinationUrlFault(body.url, settings.ENVIRONMENT);
-    if (fault !== undefined) {
-      return answerProblem(c, { code: "invalid_body", detail: fault, issues: [{ path: "url", message: fault }] });
-    }
-    const put = await putInsurerDestination(
+    const refuse = (path: string, message: string) =>
+      answerProblem(c, { code: "invalid_body", detail: message, issues: [{ path, message }] });
+    const urlFault = destinationUrlFault(body.url, settings.ENVIRONMENT);
+    if (urlFault !== undefined) return refuse("url", urlFault);
+    const headersFault = headers === undefined ? undefined : extraHeadersFault(headers);
+    if (headersFault !== undefined) return refuse("headers", headersFault);
+    const sealer = await makeSealer({ ...c.env });
+    const put = await putDestination(
       c.env.DB,
       {
         ...body,
         destinationId,
+        insurerAddress,
         tenantId: tenantId ?? principal.tenantId,
+        deliverAfter: deliverAfter ?? (body.kind === "INSURER" ? "anchor" : "commit"),
         timeoutMs: timeoutMs ?? settings.RELAY_WEBHOOK_TIMEOUT_MS,
-        sealedSecret: secret === undefined ? undefined : await sealSecret({ ...c.env }, destinationId, secret),
+        sealedSecret: secret === undefined ? undefined : await sealer(secret, secretPlace(destinationId)),
+        headers: headers === undefined ? undefined : await sealedHeaders(headers, destinationId, sealer),
       },
       systemNow(),
     );
@@ -89,9 +107,10 @@ export function registerPutDestination(app: OpenAPIHono<CoreAppEnv>): void {
   });
 }
 
-async function sealSecret(env: Readonly<Record<string, unknown>>, destinationId: string, secret: string) {
-  const keyring = await makeKeyring(acceptedValues(env, "DESTINATION_WRAPPING_KEY"), "destination");
-  return keyring.seal(utf8(secret), secretPlace(destinationId), systemRandomBytes);
+async function sealedHeaders(headers: Readonly<Record<string, string>>, destinationId: string, sealer: Sealer) {
+  const names = Object.keys(headers);
+  const sealed = names.length === 0 ? undefined : await sealer(JSON.stringify(headers), headersPlace(destinationId));
+  return { names, sealed };
 }
 
 function problemOf({ type }: RefusedDestination): Problem {
@@ -107,6 +126,13 @@ function problemOf({ type }: RefusedDestination): Problem {
         code: "conflict",
         detail: "This id is taken by a destination of another kind or tenant. Choose another.",
       };
+    case "settings":
+      return {
+        code: "conflict",
+        detail: "The default tenant's MedLink is set by RELAY_MEDLINK_WEBHOOK_URL. Change that setting.",
+      };
+    case "medlink-taken":
+      return { code: "conflict", detail: "This tenant has a MedLink destination already. Replace that one." };
     case "address-taken":
       return {
         code: "conflict",

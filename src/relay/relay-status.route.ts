@@ -22,7 +22,8 @@ const counts = {
 const answerSchema = z
   .object({
     status: z.enum(["idle", "backlog"]),
-    paused: z.boolean().openapi({ description: "There are destinations, and every one is paused." }),
+    paused: z.boolean().openapi({ description: "The relay as a whole is paused, or every destination is." }),
+    pausedAt: count.nullable().openapi({ description: "Epoch ms since when the relay as a whole is paused." }),
     ...counts,
     retryPolicy: z.object({
       maxRetries: count,
@@ -37,7 +38,11 @@ const answerSchema = z
           destinationId: z.string(),
           tenantId: z.string(),
           kind: z.enum(["MEDLINK", "INSURER"]),
-          state: z.enum(["active", "paused"]),
+          state: z.enum(["active", "paused", "broken"]).openapi({
+            description:
+              "Broken: its breaker is open; nothing is sent but a probe now and then, and no attempt is counted.",
+          }),
+          nextProbeAt: count.nullable().openapi({ description: "Epoch ms; of a broken destination." }),
           deliverAfter: z.enum(["commit", "anchor"]),
           requestsPerMinute: count,
           timeoutMs: count,
@@ -64,7 +69,9 @@ const route = createRoute({
 export function registerRelayStatus(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const status = await relayStatus(c.env.DB, systemNow(), tenantInView(c.var.principal));
-    const paused = status.destinations.length > 0 && status.destinations.every(({ state }) => state === "paused");
+    const { destinations, pausedAt } = status;
+    const allPaused = destinations.length > 0 && destinations.every(({ state }) => state === "paused");
+    const paused = pausedAt !== null || allPaused;
     const retryPolicy = retryPolicyOf(c.var.settings);
     return c.json({ status: status.pending > 0 ? "backlog" : "idle", paused, ...status, retryPolicy } as const, 200);
   });

@@ -7,7 +7,7 @@ import type { RelaySettings } from "../platform/settings.ts";
 import { runDeliveryLoop } from "./delivery-loop.ts";
 import type { RelayEnv } from "./env.ts";
 import type { LeasedDelivery, PostResult, RelayHint } from "./port.ts";
-import { postWebhook } from "./post.client.ts";
+import { pingDestination, postWebhook } from "./post.client.ts";
 import { SigningSecrets } from "./signing-secrets.ts";
 
 const POLL_MS = 200;
@@ -15,11 +15,16 @@ const POLL_MS = 200;
 /** One per isolate: the environment of an isolate does not change. */
 const secretsByEnv = new WeakMap<RelayEnv, Promise<SigningSecrets>>();
 
-function signingSecrets(env: RelayEnv): Promise<SigningSecrets> {
+function signingSecrets(env: RelayEnv, settings: RelaySettings): Promise<SigningSecrets> {
   const held = secretsByEnv.get(env);
   if (held !== undefined) return held;
   const made = makeKeyring(acceptedValues({ ...env }, "DESTINATION_WRAPPING_KEY"), "destination").then(
-    (keyring) => new SigningSecrets(keyring, env.RELAY_WEBHOOK_SIGNING_SECRET),
+    (keyring) =>
+      new SigningSecrets(keyring, {
+        current: env.RELAY_WEBHOOK_SIGNING_SECRET,
+        previous: acceptedValues({ ...env }, "RELAY_WEBHOOK_SIGNING_SECRET")[1],
+        itransSignature: settings.RELAY_ITRANS_SIGNATURE,
+      }),
   );
   secretsByEnv.set(env, made);
   return made;
@@ -36,7 +41,10 @@ export async function consumeHints(
   log: Log,
 ): Promise<void> {
   const startedAt = systemNow();
-  const secrets = await signingSecrets(env);
+  const secrets = await signingSecrets(env, settings);
+  const pings = Promise.all(
+    batch.messages.flatMap(({ body: { ping } }) => (ping === undefined ? [] : [answerPing(ping, env, secrets, log)])),
+  );
   const summary = await runDeliveryLoop(
     {
       port: env.CORE,
@@ -51,6 +59,7 @@ export async function consumeHints(
       pollMs: POLL_MS,
     },
   );
+  await pings;
   batch.ackAll();
   if (summary.posted > 0) {
     const durationMs = systemNow() - startedAt;
@@ -60,12 +69,29 @@ export async function consumeHints(
 
 async function postSigned(delivery: LeasedDelivery, secrets: SigningSecrets, log: Log): Promise<PostResult> {
   try {
-    const secret = await secrets.of(delivery.destination);
-    return await postWebhook(delivery, secret, systemNow());
+    return await postWebhook(delivery, await secrets.of(delivery.destination), systemNow());
   } catch (thrown) {
     const { destinationId } = delivery.destination;
     log("error", "relay.not_signed", { destinationId, eventId: delivery.eventId, reason: reasonOf(thrown) });
     return { type: "connection-failed", reason: "the signing secret does not open" };
+  }
+}
+
+/** Never throws: a ping that fails is asked for again by whoever wants to know. */
+async function answerPing(
+  { destinationId, pingId }: NonNullable<RelayHint["ping"]>,
+  env: RelayEnv,
+  secrets: SigningSecrets,
+  log: Log,
+): Promise<void> {
+  try {
+    const ping = await env.CORE.leasePing(destinationId, pingId);
+    if (ping === undefined) return;
+    const startedAt = systemNow();
+    const result = await pingDestination(ping, pingId, await secrets.of(ping.destination), startedAt);
+    await env.CORE.recordPing(destinationId, pingId, result, systemNow() - startedAt);
+  } catch (thrown) {
+    log("warn", "relay.ping_failed", { destinationId, reason: reasonOf(thrown) });
   }
 }
 

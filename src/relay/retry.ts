@@ -1,4 +1,5 @@
 /** What an answer means for a delivery, and when the next attempt is due. The answer table of the webhook contract. */
+import { isEndpointFailure } from "./breaker.ts";
 import type { PostResult } from "./port.ts";
 
 export interface RetryPolicy {
@@ -15,12 +16,19 @@ export interface RetryPolicy {
 /** A receiver that asks for more than this is asked again after this. */
 export const MAX_RETRY_AFTER_MS = 3_600_000;
 
+/** A destination as a whole is not held longer than this for one 429. */
+export const MAX_DESTINATION_HOLD_MS = 300_000;
+
 /** The outbox row before the post. */
 export interface DeliveryState {
   /** Failed attempts that count. */
   readonly attempts: number;
-  /** Epoch ms of the first "not yet known" answer. */
+  /** Epoch ms of the first "not yet known" answer, moved by the time in which nobody asked. */
   readonly notYetKnownSince: number | undefined;
+  /** Epoch ms at which the post before this one ended. */
+  readonly lastAskedAt?: number | undefined;
+  /** The destination's breaker is not closed: an outage is not a failure of the event. */
+  readonly outage?: boolean;
 }
 
 export type FailureReason = `http-${number}` | "not-yet-known" | "timeout" | "connection-failed";
@@ -31,6 +39,8 @@ export interface Retry {
   /** What the receiver asked for, capped. */
   readonly retryAfterMs: number | undefined;
   readonly notYetKnownSince: number | undefined;
+  /** False: it does not use up a retry. */
+  readonly counted: boolean;
 }
 
 export type Classification =
@@ -44,10 +54,11 @@ export function classifyResponse(
   policy: RetryPolicy,
   now: number,
 ): Classification {
+  const counted = state.outage !== true || !isEndpointFailure(result);
   switch (result.type) {
     case "timeout":
     case "connection-failed":
-      return retryOrDead(result.type, undefined, state, policy);
+      return retryOrDead(result.type, undefined, counted, state, policy);
     case "answered": {
       const { status } = result;
       if (status >= 200 && status < 300) return { type: "delivered" };
@@ -55,29 +66,52 @@ export function classifyResponse(
       const reason: FailureReason = `http-${status}`;
       if (status !== 408 && status !== 429 && (status < 500 || status > 599)) return { type: "dead", reason };
       const mayAskForTime = status === 429 || status === 503;
-      return retryOrDead(reason, mayAskForTime ? retryAfterMs(result.retryAfter, now) : undefined, state, policy);
+      const asked = mayAskForTime ? retryAfterMs(result.retryAfter, now) : undefined;
+      return retryOrDead(reason, asked, counted, state, policy);
     }
   }
 }
 
 /** Whether this outcome uses up one of the retries. */
 export const countsAsAttempt = (classification: Classification): boolean =>
-  classification.type !== "retry" || classification.reason !== "not-yet-known";
+  classification.type !== "retry" || classification.counted;
+
+/**
+ * A receiver counts all that we send it, so its 429 is about every lane of the destination.
+ * @returns ms for which the destination as a whole is left alone; undefined when it did not ask.
+ */
+export function destinationHoldMs(result: PostResult, now: number): number | undefined {
+  if (result.type !== "answered" || result.status !== 429) return undefined;
+  const asked = retryAfterMs(result.retryAfter, now);
+  return asked === undefined ? undefined : Math.min(asked, MAX_DESTINATION_HOLD_MS);
+}
 
 function retryOrDead(
   reason: FailureReason,
   askedMs: number | undefined,
+  counted: boolean,
   state: DeliveryState,
   policy: RetryPolicy,
 ): Classification {
-  if (state.attempts >= policy.maxRetries) return { type: "dead", reason };
-  return { type: "retry", reason, retryAfterMs: askedMs, notYetKnownSince: state.notYetKnownSince };
+  if (counted && state.attempts >= policy.maxRetries) return { type: "dead", reason };
+  return { type: "retry", reason, retryAfterMs: askedMs, notYetKnownSince: state.notYetKnownSince, counted };
 }
 
+/**
+ * The window is time in which the receiver was asked: while its destination was paused, down or limited, or the relay away,
+ * nobody did, and what goes beyond the longest gap between two questions is added to its start.
+ */
 function notYetKnown(state: DeliveryState, policy: RetryPolicy, now: number): Classification {
-  const since = state.notYetKnownSince ?? now;
+  const unaskedMs = Math.max(0, now - (state.lastAskedAt ?? now) - 2 * policy.maxBackoffMs);
+  const since = state.notYetKnownSince === undefined ? now : state.notYetKnownSince + unaskedMs;
   if (now - since > policy.notYetKnownWindowMs) return { type: "dead", reason: "not-yet-known" };
-  return { type: "retry", reason: "not-yet-known", retryAfterMs: undefined, notYetKnownSince: since };
+  return {
+    type: "retry",
+    reason: "not-yet-known",
+    retryAfterMs: undefined,
+    notYetKnownSince: since,
+    counted: false,
+  };
 }
 
 /**

@@ -4,17 +4,23 @@ import { makeLog, newUuid } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { problemResponse } from "../platform/problem.ts";
 import { secretFaults } from "../platform/secrets.ts";
-import { parseSettings, relaySettingsSchema } from "../platform/settings.ts";
+import { parseSettings, type RelaySettings, relaySettingsSchema } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";
 import type { RelayEnv } from "./env.ts";
 import type { RelayHint } from "./port.ts";
 import { consumeDeadHints, consumeHints } from "./relay.consumer.ts";
 
-const log = makeLog("itrans-relay");
+/** Posts go where others say: outside development the platform must keep them off private addresses. */
+function reachFault(environment: RelaySettings["ENVIRONMENT"]): string | undefined {
+  if (environment === "development" || Cloudflare.compatibilityFlags.global_fetch_strictly_public === true)
+    return undefined;
+  return "the compatibility flag global_fetch_strictly_public is not set";
+}
 
 function health(env: RelayEnv): Response {
   const parsed = parseSettings(relaySettingsSchema, env);
-  const faults = [...secretFaults("itrans-relay", { ...env }), ...(parsed.ok ? [] : [parsed.problem.detail])];
+  const fault = parsed.ok ? reachFault(parsed.settings.ENVIRONMENT) : parsed.problem.detail;
+  const faults = [...secretFaults("itrans-relay", { ...env }), ...(fault === undefined ? [] : [fault])];
   return Response.json(
     { status: faults.length === 0 ? "ok" : "misconfigured", version: VERSION.version, faults },
     {
@@ -40,12 +46,15 @@ export default {
   },
 
   async queue(batch, env) {
+    const log = makeLog("itrans-relay", env);
     if (batch.queue === "relay-dead-letters") {
       consumeDeadHints(batch, log);
       return;
     }
     const parsed = parseSettings(relaySettingsSchema, env);
     if (!parsed.ok) throw new Error(parsed.problem.detail);
+    const fault = reachFault(parsed.settings.ENVIRONMENT);
+    if (fault !== undefined) throw new Error(fault);
     await consumeHints(batch, env, parsed.settings, log);
   },
 } satisfies ExportedHandler<RelayEnv, RelayHint>;

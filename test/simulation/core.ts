@@ -81,7 +81,7 @@ export class Core {
     for (let runs = random.chance(faults.cronDoubled) ? 2 : 1; runs > 0; runs--) {
       const life = new Life();
       const env = { DB: this.#database.connect(life, "sweep"), RELAY_QUEUE: this.#queue.binding(life) };
-      sweepRelay(env, coreClock.now()).then(
+      sweepRelay(env, LEDGER_ID, coreClock.now()).then(
         ({ due, held }) => {
           if (due + held > 0) this.#world.trace("sweep", "due", due, "held", held);
         },

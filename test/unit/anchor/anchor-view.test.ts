@@ -71,6 +71,8 @@ describe("anchorSettings", () => {
   it.each([
     ["EVM_RPC_URL", { ANCHOR_CONTRACT_ADDRESS: ADDRESS }, KEY],
     ["EVM_RPC_URL", { ...complete, EVM_RPC_URL: "ws://node.test" }, KEY],
+    ["EVM_RPC_URL", { ...complete, EVM_RPC_URL: "https://node.test,ftp://node.test" }, KEY],
+    ["EVM_RPC_URL", { ...complete, EVM_RPC_URL: [1, 2, 3, 4, 5, 6].map((n) => `https://n${n}.test`).join(",") }, KEY],
     ["ANCHOR_CONTRACT_ADDRESS", { EVM_RPC_URL: complete.EVM_RPC_URL }, KEY],
     ["ANCHOR_CONTRACT_ADDRESS", { ...complete, ANCHOR_CONTRACT_ADDRESS: "0x12" }, KEY],
     ["EVM_PRIVATE_KEY", complete, undefined],
@@ -86,5 +88,22 @@ describe("anchorSettings", () => {
     if (read.type !== "enabled") throw new Error(read.reason);
     expect(read.target.contractAddress).toBe(ADDRESS.toLowerCase());
     expect(read.policyFor("0xsigner")).toMatchObject({ chainId: 31_337, signer: "0xsigner", gasLimit: 120_000n });
+  });
+
+  it("takes several nodes separated by commas, each once, in their order", () => {
+    const read = anchorSettings(
+      settings({ ...complete, EVM_RPC_URL: "https://b.test, https://a.test,https://b.test" }),
+      KEY,
+    );
+    if (read.type !== "enabled") throw new Error(read.reason);
+    expect(read.target.rpcUrls).toEqual(["https://b.test", "https://a.test"]);
+  });
+
+  it("watches the balance only where a minimum is set", () => {
+    const minimum = (values: Record<string, string>) => settings(values).ANCHOR_MIN_BALANCE_WEI;
+    expect(minimum({})).toBeUndefined();
+    expect(minimum({ ANCHOR_MIN_BALANCE_WEI: "" })).toBeUndefined();
+    expect(minimum({ ANCHOR_MIN_BALANCE_WEI: "50000000000000000" })).toBe(5n * 10n ** 16n);
+    expect(() => minimum({ ANCHOR_MIN_BALANCE_WEI: "0.05" })).toThrow();
   });
 });

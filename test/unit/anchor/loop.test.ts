@@ -4,6 +4,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { deployLedgerAnchor } from "../../../scripts/deploy-contract.ts";
 import { ChainClient } from "../../../src/anchor/chain.client.ts";
 import { LEDGER_ANCHOR } from "../../../src/anchor/contract.ts";
+import type { AnchorCommand } from "../../../src/anchor/evolve.ts";
+import { historyOf } from "../../../src/anchor/history.ts";
 import { type AnchorPorts, type TickResult, tickAnchor } from "../../../src/anchor/loop.ts";
 import type { AnchorPolicy, LedgerHead } from "../../../src/anchor/next-action.ts";
 import {
@@ -47,18 +49,20 @@ class Rig {
       stuckAfterMs: 60_000,
       rebroadcastAfterMs: 1_000,
       doubtMs: 3_000,
+      behindMs: 10_000,
       retryBaseMs: 1_000,
       retryMaxMs: 60_000,
       maxTransactions: 20,
       maxFeePerGasWei: 500_000_000_000n,
       gasLimit: 120_000n,
+      minBalanceWei: undefined,
       ...policy,
     };
   }
 
   #connect(rpcUrl: string, timeoutMs = 5_000): ChainClient {
     return new ChainClient({
-      rpcUrl,
+      rpcUrls: rpcUrl.split(","),
       chainId: ANVIL_CHAIN_ID,
       contractAddress: this.contractAddress,
       privateKey: SIGNER_KEY,
@@ -80,11 +84,16 @@ class Rig {
     return parseState(this.stored);
   }
 
+  /** Type and size of each event of the history so far. */
+  get story(): readonly string[] {
+    return this.changes.flatMap(historyOf).map(({ type, size }) => (size === null ? type : `${type} ${size}`));
+  }
+
   get broadcasts(): number {
     return this.#broadcasts;
   }
 
-  async tick(): Promise<TickResult> {
+  async tick(command?: AnchorCommand): Promise<TickResult> {
     let sent = false;
     const crash = (point: NonNullable<Rig["crashBefore"]>): void => {
       if (this.crashBefore !== point) return;
@@ -109,7 +118,17 @@ class Rig {
       },
       now: () => this.now,
     };
-    return tickAnchor(ports, this.policy);
+    return tickAnchor(ports, this.policy, command);
+  }
+
+  /** Ticks until the confirmed anchor of `size` is taken for lost. */
+  async untilGone(size: number): Promise<void> {
+    for (let i = 0; i < 40; i++) {
+      await this.tick();
+      if (this.story.includes(`reorganized ${size}`)) return;
+      this.now += 1_500;
+    }
+    throw new Error(`not gone: ${this.stored}`);
   }
 
   /** Ticks, `stepMs` of the clock apart, until an anchor of `size` is confirmed. */
@@ -149,6 +168,14 @@ async function rig(options: readonly string[] = [], policy: Partial<AnchorPolicy
   return made;
 }
 
+/** Another node with the same chain so far, its mempool empty: a peer, or the node itself after a restart. */
+async function cloneOf(anvil: Anvil, options: readonly string[] = []): Promise<Anvil> {
+  const clone = await startAnvil(options);
+  open.push(clone);
+  await clone.rpc("anvil_loadState", [await anvil.rpc("anvil_dumpState")]);
+  return clone;
+}
+
 describe("the anchor on a real node", () => {
   it("submits, waits until the node calls it finalized, confirms, and anchors again when the ledger has grown", async () => {
     const chain = await rig(["--block-time", "1", "--slots-in-an-epoch", "1"], { confirmations: 0 });
@@ -164,8 +191,11 @@ describe("the anchor on a real node", () => {
     expect(chain.broadcasts).toBe(2);
   });
 
-  it("raises the fee of a stuck transaction, with the same nonce and the newest root", async () => {
-    const chain = await rig();
+  it.each([
+    ["EIP-1559", []],
+    ["legacy", ["--hardfork", "berlin"]],
+  ])("raises the %s fee of a stuck transaction, with the same nonce and the newest root", async (_kind, options) => {
+    const chain = await rig(options);
     await chain.anvil.rpc("evm_setAutomine", [false]);
     chain.head = entries(5);
     await chain.tick();
@@ -256,6 +286,163 @@ describe("the anchor on a real node", () => {
     expect((await chain.tick()).action.type).toBe("rebroadcast");
     await chain.anvil.rpc("anvil_mine", ["0x3"]);
     await chain.untilConfirmed(5);
+  });
+
+  it("tells each step of a reorganization that took two anchors, and anchors the whole ledger again", async () => {
+    const chain = await rig();
+    chain.head = entries(5);
+    await chain.untilConfirmed(5);
+    chain.head = entries(9);
+    await chain.untilConfirmed(9);
+    await chain.anvil.rpc("anvil_reorg", [2, []]);
+    await chain.untilGone(5);
+    await chain.untilConfirmed(9);
+    expect(chain.story).toEqual([
+      "submitted 5",
+      "confirmed 5",
+      "submitted 9",
+      "confirmed 9",
+      "reorganized 9",
+      "reorganized 5",
+      "submitted 9",
+      "dropped 9", // its nonce's predecessor is gone: a new transaction takes its place
+      "submitted 9",
+      "confirmed 9",
+    ]);
+    expect(chain.state).toMatchObject({ confirmed: { size: 9, previousSize: 0 }, earlier: [] });
+  });
+
+  it("anchors again on a chain that was set back below its anchor", async () => {
+    const chain = await rig();
+    await chain.anvil.rpc("anvil_mine", ["0x2"]);
+    const snapshot = await chain.anvil.rpc("evm_snapshot");
+    chain.head = entries(5);
+    await chain.untilConfirmed(5);
+    await chain.anvil.rpc("evm_revert", [snapshot]);
+    expect((await chain.tick()).action).toEqual({ type: "doubt", reason: "node-behind" });
+    await chain.untilGone(5);
+    await chain.untilConfirmed(5);
+    expect(chain.story.slice(2)).toEqual(["reorganized 5", "submitted 5", "confirmed 5"]);
+  });
+
+  it("drops what was in flight behind an anchor that a reorganization took", async () => {
+    const chain = await rig();
+    chain.head = entries(5);
+    await chain.untilConfirmed(5);
+    await chain.anvil.rpc("evm_setAutomine", [false]);
+    chain.head = entries(9);
+    await chain.tick();
+    await chain.anvil.rpc("anvil_dropAllTransactions");
+    await chain.anvil.rpc("anvil_reorg", [1, []]);
+    await chain.untilGone(5);
+    await chain.anvil.rpc("evm_setAutomine", [true]);
+    await chain.untilConfirmed(9);
+    expect(chain.story).toContain("dropped 9");
+    expect(chain.story.slice(-3)).toEqual(["confirmed 5", "submitted 9", "confirmed 9"]);
+  });
+
+  it("pays today's fees when a spike has left its transaction behind", async () => {
+    const chain = await rig();
+    await chain.anvil.rpc("evm_setAutomine", [false]);
+    chain.head = entries(5);
+    await chain.tick();
+    const before = chain.state.pending?.transactions[0]?.fees;
+    await chain.anvil.rpc("anvil_setNextBlockBaseFeePerGas", [`0x${(40n * 10n ** 9n).toString(16)}`]);
+    await chain.anvil.rpc("evm_mine");
+    chain.now += 60_000;
+    await chain.tick();
+    const after = chain.state.pending?.transactions[1]?.fees;
+    if (before?.type !== "eip1559" || after?.type !== "eip1559") throw new Error("not two EIP-1559 transactions");
+    expect(after.maxFeePerGas).toBeGreaterThan((before.maxFeePerGas * 1_125n) / 1_000n);
+    expect(after.maxFeePerGas).toBeGreaterThan(60n * 10n ** 9n);
+    await chain.anvil.rpc("evm_mine");
+    await chain.untilConfirmed(5);
+    expect(chain.story).toEqual(["submitted 5", "bumped 5", "confirmed 5", "replaced 5"]);
+  });
+
+  it("waits out a spike above the cap", async () => {
+    const chain = await rig([], { maxFeePerGasWei: 30n * 10n ** 9n });
+    await chain.anvil.rpc("anvil_setNextBlockBaseFeePerGas", [`0x${(40n * 10n ** 9n).toString(16)}`]);
+    await chain.anvil.rpc("evm_mine");
+    chain.head = entries(5);
+    expect((await chain.tick()).action).toEqual({ type: "wait", reason: "fee-cap" });
+    await chain.anvil.rpc("anvil_setNextBlockBaseFeePerGas", ["0x3b9aca00"]);
+    await chain.anvil.rpc("evm_mine");
+    await chain.untilConfirmed(5);
+    expect(chain.broadcasts).toBe(1);
+  });
+
+  it("sends again what its node forgot in a restart", async () => {
+    const chain = await rig();
+    await chain.anvil.rpc("evm_setAutomine", [false]);
+    chain.head = entries(5);
+    await chain.tick();
+    const restarted = await cloneOf(chain.anvil);
+    await chain.anvil.stop();
+    expect((await chain.tick()).action).toEqual({ type: "halt", reason: "node-unreachable" });
+    chain.pointAt(restarted.url);
+    await chain.untilConfirmed(5);
+    expect(chain.story).toEqual(["submitted 5", "halted 5", "resumed 5", "dropped 5", "confirmed 5"]);
+  });
+
+  it("replaces a waiting transaction at once when an operator says so", async () => {
+    const chain = await rig();
+    await chain.anvil.rpc("evm_setAutomine", [false]);
+    chain.head = entries(5);
+    await chain.tick();
+    chain.head = entries(9);
+    const { action, command } = await chain.tick({ type: "retry", actor: "operator" });
+    expect(command).toBe("taken");
+    expect(action).toMatchObject({ type: "replace", reason: "retry", draft: { nonce: 0, size: 9 } });
+    expect((await chain.tick()).action).toEqual({ type: "wait", reason: "in-mempool" }); // once
+    await chain.anvil.rpc("evm_mine");
+    await chain.untilConfirmed(9);
+    expect(chain.story).toEqual(["submitted 5", "retried 5", "bumped 9", "confirmed 9", "replaced 5"]);
+  });
+
+  it("builds a correcting anchor upon a wrong one, and leaves the wrong one on the chain", async () => {
+    const chain = await rig();
+    chain.head = { size: 5, root: root(99) };
+    await chain.untilConfirmed(5);
+    chain.head = entries(5);
+    expect((await chain.tick()).action).toEqual({ type: "halt", reason: "anchored-root-differs" });
+    const supersede = { type: "supersede", actor: "operator", reason: "INC-7" } as const;
+    expect((await chain.tick(supersede)).action).toEqual({ type: "wait", reason: "nothing-newer" });
+    chain.head = entries(8);
+    await chain.untilConfirmed(8);
+    expect(chain.story).toEqual([
+      "submitted 5",
+      "confirmed 5",
+      "halted",
+      "superseded 5",
+      "resumed",
+      "submitted 8",
+      "confirmed 8",
+    ]);
+    expect(chain.state.confirmed?.previousSize).toBe(5);
+    expect([chain.state.superseded, chain.state.urge]).toEqual([undefined, undefined]);
+  });
+
+  it("has nothing to supersede before the first anchor, and does nothing while no node answers", async () => {
+    const chain = await rig();
+    const supersede = { type: "supersede", actor: "operator", reason: "INC-7" } as const;
+    expect((await chain.tick(supersede)).command).toBe("nothing-to-supersede");
+    chain.pointAt("http://127.0.0.1:9");
+    expect((await chain.tick(supersede)).command).toBe("chain-out-of-reach");
+    expect(chain.state).toMatchObject({ halt: { reason: "node-unreachable" } });
+    expect(chain.state.urge).toBeUndefined();
+  });
+
+  it("tells once that the balance fell below the minimum", async () => {
+    const chain = await rig([], { minBalanceWei: 10n ** 19n });
+    chain.head = entries(5);
+    await chain.untilConfirmed(5);
+    await chain.anvil.rpc("anvil_setBalance", [chain.policy.signer, "0xde0b6b3a7640000"]);
+    await chain.tick();
+    await chain.tick();
+    await chain.anvil.rpc("anvil_setBalance", [chain.policy.signer, "0x8ac7230489e80000"]);
+    await chain.tick();
+    expect(chain.story.slice(2)).toEqual(["balance-low", "balance-restored"]);
   });
 
   it("recovers when its nonce was used by another transaction", async () => {
@@ -360,6 +547,60 @@ describe("the anchor on a real node", () => {
 
     expect(chain.broadcasts).toBe(0);
     await chain.untilConfirmed(5);
+  });
+
+  it("asks the next node when one is down, and sends to all", async () => {
+    const chain = await rig();
+    const peer = await cloneOf(chain.anvil);
+    chain.head = entries(5);
+    chain.pointAt(["http://127.0.0.1:9", chain.anvil.url, peer.url].join(","));
+    await chain.tick();
+    expect(chain.state.pending?.transactions[0]?.broadcast?.result).toBe("accepted");
+    for (const node of [chain.anvil, peer]) {
+      expect(await node.rpc("eth_getTransactionCount", [chain.policy.signer, "latest"])).toBe("0x1");
+    }
+  });
+
+  it.each(["the reorganized one", "the other one"])(
+    "believes nothing final while two nodes disagree, asking %s first",
+    async (which) => {
+      const chain = await rig([], { confirmations: 3 });
+      chain.head = entries(5);
+      await chain.tick();
+      const peer = await cloneOf(chain.anvil);
+      await chain.anvil.rpc("anvil_reorg", [1, []]);
+      await chain.anvil.rpc("anvil_mine", ["0x4"]);
+      await peer.rpc("anvil_mine", ["0x4"]);
+      const nodes = [chain.anvil, peer];
+      if (which === "the other one") nodes.reverse();
+      chain.pointAt(nodes.map((node) => node.url).join(","));
+      for (let i = 0; i < 6; i++) {
+        await chain.tick();
+        for (const node of nodes) await node.rpc("evm_mine");
+        chain.now += 2_000;
+      }
+      expect((await chain.tick()).action).toEqual({ type: "wait", reason: "nodes-disagree" });
+      expect(chain.state.confirmed).toBeUndefined();
+      await nodes[1]?.stop();
+      await chain.untilConfirmed(5);
+    },
+  );
+
+  it("does not take an anchor for lost while another node still has it", async () => {
+    const chain = await rig();
+    chain.head = entries(5);
+    await chain.untilConfirmed(5);
+    const peer = await cloneOf(chain.anvil);
+    await chain.anvil.rpc("anvil_reorg", [1, []]);
+    chain.pointAt(`${chain.anvil.url},${peer.url}`);
+    for (let i = 0; i < 3; i++) {
+      expect((await chain.tick()).action).toEqual({ type: "wait", reason: "nodes-disagree" });
+      chain.now += 10_000;
+    }
+    await peer.stop();
+    await chain.untilGone(5);
+    await chain.untilConfirmed(5);
+    expect(chain.story.slice(2)).toEqual(["reorganized 5", "submitted 5", "confirmed 5"]);
   });
 
   const brokenNodes: readonly (readonly [string, (response: ServerResponse) => void])[] = [

@@ -26,11 +26,13 @@ const POLICY: AnchorPolicy = {
   stuckAfterMs: 60_000,
   rebroadcastAfterMs: 5_000,
   doubtMs: 15_000,
+  behindMs: 100_000,
   retryBaseMs: 5_000,
   retryMaxMs: 600_000,
   maxTransactions: 3,
   maxFeePerGasWei: 500n * GWEI,
   gasLimit: 100_000n,
+  minBalanceWei: undefined,
 };
 
 const HEAD: LedgerHead = { size: 20, root: r(20) };
@@ -101,6 +103,8 @@ function view({ anchored, contractMissing, seen = {}, ...over }: ViewOver = {}):
       : { type: "present", size: 10, root: r(10), blockNumber: 90, anchorer: SIGNER, ...anchored },
     transactions: new Map(Object.entries(seen)),
     newestEvent: undefined,
+    blocks: new Map([[90, h(90)]]),
+    contradicted: new Set(),
     ...over,
   };
 }
@@ -119,6 +123,14 @@ const doubting = (
   doubt: { reason, since: NOW - ageMs },
 });
 
+const NEWEST_GONE = { size: 10, txHash: h(0xc0), blockNumber: 90, blockHash: h(90) };
+const EARLIER = (size: number, blockNumber: number) => ({
+  size,
+  txHash: h(0xe00 + size),
+  blockNumber,
+  blockHash: h(blockNumber),
+});
+const urged = (state: AnchorState, type: "retry" | "supersede"): AnchorState => ({ ...state, urge: { type, at: NOW } });
 const inMempool: Seen = { [h(0xa1)]: { type: "in-mempool" } };
 const draft = (fees: Fees, over: object = {}) => ({ nonce: 7, fees, previousSize: 10, size: 20, root: r(20), ...over });
 const replaced = transaction({ hash: h(0xa2), fees: BUMPED, signedAt: NOW - 1_000, size: 21, root: r(21) });
@@ -262,9 +274,27 @@ const ROWS: readonly Row[] = [
     action: halt("not-the-anchorer"),
   },
   {
-    situation: "the node has not reached the confirmed anchor's block",
+    situation: "the node has not reached the confirmed anchor's block, first seen",
     state: settled,
     view: view({ latestBlock: 89, anchored: { size: 5, root: r(5) } }),
+    action: { type: "doubt", reason: "node-behind" },
+  },
+  {
+    situation: "the node has been below the confirmed anchor's block for as long as a reorganization is doubted",
+    state: doubting(settled, "node-behind", 99_999),
+    view: view({ latestBlock: 89, anchored: { size: 5, root: r(5) } }),
+    action: wait("node-behind"),
+  },
+  {
+    situation: "the chain itself has become shorter than the confirmed anchor's block",
+    state: doubting(settled, "node-behind", 100_000),
+    view: view({ latestBlock: 89, anchored: { size: 5, root: r(5) } }),
+    action: { type: "reopen", gone: [NEWEST_GONE] },
+  },
+  {
+    situation: "the node has not even reached the contract's deployment",
+    state: settled,
+    view: view({ latestBlock: 3, contractMissing: true }),
     action: wait("node-behind"),
   },
   {
@@ -370,6 +400,21 @@ const ROWS: readonly Row[] = [
     state: pending(transaction({ broadcast: { at: NOW - 4_999, result: "accepted" } })),
     view: view(),
     action: wait("broadcast-again-later"),
+  },
+  {
+    situation: "taken and forgotten by the nodes until it counts as stuck",
+    state: pending(transaction({ signedAt: NOW - 60_000 })),
+    view: view(),
+    action: { type: "replace", reason: "stuck", draft: draft(BUMPED) },
+  },
+  {
+    situation: "never taken by a node, for as long: its fee is not the matter",
+    state: pending(transaction({ signedAt: NOW - 60_000, broadcast: { at: NOW - 5_000, result: "unreachable" } })),
+    view: view(),
+    action: {
+      type: "rebroadcast",
+      transaction: transaction({ signedAt: NOW - 60_000, broadcast: { at: NOW - 5_000, result: "unreachable" } }),
+    },
   },
   {
     situation: "the newest of two was dropped: that one is sent again",
@@ -478,6 +523,7 @@ const ROWS: readonly Row[] = [
       transaction: transaction(),
       nonce: 7,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
@@ -497,6 +543,7 @@ const ROWS: readonly Row[] = [
       transaction: transaction(),
       nonce: 7,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
@@ -514,6 +561,7 @@ const ROWS: readonly Row[] = [
       transaction: transaction(),
       nonce: 7,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
@@ -525,13 +573,18 @@ const ROWS: readonly Row[] = [
       transaction: transaction(),
       nonce: 7,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
     situation: "mined but reverted",
     state: pending(),
     view: view({ nonce: 8, seen: { [h(0xa1)]: mined({ succeeded: false, logIndex: undefined }) } }),
-    action: { type: "give-up", reason: "reverted" },
+    action: {
+      type: "give-up",
+      reason: "reverted",
+      mined: { hash: h(0xa1), blockNumber: 95, blockHash: h(95) },
+    },
   },
   {
     situation: "the receipt is of a block that the node does not have",
@@ -575,13 +628,13 @@ const ROWS: readonly Row[] = [
     situation: "the confirmed anchor has been gone long enough",
     state: doubting(settled, "reorganized", 15_000),
     view: view({ anchored: { size: 5, root: r(5) } }),
-    action: { type: "reopen" },
+    action: { type: "reopen", gone: [NEWEST_GONE] },
   },
   {
     situation: "the confirmed anchor is gone with the next one in flight",
     state: doubting(pending(), "reorganized", 15_000),
     view: view({ nonce: 6, anchored: { size: 5, root: r(5) } }),
-    action: { type: "reopen" },
+    action: { type: "reopen", gone: [NEWEST_GONE] },
   },
   {
     situation: "the confirmed anchor was mined again in another block",
@@ -592,6 +645,7 @@ const ROWS: readonly Row[] = [
       transaction: transaction({ hash: h(0xc0), size: 10, root: r(10), previousSize: 5 }),
       nonce: 6,
       mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
     },
   },
   {
@@ -606,6 +660,211 @@ const ROWS: readonly Row[] = [
     head: { size: 10, root: r(10) },
     view: view({ seen: { [h(0xc0)]: { type: "unknown" } } }),
     action: { type: "idle", reason: "nothing-new" },
+  },
+
+  {
+    situation: "the reorganization took the anchor before as well, and left the one before that",
+    state: doubting({ ...settled, earlier: [EARLIER(5, 80), EARLIER(3, 70), EARLIER(2, 60)] }, "reorganized", 15_000),
+    view: view({
+      anchored: { size: 3, root: r(3) },
+      blocks: new Map([
+        [90, undefined],
+        [80, h(0x80)],
+        [70, h(0x70)],
+        [60, h(60)],
+      ]),
+    }),
+    action: { type: "reopen", gone: [NEWEST_GONE, EARLIER(5, 80), EARLIER(3, 70)] },
+  },
+  {
+    situation: "the next anchor is confirmed on a chain that moved the one before",
+    state: pending(),
+    view: view({
+      nonce: 8,
+      anchored: { size: 20, root: r(20) },
+      seen: { [h(0xa1)]: mined() },
+      blocks: new Map([[90, h(0x90)]]),
+    }),
+    action: {
+      type: "confirm",
+      transaction: transaction(),
+      nonce: 7,
+      mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [NEWEST_GONE],
+    },
+  },
+
+  // Several nodes
+  {
+    situation: "mined and final here, and another node has another block at that height",
+    state: pending(),
+    view: view({
+      nonce: 8,
+      anchored: { size: 20, root: r(20) },
+      seen: { [h(0xa1)]: mined() },
+      contradicted: new Set([95]),
+    }),
+    action: wait("nodes-disagree"),
+  },
+  {
+    situation: "reverted here, and another node has another block at that height",
+    state: pending(),
+    view: view({
+      nonce: 8,
+      seen: { [h(0xa1)]: mined({ succeeded: false, logIndex: undefined }) },
+      contradicted: new Set([95]),
+    }),
+    action: wait("nodes-disagree"),
+  },
+  {
+    situation: "two nodes disagree about a height that nothing rests on",
+    state: pending(),
+    view: view({
+      nonce: 8,
+      anchored: { size: 20, root: r(20) },
+      seen: { [h(0xa1)]: mined() },
+      contradicted: new Set([94]),
+    }),
+    action: {
+      type: "confirm",
+      transaction: transaction(),
+      nonce: 7,
+      mined: { blockNumber: 95, blockHash: h(95), logIndex: 3 },
+      gone: [],
+    },
+  },
+  {
+    situation: "the confirmed anchor is gone here, and another node still has its block",
+    state: doubting(settled, "reorganized", 15_000),
+    view: view({ anchored: { size: 5, root: r(5) }, contradicted: new Set([90]) }),
+    action: wait("nodes-disagree"),
+  },
+  {
+    situation: "the confirmed anchor moved to another block, and another node has a third one there",
+    state: settled,
+    view: view({ seen: { [h(0xc0)]: mined() }, contradicted: new Set([95]) }),
+    action: wait("nodes-disagree"),
+  },
+  {
+    situation: "an anchor found on chain, in a block that another node does not share",
+    state: {},
+    view: view({ anchored: { size: 20, root: r(20) }, newestEvent: EVENT, contradicted: new Set([92]) }),
+    action: wait("nodes-disagree"),
+  },
+
+  // What an operator asks for
+  {
+    situation: "retry, with a transaction that is not stuck yet: same nonce, higher fee, newest root",
+    state: urged(pending(), "retry"),
+    head: { size: 33, root: r(33) },
+    view: view({ seen: inMempool }),
+    action: { type: "replace", reason: "retry", draft: draft(BUMPED, { size: 33, root: r(33) }) },
+  },
+  {
+    situation: "retry, with a transaction that was dropped",
+    state: urged(pending(), "retry"),
+    view: view(),
+    action: { type: "replace", reason: "retry", draft: draft(BUMPED) },
+  },
+  {
+    situation: "retry at the limit of replacements: an operator has as many again",
+    state: urged(pending(transaction(), transaction(), transaction()), "retry"),
+    view: view({ seen: inMempool }),
+    action: { type: "replace", reason: "retry", draft: draft(BUMPED) },
+  },
+  {
+    situation: "retry beyond that as well: what is in flight is looked after as ever",
+    state: urged(pending(...Array.from({ length: 6 }, () => transaction())), "retry"),
+    view: view({ seen: inMempool }),
+    action: wait("in-mempool"),
+  },
+  {
+    situation: "retry when the bump would pass the cap: what was dropped is still sent again",
+    state: urged(pending(), "retry"),
+    policy: { maxFeePerGasWei: 22n * GWEI },
+    view: view(),
+    action: { type: "rebroadcast", transaction: transaction() },
+  },
+  {
+    situation: "retry, already mined: there is nothing to replace",
+    state: urged(pending(), "retry"),
+    view: view({
+      nonce: 8,
+      anchored: { size: 20, root: r(20) },
+      seen: { [h(0xa1)]: mined({ blockNumber: 97, blockHash: h(97) }) },
+    }),
+    action: wait("mined-not-final"),
+  },
+  {
+    situation: "retry after a failure: no backoff",
+    state: urged({ ...settled, failures: { count: 9, lastAt: NOW } }, "retry"),
+    view: view(),
+    action: { type: "submit", draft: draft(FEES) },
+  },
+  {
+    situation: "retry within the interval",
+    state: urged(settled, "retry"),
+    policy: { intervalMs: 86_400_000 },
+    view: view(),
+    action: { type: "submit", draft: draft(FEES) },
+  },
+  {
+    situation: "retry: what was in doubt is taken as it is",
+    state: urged(settled, "retry"),
+    view: view({ anchored: { size: 5, root: r(5) } }),
+    action: { type: "reopen", gone: [NEWEST_GONE] },
+  },
+  {
+    situation: "retry with nothing new",
+    state: urged(settled, "retry"),
+    head: { size: 10, root: r(10) },
+    view: view(),
+    action: { type: "idle", reason: "nothing-new" },
+  },
+  {
+    situation: "retry while what halted is not mended",
+    state: urged(settled, "retry"),
+    view: view({ balanceWei: 0n }),
+    action: halt("out-of-funds"),
+  },
+  {
+    situation: "supersede, and the ledger has grown: the correcting anchor follows the wrong one",
+    state: urged({ ...settled, superseded: { size: 10, root: r(10), reason: "INC-1" } }, "supersede"),
+    policy: { intervalMs: 86_400_000 },
+    view: view(),
+    action: { type: "submit", draft: draft(FEES) },
+  },
+  {
+    situation: "supersede with nothing newer: the contract would not take it",
+    state: urged({ ...settled, superseded: { size: 10, root: r(10), reason: "INC-1" } }, "supersede"),
+    head: { size: 10, root: r(10) },
+    view: view(),
+    action: wait("nothing-newer"),
+  },
+  {
+    situation: "another root on chain, called wrong by an operator, and nothing newer",
+    state: { ...settled, superseded: { size: 10, root: r(11), reason: "INC-1" } },
+    head: { size: 10, root: r(10) },
+    view: view({ anchored: { size: 10, root: r(11) } }),
+    action: wait("nothing-newer"),
+  },
+  {
+    situation: "another root on chain, called wrong by an operator, and the ledger has grown",
+    state: { ...settled, superseded: { size: 10, root: r(11), reason: "INC-1" } },
+    view: view({ anchored: { size: 10, root: r(11) } }),
+    action: { type: "submit", draft: draft(FEES) },
+  },
+  {
+    situation: "another root on chain than the one that was called wrong",
+    state: { ...settled, superseded: { size: 10, root: r(12), reason: "INC-1" } },
+    view: view({ anchored: { size: 10, root: r(11) } }),
+    action: halt("anchored-root-differs"),
+  },
+  {
+    situation: "more on chain than in the ledger, called wrong: the contract can not take less",
+    state: { ...settled, superseded: { size: 30, root: r(30), reason: "INC-1" } },
+    view: view({ anchored: { size: 30, root: r(30) } }),
+    action: halt("ledger-behind-anchor"),
   },
 
   // Found on chain

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { classifyBroadcastError } from "../../../src/anchor/broadcast.ts";
-import { evolveAnchor } from "../../../src/anchor/evolve.ts";
+import type { ReachableChain, TransactionView } from "../../../src/anchor/chain-view.ts";
+import { evolveAnchor, observedIn } from "../../../src/anchor/evolve.ts";
 import { feeCeiling, replacementFees, suggestFees } from "../../../src/anchor/fees.ts";
+import { eventKey, historyOf } from "../../../src/anchor/history.ts";
 import {
   type AnchorState,
   type AnchorTransaction,
@@ -32,7 +34,11 @@ const mined = { blockNumber: 4, blockHash: `0x${r(4)}`, logIndex: 0 };
 describe("the signer's memory", () => {
   it("reads back what it wrote, wei past 2^53 included", () => {
     const sent = signed(EMPTY_STATE, 5, 0);
-    const state = evolveAnchor(sent, { type: "confirmed", transaction: transaction(5), nonce: 0, mined }, 200).state;
+    const state = evolveAnchor(
+      sent,
+      { type: "confirmed", transaction: transaction(5), nonce: 0, mined, gone: [] },
+      200,
+    ).state;
     const next = signed(state, 9, 1);
     expect(parseState(serializeState(next))).toEqual(next);
   });
@@ -56,7 +62,7 @@ describe("the signer's memory", () => {
   it("watches every replacement and the confirmed anchor", () => {
     const first = evolveAnchor(
       EMPTY_STATE,
-      { type: "confirmed", transaction: transaction(1), nonce: 0, mined },
+      { type: "confirmed", transaction: transaction(1), nonce: 0, mined, gone: [] },
       1,
     ).state;
     const two = signed(signed(first, 2, 1), 3, 1);
@@ -70,7 +76,7 @@ describe("the signer's memory", () => {
 
   it("forgets failures and the transactions in flight when an anchor is confirmed", () => {
     const state = { ...signed(EMPTY_STATE, 2, 7), failures: { count: 3, lastAt: 5 } };
-    const after = evolveAnchor(state, { type: "confirmed", transaction: transaction(2), nonce: 7, mined }, 9);
+    const after = evolveAnchor(state, { type: "confirmed", transaction: transaction(2), nonce: 7, mined, gone: [] }, 9);
     expect(after.state.pending).toBeUndefined();
     expect(after.state.failures).toBeUndefined();
     expect(after.changes).toMatchObject([{ type: "confirmed", anchor: { size: 2, blockNumber: 4, confirmedAt: 9 } }]);
@@ -89,12 +95,195 @@ describe("the signer's memory", () => {
   it("puts a confirmed anchor that is gone back in flight under its own nonce", () => {
     const state = evolveAnchor(
       EMPTY_STATE,
-      { type: "confirmed", transaction: transaction(2), nonce: 7, mined },
+      { type: "confirmed", transaction: transaction(2), nonce: 7, mined, gone: [] },
       9,
     ).state;
-    const { state: reopened, changes } = evolveAnchor(state, { type: "reopened" }, 10);
-    expect(reopened).toEqual({ pending: { nonce: 7, transactions: [transaction(2)] } });
+    const { state: reopened, changes } = evolveAnchor(state, { type: "reopened", gone: [] }, 10);
+    expect(reopened.confirmed).toBeUndefined();
+    expect(reopened.pending).toEqual({ nonce: 7, transactions: [transaction(2)] });
     expect(changes.map(({ type }) => type)).toEqual(["failed", "submitted"]);
+  });
+});
+
+describe("what a view shows that is remembered", () => {
+  const seenView = (over: Partial<ReachableChain> = {}): ReachableChain => ({
+    type: "reachable",
+    chainId: 1,
+    latestBlock: 10,
+    finalizedBlock: undefined,
+    nonce: 7,
+    balanceWei: 100n,
+    suggestedFees: { type: "legacy", gasPrice: 1n },
+    contract: { type: "present", size: 0, root: r(0), blockNumber: 0, anchorer: "" },
+    transactions: new Map(),
+    newestEvent: undefined,
+    blocks: new Map(),
+    contradicted: new Set(),
+    ...over,
+  });
+  const block = { blockNumber: 4, blockHash: `0x${r(4)}` };
+  const inBlock: TransactionView = { type: "mined", succeeded: true, logIndex: 0, canonical: true, ...block };
+  const flying = signed(EMPTY_STATE, 2, 7);
+  const hash = `0x${r(2)}`;
+  const wasMined = evolveAnchor(flying, { type: "seen-mined", hash, block }, 1).state;
+
+  it("is a transaction that came into a block, once", () => {
+    const view = seenView({ transactions: new Map([[hash, inBlock]]) });
+    expect(observedIn(flying, view, undefined)).toEqual([{ type: "seen-mined", hash, block }]);
+    expect(observedIn(wasMined, view, undefined)).toEqual([]);
+  });
+
+  it("is a transaction that fell out of its block, and it is sent again as if never sent", () => {
+    const [event, ...others] = observedIn(wasMined, seenView({ blocks: new Map([[4, `0x${r(44)}`]]) }), undefined);
+    if (event === undefined) throw new Error("nothing observed");
+    expect(others).toEqual([]);
+    const { state, changes } = evolveAnchor(wasMined, event, 9);
+    expect(changes).toMatchObject([{ note: "reorganized", reason: "before-confirmation", txHash: hash, ...block }]);
+    expect(state.pending?.transactions[0]).toMatchObject({ minedIn: undefined, broadcast: undefined, drops: 1 });
+  });
+
+  it.each([
+    ["the node has not reached its block", { latestBlock: 3 }],
+    ["the node still has its block", { blocks: new Map([[4, block.blockHash]]) }],
+    ["another node has another block there", { contradicted: new Set([4]) }],
+    ["the contract holds it", { contract: { type: "present", size: 2, root: r(2), blockNumber: 4, anchorer: "" } }],
+  ] as const)("is no reorganization while %s", (_why, over) => {
+    expect(observedIn(wasMined, seenView(over), undefined)).toEqual([]);
+  });
+
+  it("is a balance that crosses the minimum, told once in each direction", () => {
+    const low = observedIn(EMPTY_STATE, seenView(), 101n);
+    expect(low).toEqual([{ type: "balance", low: true }]);
+    const poor = evolveAnchor(EMPTY_STATE, { type: "balance", low: true }, 1);
+    expect(poor.changes).toMatchObject([{ note: "balance-low" }]);
+    expect(observedIn(poor.state, seenView(), 101n)).toEqual([]);
+    expect(observedIn(poor.state, seenView(), 100n)).toEqual([{ type: "balance", low: false }]);
+    expect(observedIn(poor.state, seenView(), undefined)).toEqual([]);
+  });
+
+  it("records a transaction that is dropped again and again ten times at most", () => {
+    let state = flying;
+    let recorded = 0;
+    for (let i = 0; i < 100; i++) {
+      const evolved = evolveAnchor(state, { type: "dropped", hash }, i);
+      state = evolved.state;
+      recorded += evolved.changes.length;
+    }
+    expect(recorded).toBe(10);
+  });
+});
+
+describe("halts", () => {
+  const halted = (state: AnchorState, now: number) =>
+    evolveAnchor(state, { type: "halted", reason: "node-unreachable" }, now);
+
+  it("are recorded when they begin and when they end, not at each look", () => {
+    const first = halted(EMPTY_STATE, 0);
+    expect(first.changes).toMatchObject([{ note: "halted", reason: "node-unreachable" }]);
+    expect(halted(first.state, 1_000_000).changes).toEqual([]);
+    const over = evolveAnchor(first.state, { type: "resumed" }, 5);
+    expect(over.changes).toMatchObject([{ note: "resumed", reason: "node-unreachable" }]);
+    expect(evolveAnchor(over.state, { type: "resumed" }, 6).changes).toEqual([]);
+  });
+
+  it("of a node that comes and goes are recorded once in ten minutes", () => {
+    const over = evolveAnchor(halted(EMPTY_STATE, 0).state, { type: "resumed" }, 5).state;
+    const again = halted(over, 599_999);
+    expect(again.changes).toEqual([]);
+    expect(evolveAnchor(again.state, { type: "resumed" }, 599_999).changes).toEqual([]);
+    expect(halted(over, 600_000).changes).toHaveLength(1);
+  });
+});
+
+describe("the history of a change", () => {
+  it("names the transaction that was mined, and those of its nonce that lost", () => {
+    const two = signed(signed(EMPTY_STATE, 2, 7), 3, 7);
+    const { changes } = evolveAnchor(
+      two,
+      { type: "confirmed", transaction: transaction(2), nonce: 7, mined, gone: [] },
+      9,
+    );
+    expect(changes.flatMap(historyOf)).toMatchObject([
+      { type: "confirmed", size: 2, nonce: 7, blockNumber: 4, reason: "final" },
+      { type: "replaced", size: 3, nonce: 7, reason: "another-was-mined" },
+    ]);
+  });
+
+  it("tells the transaction that reverted from those that it replaced", () => {
+    const two = signed(signed(EMPTY_STATE, 2, 7), 3, 7);
+    const reverted = { hash: `0x${r(3)}`, blockNumber: 4, blockHash: `0x${r(4)}` };
+    const { changes } = evolveAnchor(two, { type: "given-up", reason: "reverted", mined: reverted }, 9);
+    expect(changes.flatMap(historyOf)).toMatchObject([
+      { type: "replaced", size: 2, blockNumber: null },
+      { type: "reverted", size: 3, blockNumber: 4, nonce: 7 },
+    ]);
+  });
+
+  it("names every anchor that a reorganization took, where it was, and what was in flight behind it", () => {
+    const one = evolveAnchor(
+      EMPTY_STATE,
+      { type: "confirmed", transaction: transaction(1), nonce: 0, mined, gone: [] },
+      1,
+    );
+    const later = { blockNumber: 6, blockHash: `0x${r(6)}`, logIndex: 0 };
+    const two = evolveAnchor(
+      one.state,
+      { type: "confirmed", transaction: transaction(2), nonce: 1, mined: later, gone: [] },
+      2,
+    );
+    expect(two.state.earlier).toMatchObject([{ size: 1, blockNumber: 4 }]);
+    const flying = signed(two.state, 3, 2);
+    const gone = [{ size: 2, txHash: `0x${r(2)}`, ...later }, ...(two.state.earlier ?? [])];
+    const { state, changes } = evolveAnchor(flying, { type: "reopened", gone }, 10);
+    expect(state.earlier).toEqual([]);
+    expect(changes.flatMap(historyOf)).toMatchObject([
+      { type: "dropped", size: 3, reason: "nonce-gap" },
+      { type: "reorganized", size: 2, blockNumber: 6, reason: "after-confirmation" },
+      { type: "reorganized", size: 1, blockNumber: 4 },
+      { type: "submitted", size: 2, reason: "reorganized" },
+    ]);
+  });
+
+  it("remembers sixteen anchors before the newest", () => {
+    let state: AnchorState = EMPTY_STATE;
+    for (let n = 1; n <= 40; n++) {
+      state = evolveAnchor(
+        state,
+        { type: "confirmed", transaction: transaction(n), nonce: n, mined: { ...mined, blockNumber: n }, gone: [] },
+        n,
+      ).state;
+    }
+    expect(state.earlier?.map(({ size }) => size)).toEqual(Array.from({ length: 16 }, (_, i) => 39 - i));
+    expect(parseState(serializeState(state))).toEqual(parseState(serializeState(parseState(serializeState(state)))));
+  });
+
+  it("has one key for the same event and another for another", () => {
+    const [event] = historyOf({ type: "noted", note: "retried", reason: "operator", at: 5, actor: "operator" });
+    if (event === undefined) throw new Error("no event");
+    expect(eventKey(event)).toBe(eventKey({ ...event }));
+    expect(eventKey({ ...event, at: 6 })).not.toBe(eventKey(event));
+  });
+});
+
+describe("an operator's supersede", () => {
+  const target = { size: 2, root: r(2), txHash: `0x${r(2)}`, ours: true };
+  const asked = { type: "supersede-asked", actor: "operator", reason: "INC-1", target } as const;
+
+  it("is recorded once for the same anchor and reason, and holds until a larger anchor is confirmed", () => {
+    const first = evolveAnchor(EMPTY_STATE, asked, 1);
+    expect(first.changes).toMatchObject([{ note: "superseded", reason: "INC-1", size: 2, actor: "operator" }]);
+    expect(evolveAnchor(first.state, asked, 2).changes).toEqual([]);
+    expect(evolveAnchor(first.state, { ...asked, reason: "INC-2" }, 2).changes).toHaveLength(1);
+    const confirm = (n: number) =>
+      evolveAnchor(first.state, { type: "confirmed", transaction: transaction(n), nonce: 1, mined, gone: [] }, 3).state;
+    expect(confirm(2).superseded).toMatchObject({ size: 2, reason: "INC-1" });
+    expect(confirm(3).superseded).toBeUndefined();
+    expect(signed(first.state, 3, 1).urge).toBeUndefined();
+  });
+
+  it("of an anchor that this signer did not send is about the signer's chain, not about a row of ours", () => {
+    const { changes } = evolveAnchor(EMPTY_STATE, { ...asked, target: { ...target, ours: false } }, 1);
+    expect(changes.flatMap(historyOf)).toMatchObject([{ type: "superseded", size: null, rootHash: r(2) }]);
   });
 });
 

@@ -70,7 +70,11 @@ function drizzleShape(table: SQLiteTable): Shape {
         column.name,
         affinity(column.getSQLType()),
         column.notNull || column.primary ? "not null" : "null",
-        column.default !== undefined ? String(column.default) : "no default",
+        column.default === undefined
+          ? "no default"
+          : typeof column.default === "string"
+            ? `'${column.default}'`
+            : String(column.default),
       ].join(" "),
     ),
     primaryKey: [...single, ...composite],

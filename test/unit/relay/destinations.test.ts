@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { destinationUrlFault } from "../../../src/relay/destinations.ts";
+import { destinationUrlFault, extraHeadersFault } from "../../../src/relay/destinations.ts";
 
 const REFUSED_EVERYWHERE = [
   "",
@@ -25,6 +25,20 @@ const REFUSED_EVERYWHERE = [
   "https://db.internal/hook",
   "https://db.internal./hook",
   "https://router.home.arpa/hook",
+  "https://10.0.0.1./hook",
+  "https://0177.0.0.1.0x10/hook",
+  "https://012.0.0.1/hook",
+  "https://10.1/hook",
+  "https://%31%30.0.0.1/hook",
+  "https://１０.0.0.1/hook",
+  "https://[fe80::1]/hook",
+  "https://[64:ff9b::a00:1]/hook",
+  "https://[::]/hook",
+  "https://localhost.localdomain.internal/hook",
+  "https://hooks.insurer.ca../hook",
+  "https://.insurer.ca/hook",
+  "https://10.0.0.1.nip.io/hook",
+  "https://a.localtest.me/hook",
   `https://hooks.insurer.ca/${"a".repeat(2_048)}`,
 ];
 
@@ -57,5 +71,46 @@ describe("destination URLs", () => {
 
   test.each(["http://user:pw@127.0.0.1/hook", "ftp://127.0.0.1/hook"])("%j is refused in development too", (url) => {
     expect(destinationUrlFault(url, "development")).toBeTypeOf("string");
+  });
+});
+
+describe("extra headers", () => {
+  test("names and values of one's own are taken", () => {
+    expect(extraHeadersFault({})).toBeUndefined();
+    expect(extraHeadersFault({ Authorization: "Bearer abc", "x-tenant": "clinic 7" })).toBeUndefined();
+  });
+
+  test.each([
+    "content-type",
+    "Content-Length",
+    "HOST",
+    "idempotency-key",
+    "webhook-signature",
+    "x-iTrans-relay-signature",
+    "X-Correlation-Id",
+    "transfer-encoding",
+    "x-forwarded-for",
+    "cf-connecting-ip",
+    "bad name",
+    "bad:name",
+    "",
+  ])("the name %j is refused", (name) => {
+    expect(extraHeadersFault({ [name]: "value" })).toBeTypeOf("string");
+  });
+
+  test.each(["", " padded", "two\r\nlines", "tab\there", "caf\u00e9", "x".repeat(513)])(
+    "the value %j is refused",
+    (value) => {
+      const fault = extraHeadersFault({ "x-own": value });
+      expect(fault).toBeTypeOf("string");
+      if (value.trim() !== "") expect(fault).not.toContain(value);
+    },
+  );
+
+  test("too many, or one twice, are refused", () => {
+    expect(extraHeadersFault(Object.fromEntries(Array.from({ length: 11 }, (_, i) => [`x-${i}`, "v"])))).toBeTypeOf(
+      "string",
+    );
+    expect(extraHeadersFault({ "x-own": "a", "X-Own": "b" })).toBeTypeOf("string");
   });
 });

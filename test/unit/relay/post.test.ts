@@ -4,9 +4,11 @@ import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test } from "vitest";
 import { signRelayBody, standardWebhookSecret } from "../../../src/platform/signature.ts";
 import type { LeasedDelivery } from "../../../src/relay/port.ts";
-import { postWebhook, webhookHeaders } from "../../../src/relay/post.client.ts";
+import { pingDestination, postWebhook, webhookHeaders } from "../../../src/relay/post.client.ts";
+import type { Signing } from "../../../src/relay/signing-secrets.ts";
 
-const SECRET = "webhook-signing-for-tests-93f6b7710c4e";
+const SECRET_TEXT = "webhook-signing-for-tests-93f6b7710c4e";
+const SECRET: Signing = { secrets: [SECRET_TEXT], itransSecret: SECRET_TEXT, extraHeaders: {} };
 const BODY = JSON.stringify({ eventId: "e", eventType: "REQUEST_ADJUDICATED", note: "é€" });
 
 const deliveryTo = (url: string, timeoutMs = 2_000): LeasedDelivery => ({
@@ -68,7 +70,7 @@ describe("a post", () => {
       "x-itrans-relay-event-id": "31337:0xab:0:MEDLINK",
       "x-itrans-relay-event-type": "REQUEST_ADJUDICATED",
       "x-itrans-relay-timestamp": String(timestampMs),
-      "x-itrans-relay-signature": signRelayBody(timestampMs, BODY, SECRET),
+      "x-itrans-relay-signature": signRelayBody(timestampMs, BODY, SECRET_TEXT),
       "webhook-id": "31337:0xab:0:MEDLINK",
       "webhook-timestamp": String(Math.floor(timestampMs / 1000)),
       "x-correlation-id": "correlation-1",
@@ -77,7 +79,7 @@ describe("a post", () => {
 
   test("is verified by a Standard Webhooks library, and not once a byte has changed", () => {
     const headers = webhookHeaders(deliveryTo("http://127.0.0.1/"), SECRET, Date.now());
-    const webhook = new Webhook(standardWebhookSecret(SECRET));
+    const webhook = new Webhook(standardWebhookSecret(SECRET_TEXT));
     expect(webhook.verify(BODY, { ...headers })).toEqual(JSON.parse(BODY));
     expect(() => webhook.verify(BODY.replace("é", "e"), { ...headers })).toThrow();
   });
@@ -97,7 +99,84 @@ describe("a post", () => {
   });
 });
 
+describe("during a rotation", () => {
+  const OLD = "webhook-signing-before-0d2c71a9e4b8";
+  const both = (itransSecret: string): Signing => ({ ...SECRET, secrets: [SECRET_TEXT, OLD], itransSecret });
+
+  test("a Standard Webhooks library verifies with the new secret and with the old one", () => {
+    const headers = { ...webhookHeaders(deliveryTo("http://127.0.0.1/"), both(SECRET_TEXT), Date.now()) };
+    expect(headers["webhook-signature"]?.split(" ")).toHaveLength(2);
+    for (const secret of [SECRET_TEXT, OLD]) {
+      expect(new Webhook(standardWebhookSecret(secret)).verify(BODY, headers)).toEqual(JSON.parse(BODY));
+    }
+    const other = new Webhook(standardWebhookSecret("a-secret-that-never-was-11fe20"));
+    expect(() => other.verify(BODY, headers)).toThrow();
+  });
+
+  test.each([SECRET_TEXT, OLD])("the iTrans header carries one signature, made with the secret chosen", (secret) => {
+    const headers = webhookHeaders(deliveryTo("http://127.0.0.1/"), both(secret), 1_790_000_000_000);
+    expect(headers["x-itrans-relay-signature"]).toBe(signRelayBody(1_790_000_000_000, BODY, secret));
+  });
+});
+
+test("extra headers go along, and none of ours can be taken by them", () => {
+  const extraHeaders = { authorization: "Bearer abc", "webhook-id": "mine", "content-type": "text/plain" };
+  const headers = webhookHeaders(deliveryTo("http://127.0.0.1/"), { ...SECRET, extraHeaders }, 1);
+  expect(headers).toMatchObject({
+    authorization: "Bearer abc",
+    "webhook-id": "31337:0xab:0:MEDLINK",
+    "content-type": "application/json",
+  });
+});
+
+describe("a ping", () => {
+  async function pinged(asEvent: boolean, status: number) {
+    const seen: { method: string | undefined; headers: IncomingHttpHeaders; body: string }[] = [];
+    const url = await receiver((request, response) => {
+      let body = "";
+      request.on("data", (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      request.on("end", () => {
+        seen.push({ method: request.method, headers: request.headers, body });
+        response.writeHead(status).end();
+      });
+    });
+    const { destination } = deliveryTo(url);
+    return { result: await pingDestination({ destination, asEvent }, "p1", SECRET, Date.now()), seen };
+  }
+
+  test("is no event for a destination that did not ask for one, and any answer is an answer", async () => {
+    const { result, seen } = await pinged(false, 405);
+    expect(result).toMatchObject({ type: "answered", status: 405 });
+    expect(seen).toMatchObject([{ method: "HEAD", body: "" }]);
+    expect(Object.keys(seen[0]?.headers ?? {}).filter((name) => /^(x-itrans|webhook)-/.test(name))).toEqual([]);
+  });
+
+  test("is a signed PING for one that did", async () => {
+    const { seen } = await pinged(true, 200);
+    const [ping] = seen;
+    expect(ping).toMatchObject({ method: "POST", headers: { "x-itrans-relay-event-type": "PING" } });
+    const webhook = new Webhook(standardWebhookSecret(SECRET_TEXT));
+    const headers = Object.fromEntries(
+      Object.entries(ping?.headers ?? {}).map(([name, value]) => [name, String(value)]),
+    );
+    expect(webhook.verify(ping?.body ?? "", headers)).toMatchObject({ eventId: "ping:p1", eventType: "PING" });
+  });
+});
+
 describe("what became of it", () => {
+  test("the start of a refusal is kept, without control characters; nothing is kept of a 2xx", async () => {
+    const long = await postWebhook(
+      deliveryTo(await answering(400, `bad\u0000\u001b[2J${"x".repeat(3_000)}`)),
+      SECRET,
+      1,
+    );
+    expect(long).toMatchObject({ status: 400, answer: expect.stringMatching(/^bad \[2Jx{1016,}$/) });
+    expect(long.type === "answered" ? long.answer?.length : 0).toBe(1_024);
+    expect(await postWebhook(deliveryTo(await answering(200, "ok")), SECRET, 1)).not.toHaveProperty("answer");
+  });
+
   test("a 404 whose JSON says retryable is told apart from any other", async () => {
     const known = async (status: number, body: string) =>
       postWebhook(deliveryTo(await answering(status, body)), SECRET, 1);

@@ -5,6 +5,8 @@ import {
   classifyResponse,
   countsAsAttempt,
   type DeliveryState,
+  destinationHoldMs,
+  MAX_DESTINATION_HOLD_MS,
   MAX_RETRY_AFTER_MS,
   nextDueAt,
   type Retry,
@@ -34,6 +36,7 @@ const retry = (reason: string, extra: object = {}) => ({
   reason,
   retryAfterMs: undefined,
   notYetKnownSince: undefined,
+  counted: reason !== "not-yet-known",
   ...extra,
 });
 
@@ -90,6 +93,35 @@ describe("the answer table", () => {
       classifyResponse(answered(404, { retryable: true }), since, POLICY, NOW + elapsed);
     expect(later(600_000)).toEqual(retry("not-yet-known", { notYetKnownSince: NOW }));
     expect(later(600_001)).toEqual({ type: "dead", reason: "not-yet-known" });
+  });
+
+  test("time in which nobody asked does not count towards the window", () => {
+    const state = { attempts: 0, notYetKnownSince: NOW - 4 * 3_600_000, lastAskedAt: NOW - 4 * 3_600_000 + 1_000 };
+    const later = classifyResponse(answered(404, { retryable: true }), state, POLICY, NOW);
+    expect(later).toEqual(retry("not-yet-known", { notYetKnownSince: NOW - 1_000 - 120_000 }));
+    const asked = { ...state, lastAskedAt: NOW - 60_000 };
+    expect(classifyResponse(answered(404, { retryable: true }), asked, POLICY, NOW)).toMatchObject({ type: "dead" });
+  });
+
+  test("while the breaker is not closed an outage uses up no retry, but an answer about the event does", () => {
+    const state: DeliveryState = { attempts: 8, notYetKnownSince: undefined, outage: true };
+    for (const result of [{ type: "timeout" }, answered(503), answered(408)] as const) {
+      const meaning = classifyResponse(result, state, POLICY, NOW);
+      expect(meaning).toMatchObject({ type: "retry", counted: false });
+      expect(countsAsAttempt(meaning)).toBe(false);
+    }
+    expect(classifyResponse(answered(429), state, POLICY, NOW)).toMatchObject({ type: "dead" });
+    expect(classifyResponse(answered(400), state, POLICY, NOW)).toMatchObject({ type: "dead" });
+  });
+
+  test.each([
+    [answered(429, { retryAfter: "20" }), 20_000],
+    [answered(429, { retryAfter: "3600" }), MAX_DESTINATION_HOLD_MS],
+    [answered(429), undefined],
+    [answered(503, { retryAfter: "20" }), undefined],
+    [{ type: "timeout" } as const, undefined],
+  ])("%o holds its destination as a whole for %s ms", (result, expected) => {
+    expect(destinationHoldMs(result, NOW)).toBe(expected);
   });
 
   test("another failure in between does not start the window again", () => {
@@ -151,6 +183,7 @@ describe("backoff", () => {
     reason,
     retryAfterMs: undefined,
     notYetKnownSince: undefined,
+    counted: true,
     ...extra,
   });
 

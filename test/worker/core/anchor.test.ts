@@ -1,11 +1,11 @@
 import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { LedgerAnchor } from "../../../durable-objects/ledger-anchor.ts";
-import { anchorFor } from "../../../src/anchor/anchor.store.ts";
+import { anchorFor, recordStatements } from "../../../src/anchor/anchor.store.ts";
 import type { CoreEnv } from "../../../src/core/env.ts";
 import type { RelayHint } from "../../../src/relay/port.ts";
 import type { AnvilContext } from "../../support/anvil-context.ts";
-import { migrate, testEnv } from "./support.ts";
+import { call, KEYS, migrate, testEnv } from "./support.ts";
 
 const LEDGER_ID = "main";
 const provided = (name: AnvilContext): string => inject(name);
@@ -198,17 +198,179 @@ describe("the owner of the signer", () => {
     });
   });
 
-  it("rests when nothing is under way, and wakes within the poll interval when told that the ledger grew", async () => {
+  it("tells of an anchor that is reorganized after confirmation, and shows the one that stands", async () => {
+    await grow(12);
+    await waitFor(4, 11);
+    await started(chainEnv(), async (anchor) => {
+      await anchor.tick();
+      await anchor.tick();
+    });
+    const first = await anchorFor(testEnv.DB, LEDGER_ID, 11);
+    if (first.state !== "confirmed") throw new Error(`the anchor is ${first.state}`);
+    await testEnv.DB.prepare(`UPDATE outbox SET state = 'delivered' WHERE outbox_id = 4`).run();
+    const delivered = await outboxRow(4);
+    await grow(13);
+    await waitFor(5, 12);
+    await started(chainEnv(), async (anchor) => {
+      await anchor.tick();
+      await anchor.tick();
+    });
+
+    await rpc("anvil_reorg", [2, []]);
+    await rpc("evm_setAutomine", [false]);
+    const env = chainEnv({ ANCHOR_POLL_MS: "100" });
+    const tick = () => started(env, (anchor) => anchor.tick());
+    const ticksUntil = async (state: string) => {
+      for (let i = 0; i < 40; i++) {
+        await tick();
+        if ((await anchorFor(testEnv.DB, LEDGER_ID, 11)).state === state) return;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      throw new Error(`never ${state}`);
+    };
+    await ticksUntil("submitted");
+    expect(await anchorFor(testEnv.DB, LEDGER_ID, 11)).toMatchObject({ size: 13 });
+    await rpc("evm_setAutomine", [true]);
+    await ticksUntil("confirmed");
+    await started(env, async (_anchor, state) => state.storage.deleteAlarm());
+
+    const second = await anchorFor(testEnv.DB, LEDGER_ID, 11);
+    expect(second).toMatchObject({ state: "confirmed", size: 13 });
+    const { json } = await call("/ledger/anchors?limit=2");
+    expect(json.anchors.map((one: { size: number; state: string }) => [one.size, one.state])).toEqual([
+      [13, "confirmed"],
+      [12, "failed"],
+    ]);
+    const [newest, lost] = json.anchors;
+    const story = (one: { events: { type: string; blockHash: string | null }[] }) => one.events.map(({ type }) => type);
+    expect(story(lost)).toEqual(["submitted", "confirmed", "reorganized"]);
+    expect(lost.events[2]).toMatchObject({ blockHash: first.blockHash, reason: "after-confirmation" });
+    expect(story(newest).slice(0, 4)).toEqual(["submitted", "confirmed", "reorganized", "submitted"]);
+    expect(story(newest).at(-1)).toBe("confirmed");
+    // What was delivered stays as it was sent; what the receiver asks for now is the anchor that stands.
+    expect(await outboxRow(4)).toEqual(delivered);
+    expect((await outboxRow(5))?.state).toBe("due");
+  });
+
+  it("carries out an operator's commands, and records who asked and why", async () => {
+    await grow(20);
+    await rpc("evm_setAutomine", [false]);
+    const env = chainEnv({ ANCHOR_INTERVAL_MS: "86400000" });
+    const waiting = await started(env, (anchor) => anchor.tick());
+    expect(waiting).toMatchObject({ reason: "interval", pending: null });
+    const retry = { type: "retry", actor: "operator" } as const;
+    const first = await started(env, (anchor) => anchor.command(retry));
+    expect(first).toMatchObject({ outcome: "taken", action: "submit", status: { pending: { size: 20 } } });
+    await grow(21);
+    const supersede = { type: "supersede", actor: "operator", reason: "INC-2041" } as const;
+    const second = await started(env, (anchor) => anchor.command(supersede));
+    if (first.status.state === "disabled" || second.status.state === "disabled") throw new Error("disabled");
+    expect(second.status.pending).toMatchObject({ size: 21, nonce: first.status.pending?.nonce, transactions: 2 });
+    await rpc("evm_mine");
+    await rpc("evm_setAutomine", [true]);
+    expect(await started(env, (anchor) => anchor.tick())).toMatchObject({ confirmed: { size: 21 }, superseded: null });
+    const { json } = await call("/ledger/anchors/20");
+    expect(json).toMatchObject({ state: "failed", reason: "replaced" });
+    expect(json.events).toMatchObject([
+      { type: "submitted", reason: "retry" },
+      { type: "superseded", reason: "INC-2041", actor: "operator" },
+      { type: "replaced" },
+    ]);
+    expect((await call("/ledger/anchors?limit=1")).json.signerEvents[0]).toMatchObject({ type: "retried" });
+  });
+
+  it("serves a command that comes during a tick after it, in its own", async () => {
+    await grow(23);
+    const [status, answer] = await started(chainEnv(), (anchor) =>
+      Promise.all([anchor.tick(), anchor.command({ type: "retry", actor: "operator" })]),
+    );
+    expect(answer.outcome).toBe("taken");
+    expect(status.state).toBe("pending");
+    expect(answer.status).toMatchObject({ state: "idle", confirmed: { size: 23 }, urged: null });
+  });
+
+  it("warns in its status while the balance is below the minimum", async () => {
+    const env = chainEnv({ ANCHOR_MIN_BALANCE_WEI: "9".repeat(30) });
+    expect(await started(env, (anchor) => anchor.tick())).toMatchObject({
+      balanceLow: true,
+      minBalanceWei: "9".repeat(30),
+    });
+    expect(await started(chainEnv(), (anchor) => anchor.tick())).toMatchObject({ minBalanceWei: null });
+  });
+
+  it("records a change twice as one event", async () => {
+    const count = () => testEnv.DB.prepare(`SELECT COUNT(*) AS n FROM anchor_events`).first<number>("n");
+    const target = { ledgerId: LEDGER_ID, chainId: 31_337, contractAddress: CHAIN.ANCHOR_CONTRACT_ADDRESS };
+    const change = { type: "noted", note: "retried", reason: "operator", at: 77, actor: "operator" } as const;
+    const before = (await count()) ?? 0;
+    for (let i = 0; i < 2; i++) await testEnv.DB.batch([...recordStatements(testEnv.DB, target, change, 0)]);
+    expect(await count()).toBe(before + 1);
+  });
+
+  it("keeps events from being changed, deleted or written over", async () => {
+    const statements = [
+      `UPDATE anchor_events SET reason = 'X'`,
+      `DELETE FROM anchor_events`,
+      `INSERT OR REPLACE INTO anchor_events SELECT * FROM anchor_events LIMIT 1`,
+    ];
+    for (const statement of statements) {
+      await expect(testEnv.DB.prepare(statement).run()).rejects.toThrow("anchor event");
+    }
+  });
+
+  it("rests when nothing is under way", async () => {
     await started(chainEnv(), async (anchor, state) => {
       await state.storage.deleteAlarm();
       expect(await anchor.tick()).toMatchObject({ state: "idle", reason: "nothing-new" });
       expect(await state.storage.getAlarm()).toBeNull();
-      await anchor.wake();
-      const alarm = await state.storage.getAlarm();
-      expect(alarm).not.toBeNull();
-      await anchor.wake();
-      expect(await state.storage.getAlarm()).toBe(alarm);
-      await state.storage.deleteAlarm();
     });
+  });
+});
+
+describe("the record of anchors over HTTP", () => {
+  const operator = KEYS.OPERATOR_API_KEY;
+
+  it("is read in pages, newest first", async () => {
+    const sizes: number[] = [];
+    let path = "/ledger/anchors?limit=3";
+    for (let page = 0; page < 10; page++) {
+      const { status, json } = await call(path, { key: page % 2 === 0 ? operator : KEYS.CLAIMS_API_KEY });
+      expect(status).toBe(200);
+      sizes.push(...json.anchors.map((one: { size: number }) => one.size));
+      if (json.nextBefore === null) break;
+      path = `/ledger/anchors?limit=3&before=${json.nextBefore}`;
+    }
+    const { results } = await testEnv.DB.prepare(`SELECT size FROM anchors ORDER BY size DESC`).all<{ size: number }>();
+    expect(sizes).toEqual(results.map(({ size }) => size));
+    expect(sizes.length).toBeGreaterThan(6);
+  });
+
+  it("shows the signer's state with the page", async () => {
+    const { json } = await call("/ledger/anchors");
+    expect(json.signer).toEqual({ state: "disabled", reason: "EVM_RPC_URL is not set." });
+  });
+
+  it.each([
+    [22, "covers it", null],
+    [24, "No chain is configured", "3600"],
+  ])("answers 404 for size %d with the reason, and when to come back", async (size, why, retryAfter) => {
+    const { status, json, headers } = await call(`/ledger/anchors/${size}`);
+    expect(status).toBe(404);
+    expect(json.detail).toContain(why);
+    expect(headers.get("retry-after")).toBe(retryAfter);
+  });
+
+  it.each(["/ledger/anchors/retry", "/ledger/anchors/supersede"])("leaves %s to the operator", async (path) => {
+    const body = { reason: "INC-1" };
+    expect((await call(path, { method: "POST", body, key: "" })).status).toBe(401);
+    expect((await call(path, { method: "POST", body, key: KEYS.WORKFLOW_API_KEY })).status).toBe(403);
+    const answer = await call(path, { method: "POST", body, key: operator });
+    expect(answer.status).toBe(409);
+    expect(answer.json.detail).toContain("EVM_RPC_URL is not set");
+  });
+
+  it.each(["", "inc-1", "A B", "A".repeat(41), 7])("refuses %j as a reason", async (reason) => {
+    const answer = await call("/ledger/anchors/supersede", { method: "POST", body: { reason }, key: operator });
+    expect(answer.status).toBe(400);
   });
 });

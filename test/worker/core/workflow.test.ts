@@ -37,6 +37,21 @@ describe("submitting a request", () => {
 });
 
 describe("adjudicating", () => {
+  it("takes an empty acknowledgement whatever content type came along, or none", async () => {
+    const { json } = await submit(signed(payloadOf(), { externalRequestId: "CLM-EMPTY" }));
+    const types: readonly Readonly<Record<string, string>>[] = [
+      {},
+      { "content-type": "text/plain" },
+      { "content-type": "application/json; charset=utf-8", "content-length": "0" },
+    ];
+    for (const headers of types) {
+      const path = `/workflow/requests/${json.requestIdHash}/acknowledge`;
+      const acknowledged = await call(path, { method: "POST", headers });
+      expect(acknowledged.status, JSON.stringify(headers)).toBe(200);
+      expect(acknowledged.json.status).toBe("ACKNOWLEDGED");
+    }
+  });
+
   it("goes from submitted over acknowledged to approved, and shows it by id and by hash", async () => {
     const { json } = await submit(signed(payloadOf(), { externalRequestId: "CLM-2" }));
     const path = `/workflow/requests/${json.requestIdHash}`;

@@ -2,7 +2,7 @@ import { createExecutionContext, createMessageBatch, getQueueResult } from "clou
 import { expect, test } from "vitest";
 import { relaySettingsSchema } from "../../../src/platform/settings.ts";
 import type { RelayEnv } from "../../../src/relay/env.ts";
-import type { DeliveryOutcome, Lease, RelayHint } from "../../../src/relay/port.ts";
+import type { DeliveryOutcome, Lease, LeasedPing, PostResult, RelayHint } from "../../../src/relay/port.ts";
 import { consumeDeadHints, consumeHints } from "../../../src/relay/relay.consumer.ts";
 import worker from "../../../src/relay/worker.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
@@ -10,7 +10,8 @@ import { TEST_SECRETS } from "../../secrets.ts";
 const NOTHING: Lease = { deliveries: [], more: false, rateLimitedUntilMs: undefined };
 
 /** Core with these leases to give, one after another. */
-function coreWith(leases: Lease[]) {
+function coreWith(leases: Lease[], pings: LeasedPing[] = []) {
+  const pinged: { destinationId: string; pingId: string; result: PostResult }[] = [];
   const recorded: DeliveryOutcome[] = [];
   const env: RelayEnv = {
     ...TEST_SECRETS.relay,
@@ -21,9 +22,13 @@ function coreWith(leases: Lease[]) {
         return { recorded: outcomes.length, due: 0 };
       },
       wake: async () => {},
+      leasePing: async () => pings.shift(),
+      recordPing: async (destinationId, pingId, result) => {
+        pinged.push({ destinationId, pingId, result });
+      },
     },
   };
-  return { env, recorded };
+  return { env, recorded, pinged };
 }
 
 const batchOf = (queue: string, count: number) =>
@@ -50,6 +55,12 @@ test("GET /health says ok, or names the secrets that are missing", async () => {
   const sick = get("/health", {}, { ...coreWith([]).env, RELAY_WEBHOOK_SIGNING_SECRET: "" });
   expect(sick.status).toBe(503);
   expect(await sick.json()).toMatchObject({ faults: ["RELAY_WEBHOOK_SIGNING_SECRET is not set"] });
+});
+
+test("outside development the relay is deployed with posts kept off private addresses", async () => {
+  expect(Cloudflare.compatibilityFlags.global_fetch_strictly_public).toBe(true);
+  const production = { ...coreWith([]).env, ENVIRONMENT: "production" };
+  expect(await get("/health", {}, production).json()).toMatchObject({ faults: [] });
 });
 
 test("GET /version tells version, commit and build time; anything else is a problem document", async () => {
@@ -127,6 +138,25 @@ test("a sealed secret that does not open is a failed attempt, not a lost deliver
   await consumeHints(batchOf("relay", 1), env, settings, (_, event) => lines.push(event));
   expect(recorded).toMatchObject([{ outboxId: 8, result: { type: "connection-failed" } }]);
   expect(lines).toContain("relay.not_signed");
+});
+
+test("a ping that was asked for is made beside the deliveries, and one that nobody waits for any more is not", async () => {
+  const destination = {
+    destinationId: "d",
+    kind: "MEDLINK",
+    url: "http://127.0.0.1:9/hook",
+    timeoutMs: 1_000,
+    sealedSecret: undefined,
+  } as const;
+  const { env, pinged } = coreWith([], [{ destination, asEvent: false }]);
+  const messages = ["p1", "p2"].map((pingId) => ({
+    id: pingId,
+    timestamp: new Date(0),
+    attempts: 1,
+    body: { outboxIds: [], ping: { destinationId: "d", pingId } },
+  }));
+  await consumeHints(createMessageBatch<RelayHint>("relay", messages), env, settings, silent);
+  expect(pinged).toMatchObject([{ destinationId: "d", pingId: "p1", result: { type: "connection-failed" } }]);
 });
 
 test("core out of reach fails the batch, so that the queue tries it again", async () => {

@@ -29,7 +29,8 @@ export async function emptyRelay(): Promise<void> {
     db.prepare("DELETE FROM relay_counters"),
     db.prepare("DELETE FROM relay_rates"),
     db.prepare("DELETE FROM destinations"),
-    db.prepare("UPDATE relay_leases SET wake_at = 0"),
+    db.prepare("DELETE FROM relay_pings"),
+    db.prepare("UPDATE relay_leases SET wake_at = 0, paused_at = NULL, pruned_to = 0"),
   ]);
 }
 
@@ -108,7 +109,8 @@ export const answered = (status: number, extra: { retryAfter?: string; retryable
 export const posted = (
   { outboxId, leaseToken }: Pick<LeasedDelivery, "outboxId" | "leaseToken">,
   result: PostResult,
-): DeliveryOutcome => ({ outboxId, leaseToken, type: "posted", result, startedAt: T0, durationMs: 5 });
+  startedAt = T0,
+): DeliveryOutcome => ({ outboxId, leaseToken, type: "posted", result, startedAt, durationMs: 5 });
 
 export interface Row {
   readonly state: string;

@@ -1,13 +1,22 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { listDeadLetters } from "../../../../src/relay/dead-letters.store.ts";
+import {
+  discardDeadLetter,
+  listDeadLetters,
+  pruneDeadLetters,
+  pruneSettled,
+  replayDeadLetters,
+} from "../../../../src/relay/dead-letters.store.ts";
+import { deleteDestination } from "../../../../src/relay/destinations.store.ts";
 import {
   claimWake,
   HELD_DUE_AT,
   holdBehindDead,
   LEASE_SLACK_MS,
+  parkExpired,
   recordOutcomes,
   relayStatus,
   releaseAnchored,
+  releaseCovered,
   sweepDue,
 } from "../../../../src/relay/outbox.store.ts";
 import type { DeliveryOutcome, LeasedDelivery } from "../../../../src/relay/port.ts";
@@ -120,6 +129,7 @@ describe("leases", () => {
             url: "https://insurer.ca/hook",
             timeoutMs: TIMEOUT_MS,
             sealedSecret: { keyId: "key", sealed: "sealed" },
+            itransSignature: "current",
           },
         },
       ],
@@ -186,7 +196,7 @@ describe("leases", () => {
     await addRows({ outboxId: 1 });
     const leased = await leaseOne(T0);
     const outcome = { outboxId: leased.outboxId, leaseToken: leased.leaseToken, type: "released" } as const;
-    expect(await record(T0, outcome)).toEqual({ recorded: 1, due: 1, retries: [] });
+    expect(await record(T0, outcome)).toEqual({ recorded: 1, due: 1, retries: [], breakers: [] });
     expect(await rowOf(1)).toMatchObject({ state: "due", due_at: T0, attempts: 0 });
     expect((await leaseOne(T0)).outboxId).toBe(1);
   });
@@ -255,11 +265,11 @@ describe("outcomes", () => {
     expect(await rowOf(1)).toMatchObject({ state: "dead", attempts: 9, last_status: 500, last_error: "http-500" });
     expect(await rowOf(2)).toMatchObject({ state: "due", due_at: HELD_DUE_AT, attempts: 0 });
     expect(idsOf(await lease(now + 86_400_000))).toEqual([]);
-    expect(await listDeadLetters(db, "default", 50)).toMatchObject({
+    expect(await listDeadLetters(db, { tenantId: "default" }, 50)).toMatchObject({
       count: 1,
       deadLetters: [{ outboxId: 1, attempts: 9, lastStatus: 500, lastError: "http-500", deadAt: now }],
     });
-    expect((await listDeadLetters(db, "another", 50)).count).toBe(0);
+    expect((await listDeadLetters(db, { tenantId: "another" }, 50)).count).toBe(0);
   });
 
   test('"not yet known" uses up no retry for ten minutes', async () => {
@@ -267,7 +277,7 @@ describe("outcomes", () => {
     await addRows({ outboxId: 1 });
     let posts = 0;
     for (let now = T0; (await rowOf(1)).state !== "dead"; now = (await rowOf(1)).due_at) {
-      await record(now, posted(await leaseOne(now), answered(404, { retryable: true })));
+      await record(now, posted(await leaseOne(now), answered(404, { retryable: true }), now));
       posts += 1;
     }
     const row = await rowOf(1);
@@ -418,10 +428,17 @@ describe("cost", () => {
     await recordOutcomes(watched, outcomes, POLICY, T0, noJitter);
     await holdBehindDead(watched, T0, 10);
     await sweepDue(watched, T0, 10);
-    await listDeadLetters(watched, undefined, 10);
+    await listDeadLetters(watched, { tenantId: undefined }, 10);
     const chain = { chainId: 1, contractAddress: "", blockNumber: 1, blockHash: "", txHash: "", logIndex: 0 };
     releaseAnchored(watched, { ledgerId: "main", size: 1, chain, now: T0 });
-    expect(statements.size).toBe(16);
+    await parkExpired(watched, T0, 10);
+    await releaseCovered(watched, "main", T0);
+    await replayDeadLetters(watched, { tenantId: undefined, destinationId: "a" }, { limit: 5, perMinute: 60 }, T0);
+    await discardDeadLetter(watched, 2, undefined, { reason: "TEST", by: undefined, rest: "discard" }, T0);
+    await pruneDeadLetters(watched, T0, 10, T0);
+    await pruneSettled(watched, T0, 10);
+    await deleteDestination(watched, "a");
+    expect(statements.size).toBeGreaterThan(30);
 
     const plans: string[] = [];
     for (const sql of statements) {

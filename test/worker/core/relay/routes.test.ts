@@ -5,7 +5,7 @@ import { coreSettingsSchema } from "../../../../src/platform/settings.ts";
 import { destinationsFor, syncSettingsDestination } from "../../../../src/relay/destinations.store.ts";
 import { secretPlace } from "../../../../src/relay/destinations.ts";
 import { call, INSURER, KEYS, migrate } from "../support.ts";
-import { addDestination, addRows, db, emptyRelay } from "./outbox-fixture.ts";
+import { addDestination, addRows, db, emptyRelay, lease } from "./outbox-fixture.ts";
 
 beforeAll(migrate);
 beforeEach(emptyRelay);
@@ -67,7 +67,15 @@ describe("PUT /relay/destinations/:destinationId", () => {
     ["a secret with spaces", { ...body, secret: "twenty four characters and" }],
     ["a placeholder secret", { ...body, secret: "changeme-changeme-changeme" }],
     ["no secret for a new one", { ...body, secret: undefined }],
-    ["another kind", { ...body, kind: "MEDLINK" }],
+    ["another kind", { ...body, kind: "CLINIC" }],
+    ["an insurer's address for a MedLink", { ...body, kind: "MEDLINK" }],
+    ["an insurer without its address", { ...body, insurerAddress: undefined }],
+    ["a header of ours", { ...body, headers: { "webhook-signature": "v1,x" } }],
+    ["a header that breaks the line", { ...body, headers: { "x-own": "a\r\nb: c" } }],
+    ["a literal IPv6 address", { ...body, url: "https://[::ffff:10.0.0.1]/" }],
+    ["an address in octal", { ...body, url: "https://012.0.0.8/" }],
+    ["a secret that is not text", { ...body, secret: 5 }],
+    ["a rate that is no number", { ...body, requestsPerMinute: "240" }],
     ["an address that is none", { ...body, insurerAddress: "0x12" }],
     ["an unknown event type", { ...body, eventTypes: ["REQUEST_CORRECTED"] }],
     ["no event type", { ...body, eventTypes: [] }],
@@ -102,6 +110,173 @@ describe("PUT /relay/destinations/:destinationId", () => {
     expect((await call("/relay/destinations")).status).toBe(403);
   });
 });
+
+const post = (path: string, sent: unknown = {}, key: string = KEYS.OPERATOR_API_KEY) =>
+  call(path, { method: "POST", key, body: sent });
+
+describe("a destination", () => {
+  test("of another tenant's MedLink can be made; the default tenant's comes from the settings", async () => {
+    const made = await call("/tenants", {
+      method: "POST",
+      key: KEYS.OPERATOR_API_KEY,
+      body: { tenantId: "north", name: "North" },
+    });
+    expect([201, 409]).toContain(made.status);
+    const { insurerAddress: _, ...rest } = body;
+    const medlink = { ...rest, kind: "MEDLINK", tenantId: "north", url: "https://north.ca/hook" };
+    const created = await put("north-medlink", medlink);
+    expect(created.status).toBe(201);
+    expect(created.json).toMatchObject({ kind: "MEDLINK", deliverAfter: "commit", tenantId: "north", hasSecret: true });
+    expect((await put("north-medlink-2", medlink)).status).toBe(409);
+    expect((await put("medlink-2", { ...medlink, tenantId: undefined })).status).toBe(409);
+  });
+
+  test("keeps its extra headers sealed and shows their names only", async () => {
+    const token = "Bearer a-token-nobody-may-see";
+    const created = await put("sunrise", { ...body, headers: { authorization: token } });
+    expect(created.json.headerNames).toEqual(["authorization"]);
+    expect(JSON.stringify((await stored()).results)).not.toContain(token);
+    expect((await put("sunrise", body)).json.headerNames).toEqual(["authorization"]);
+    expect((await put("sunrise", { ...body, headers: {} })).json.headerNames).toEqual([]);
+    expect(created.text).not.toContain(token);
+  });
+
+  test("is read, paused, resumed and deleted; a busy one is not deleted", async () => {
+    await put("sunrise", body);
+    const at = "/relay/destinations/sunrise";
+    expect((await post(`${at}/pause`)).json.state).toBe("paused");
+    expect((await call(at, { key: KEYS.OPERATOR_API_KEY })).json).toMatchObject({ state: "paused", lastPing: null });
+    expect((await post(`${at}/resume`)).json.state).toBe("active");
+    await addRows({ outboxId: 1, destinationId: "sunrise", dueAt: 8_000_000_000_000_000 });
+    const remove = () => call(at, { method: "DELETE", key: KEYS.OPERATOR_API_KEY });
+    expect((await remove()).status).toBe(409);
+    await db.prepare("DELETE FROM outbox").run();
+    expect((await remove()).status).toBe(204);
+    expect((await remove()).status).toBe(404);
+    for (const path of [at, `${at}/pause`, `${at}/resume`, `${at}/ping`, `${at}/secret`]) {
+      const method = path === at ? "GET" : "POST";
+      expect(
+        (await call(path, { method, key: KEYS.OPERATOR_API_KEY, ...(method === "POST" ? { body: {} } : {}) })).status,
+      ).toBe(404);
+      expect((await call(path, { method, ...(method === "POST" ? { body: {} } : {}) })).status).toBe(403);
+    }
+  });
+
+  test("gets a new secret with an overlap in which both sign, and not another before that is over", async () => {
+    await put("sunrise", body);
+    const at = "/relay/destinations/sunrise/secret";
+    const rotated = await post(at, { overlapSeconds: 3_600, itransSignature: "previous" });
+    expect(rotated.status).toBe(200);
+    expect(rotated.json.secret).toMatch(/^[0-9a-f]{64}$/);
+    expect(rotated.json.destination).toMatchObject({
+      itransSignature: "previous",
+      secret: { rotatedAt: expect.any(Number), previous: { expiresAt: expect.any(Number) } },
+    });
+    await addRows({ outboxId: 1, destinationId: "sunrise", dueAt: 1 });
+    const leased = await lease(Date.now());
+    expect(leased.deliveries[0]?.destination).toMatchObject({
+      itransSignature: "previous",
+      sealedPreviousSecret: { sealed: expect.any(String) },
+    });
+    const after = await lease(Date.now() + 3_700_000);
+    expect(after.deliveries[0]?.destination).not.toHaveProperty("sealedPreviousSecret");
+    expect((await post(at)).status).toBe(409);
+    expect(
+      (await post(at, { dropPrevious: true, overlapSeconds: 0, secret: "a-third-secret-of-theirs-77" })).json,
+    ).not.toHaveProperty("secret");
+    const shown = await call("/relay/destinations/sunrise", { key: KEYS.OPERATOR_API_KEY });
+    expect(shown.json.secret.previous).toBeNull();
+  });
+
+  test.each([
+    { secret: "short" },
+    { secret: "changeme-changeme-changeme" },
+    { overlapSeconds: -1 },
+    { overlapSeconds: 1e9 },
+    { itransSignature: "both" },
+    { unknown: 1 },
+  ])("keeps its secret when it is asked to rotate with %o", async (sent) => {
+    await put("sunrise", body);
+    const before = (await stored()).results;
+    expect((await post("/relay/destinations/sunrise/secret", sent)).status).toBe(400);
+    expect((await stored()).results).toEqual(before);
+  });
+
+  test("of the settings is rotated by the settings, and cannot be deleted", async () => {
+    await syncSettingsDestination(
+      db,
+      coreSettingsSchema.parse({ RELAY_MEDLINK_WEBHOOK_URL: "https://medlink.ca/hook" }),
+      1,
+    );
+    expect((await post("/relay/destinations/medlink/secret")).status).toBe(409);
+    expect((await call("/relay/destinations/medlink", { method: "DELETE", key: KEYS.OPERATOR_API_KEY })).status).toBe(
+      409,
+    );
+    expect((await post("/relay/destinations/medlink/pause")).status).toBe(200);
+  });
+});
+
+test("the relay as a whole is paused and resumed by the operator alone", async () => {
+  expect((await post("/relay/pause", {}, KEYS.WORKFLOW_API_KEY)).status).toBe(403);
+  expect((await post("/relay/pause")).json).toEqual({ paused: true });
+  expect((await call("/relay/workflow/status")).json).toMatchObject({ paused: true, pausedAt: expect.any(Number) });
+  expect((await post("/relay/resume")).json).toEqual({ paused: false });
+  expect((await call("/relay/workflow/status")).json).toMatchObject({ paused: false, pausedAt: null });
+});
+
+describe("what is done about dead letters", () => {
+  const at = "/relay/workflow/dead-letters";
+  beforeEach(async () => {
+    await addDestination("a");
+    await addRows(...[1, 2, 3].map((outboxId) => ({ outboxId, state: "dead" as const })));
+    await db.prepare("UPDATE outbox SET settled_at = outbox_id, last_error = 'http-503'").run();
+  });
+
+  test("they are paged and filtered", async () => {
+    const first = (await call(`${at}?limit=2`)).json;
+    expect(first.deadLetters.map((letter: { outboxId: number }) => letter.outboxId)).toEqual([3, 2]);
+    const second = (await call(`${at}?limit=2&cursor=${first.next}`)).json;
+    expect(second.deadLetters.map((letter: { outboxId: number }) => letter.outboxId)).toEqual([1]);
+    expect(second.next).toBeNull();
+    expect((await call(`${at}?errorClass=http-5xx&since=2`)).json.count).toBe(2);
+    expect((await call(`${at}?until=1970-01-01T00:00:00.002Z`)).json.count).toBe(1);
+    for (const query of ["errorClass=everything", "since=yesterday", "cursor=x", "limit=0"]) {
+      expect((await call(`${at}?${query}`)).status).toBe(400);
+    }
+  });
+
+  test("one is looked into, replayed and discarded", async () => {
+    expect((await call(`${at}/1`)).status).toBe(403);
+    expect((await call(`${at}/1`, { key: KEYS.OPERATOR_API_KEY })).json).toMatchObject({ outboxId: 1, state: "dead" });
+    expect((await call(`${at}/99`, { key: KEYS.OPERATOR_API_KEY })).status).toBe(404);
+    await setRelayPausedForTest();
+    expect((await post(`${at}/1/replay`)).json).toEqual({ outboxId: 1, replayed: true });
+    expect((await post(`${at}/1/replay`)).json).toEqual({ outboxId: 1, replayed: false });
+    expect((await post(`${at}/2/discard`, { reason: "TICKET-1" })).json).toEqual({
+      outboxId: 2,
+      discarded: true,
+      rest: 0,
+    });
+    expect((await post(`${at}/2/discard`, { reason: "TICKET-1" })).json.discarded).toBe(false);
+    expect((await post(`${at}/2/replay`)).status).toBe(409);
+    expect((await post(`${at}/1/discard`, { reason: "TICKET-1" })).status).toBe(409);
+    for (const reason of ["", "lower case", "X".repeat(41), "Mrs Smith"]) {
+      expect((await post(`${at}/3/discard`, { reason })).status).toBe(400);
+    }
+    expect((await post(`${at}/3/replay`, {}, KEYS.WORKFLOW_API_KEY)).status).toBe(403);
+  });
+
+  test("many are replayed at once, but never all without a choice", async () => {
+    await setRelayPausedForTest();
+    expect((await post(`${at}/replay`, {})).status).toBe(400);
+    expect((await post(`${at}/replay`, { destinationId: "a", perMinute: 0 })).status).toBe(400);
+    const replayed = await post(`${at}/replay`, { destinationId: "a", limit: 2 });
+    expect(replayed.json).toMatchObject({ replayed: 2, overtaken: 0, remaining: 1 });
+  });
+});
+
+/** So that nothing takes what was replayed. */
+const setRelayPausedForTest = () => db.prepare("UPDATE relay_leases SET paused_at = 1").run();
 
 describe("status and dead letters", () => {
   test("the status tells counts, policy and destinations to the workflow key", async () => {

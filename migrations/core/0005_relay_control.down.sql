@@ -1,0 +1,26 @@
+-- What goes: pauses, open breakers, secrets in rotation, extra headers, answers of receivers, reasons of discards. Deliveries stay.
+DROP TABLE relay_pings;
+ALTER TABLE delivery_attempts DROP COLUMN answer;
+ALTER TABLE outbox DROP COLUMN discarded_by;
+ALTER TABLE outbox DROP COLUMN discard_reason;
+ALTER TABLE outbox DROP COLUMN replays;
+ALTER TABLE outbox DROP COLUMN expired_leases;
+ALTER TABLE relay_counters DROP COLUMN last_posted_at;
+ALTER TABLE relay_counters DROP COLUMN breaker_opens;
+ALTER TABLE relay_counters DROP COLUMN breaker_until;
+ALTER TABLE relay_counters DROP COLUMN breaker;
+ALTER TABLE relay_counters DROP COLUMN window_evidence;
+ALTER TABLE relay_counters DROP COLUMN window_failures;
+ALTER TABLE relay_counters DROP COLUMN window_calls;
+ALTER TABLE relay_counters DROP COLUMN window_started_at;
+ALTER TABLE destinations DROP COLUMN ping_events;
+ALTER TABLE destinations DROP COLUMN headers_wrapping_key_id;
+ALTER TABLE destinations DROP COLUMN headers_wrapped;
+ALTER TABLE destinations DROP COLUMN header_names;
+ALTER TABLE destinations DROP COLUMN itrans_signature;
+ALTER TABLE destinations DROP COLUMN secret_rotated_at;
+ALTER TABLE destinations DROP COLUMN previous_expires_at;
+ALTER TABLE destinations DROP COLUMN previous_wrapping_key_id;
+ALTER TABLE destinations DROP COLUMN previous_secret_wrapped;
+ALTER TABLE relay_leases DROP COLUMN pruned_to;
+ALTER TABLE relay_leases DROP COLUMN paused_at;

@@ -1,0 +1,40 @@
+/** POST /relay/destinations/:destinationId/pause. Again changes nothing. */
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import type { CoreAppEnv } from "../core/app.ts";
+import { authenticate } from "../core/authenticate.edge.ts";
+import { answerProblem } from "../platform/answer-problem.ts";
+import { systemNow } from "../platform/clock.edge.ts";
+import { problemResponses } from "../platform/openapi.ts";
+import { findDestination, setDestinationState } from "./destinations.store.ts";
+import { NO_DESTINATION } from "./no-destination.ts";
+import { destinationIdParams, destinationSchema, destinationView } from "./relay-view.ts";
+import { tenantInView } from "./tenant-in-view.ts";
+
+const route = createRoute({
+  method: "post",
+  path: "/relay/destinations/{destinationId}/pause",
+  tags: ["relay"],
+  summary: "Pause one destination: nothing is sent to it and no attempt is counted",
+  security: [{ apiKey: [] }],
+  middleware: [authenticate("workflow", "operate")] as const,
+  request: { params: destinationIdParams },
+  responses: {
+    200: { description: "Paused.", content: { "application/json": { schema: destinationSchema } } },
+    ...problemResponses(400, 401, 403, 404, 429),
+  },
+});
+
+export function registerPauseDestination(app: OpenAPIHono<CoreAppEnv>): void {
+  app.openapi(route, async (c) => {
+    const { destinationId } = c.req.valid("param");
+    const tenantId = tenantInView(c.var.principal);
+    const now = systemNow();
+    if ((await findDestination(c.env.DB, destinationId, tenantId, now)) === undefined) {
+      return answerProblem(c, NO_DESTINATION);
+    }
+    await setDestinationState(c.env.DB, destinationId, "paused", now);
+    c.var.log("info", "relay.destination_paused", { destinationId, correlationId: c.var.correlationId });
+    const destination = await findDestination(c.env.DB, destinationId, tenantId, now);
+    return destination === undefined ? answerProblem(c, NO_DESTINATION) : c.json(destinationView(destination), 200);
+  });
+}

@@ -1,0 +1,30 @@
+/** POST /relay/pause: the relay as a whole. Again changes nothing. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { CoreAppEnv } from "../core/app.ts";
+import { authenticate } from "../core/authenticate.edge.ts";
+import { systemNow } from "../platform/clock.edge.ts";
+import { problemResponses } from "../platform/openapi.ts";
+import { setRelayPaused } from "./destinations.store.ts";
+
+const answerSchema = z.object({ paused: z.boolean() });
+
+const route = createRoute({
+  method: "post",
+  path: "/relay/pause",
+  tags: ["relay"],
+  summary: "Pause every delivery, of every tenant",
+  security: [{ apiKey: [] }],
+  middleware: [authenticate("operator", "operate")] as const,
+  responses: {
+    200: { description: "Paused.", content: { "application/json": { schema: answerSchema } } },
+    ...problemResponses(401, 403, 429),
+  },
+});
+
+export function registerPauseRelay(app: OpenAPIHono<CoreAppEnv>): void {
+  app.openapi(route, async (c) => {
+    await setRelayPaused(c.env.DB, true, systemNow());
+    c.var.log("info", "relay.paused", { correlationId: c.var.correlationId });
+    return c.json({ paused: true }, 200);
+  });
+}

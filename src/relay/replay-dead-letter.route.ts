@@ -1,0 +1,54 @@
+/** POST /relay/workflow/dead-letters/:outboxId/replay. Again changes nothing. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { CoreAppEnv } from "../core/app.ts";
+import { authenticate } from "../core/authenticate.edge.ts";
+import { answerProblem } from "../platform/answer-problem.ts";
+import { systemNow } from "../platform/clock.edge.ts";
+import { problemResponses } from "../platform/openapi.ts";
+import { outboxIdParams } from "./dead-letter-query.ts";
+import { replayDeadLetter } from "./dead-letters.store.ts";
+import { NO_DELIVERY } from "./no-destination.ts";
+import { tenantInView } from "./tenant-in-view.ts";
+
+const answerSchema = z
+  .object({
+    outboxId: z.number().int(),
+    replayed: z.boolean().openapi({ description: "False: it is on its way or delivered already." }),
+  })
+  .openapi("ReplayedDeadLetter");
+
+const route = createRoute({
+  method: "post",
+  path: "/relay/workflow/dead-letters/{outboxId}/replay",
+  tags: ["relay"],
+  summary: "Send a dead letter again, with all its retries; the later events of its request follow it",
+  security: [{ apiKey: [] }],
+  middleware: [authenticate("workflow", "operate")] as const,
+  request: { params: outboxIdParams },
+  responses: {
+    200: { description: "On its way.", content: { "application/json": { schema: answerSchema } } },
+    ...problemResponses(400, 401, 403, 404, 409, 429),
+  },
+});
+
+export function registerReplayDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
+  app.openapi(route, async (c) => {
+    const { outboxId } = c.req.valid("param");
+    const result = await replayDeadLetter(c.env.DB, outboxId, tenantInView(c.var.principal), systemNow());
+    switch (result) {
+      case "unknown":
+        return answerProblem(c, NO_DELIVERY);
+      case "overtaken": {
+        const detail = "A later event of this request was delivered there; sending this one now would undo it.";
+        return answerProblem(c, { code: "conflict", detail });
+      }
+      case "discarded":
+        return answerProblem(c, { code: "conflict", detail: "It was discarded, which is for good." });
+      case "replayed":
+      case "on-its-way": {
+        if (result === "replayed") await c.env.RELAY_QUEUE.send({ outboxIds: [outboxId] });
+        return c.json({ outboxId, replayed: result === "replayed" }, 200);
+      }
+    }
+  });
+}
