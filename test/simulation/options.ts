@@ -48,6 +48,8 @@ export interface ReceiverFaults {
   /** A 4xx or 3xx that nothing can mend. */
   readonly refuses: number;
   readonly losesMemory: number;
+  /** It is not there: connections are refused, nothing is answered, or a proxy says so. */
+  readonly down: number;
 }
 
 export interface Faults {
@@ -79,6 +81,7 @@ export const NO_FAULTS: Faults = {
     notYetKnown: 0,
     refuses: 0,
     losesMemory: 0,
+    down: 0,
   },
   relayKilled: 0,
   relayStalls: 0,
@@ -184,6 +187,7 @@ export function drawFaults(random: Random): Faults {
       notYetKnown: p(0.2),
       refuses: p(0.1),
       losesMemory: p(0.2),
+      down: p(0.1),
     },
     relayKilled: p(0.3),
     relayStalls: p(0.2),
