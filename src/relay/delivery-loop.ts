@@ -152,7 +152,9 @@ class DeliveryLoop {
   #waitMs(): number | undefined {
     const busy = this.#running > 0 || this.#leasing || this.#recording;
     if (!this.#timeLeft) return busy ? this.#untilRecord() : undefined;
-    const untilPoll = Math.max(1, this.#nextPollAt - this.#deps.now());
+    // A poll that is due but has no room waits for an event, or for its next turn.
+    const overdue = this.#nextPollAt <= this.#deps.now();
+    const untilPoll = overdue ? this.#options.pollMs : this.#nextPollAt - this.#deps.now();
     if (this.#running > 0) return Math.min(this.#untilRecord(), this.#leasing ? Number.POSITIVE_INFINITY : untilPoll);
     if (busy) return Number.POSITIVE_INFINITY;
     const limitedUntil = this.#rateLimitedUntil;

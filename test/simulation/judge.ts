@@ -1,6 +1,7 @@
 /** Holds what callers and receivers were told, and what the rows say in the end, against the ledger. */
 import { commitmentOf, subjectOf } from "../../src/ledger/commitment.ts";
 import type { Appended } from "../../src/ledger/sequencer.ts";
+import { MAX_EXPIRED_LEASES } from "../../src/relay/outbox.store.ts";
 import type { Command, CommandResult } from "../../src/workflow/commit-plan.ts";
 import type { Promised } from "./clients.ts";
 import { saltOf } from "./edge.ts";
@@ -14,12 +15,25 @@ export class Judge {
   readonly #receivers: Receivers;
   readonly #promises: Promised[] = [];
   readonly #hashes = new Map<string, string>();
+  /** Destinations whose breaker was ever not closed. */
+  readonly #broken = new Set<string>();
 
   constructor(world: World, witness: LedgerWitness, receivers: Receivers) {
     this.#world = world;
     this.#witness = witness;
     this.#receivers = receivers;
   }
+
+  /** After every write of anyone. */
+  readonly changed = (): void => {
+    for (const row of this.#world.rows(
+      "SELECT destination_id, breaker FROM relay_counters WHERE breaker <> 'closed'",
+    )) {
+      const id = String(row.destination_id);
+      if (!this.#broken.has(id)) this.#world.trace("breaker", id, String(row.breaker));
+      this.#broken.add(id);
+    }
+  };
 
   /** An answer leaves the sequencer: what it says is committed by now. */
   readonly answered = (command: Command, appended: Appended<CommandResult>): void => {
@@ -139,16 +153,7 @@ export class Judge {
 
   #checkRows(): void {
     const { policy, clockErrorMs } = this.#world.options;
-    const uncounted = this.#world.rows(
-      `SELECT o.outbox_id, o.attempts, COUNT(a.lease_token) AS counted
-       FROM outbox AS o LEFT JOIN delivery_attempts AS a ON a.outbox_id = o.outbox_id
-         AND (a.outcome <> 'retry' OR a.error <> 'not-yet-known')
-       GROUP BY o.outbox_id HAVING o.attempts <> counted OR o.attempts > ?`,
-      policy.maxRetries + 1,
-    );
-    for (const row of uncounted) {
-      this.#world.violate("attempts", `row ${row.outbox_id} counts ${row.attempts}, ${row.counted} are recorded`);
-    }
+    this.#checkCounts(policy.maxRetries);
     this.#checkAttempts();
     for (const row of this.#world.rows("SELECT * FROM outbox WHERE state = 'dead'")) {
       const reason = this.#deathFault(row, policy.maxRetries, policy.notYetKnownWindowMs - 2 * clockErrorMs);
@@ -162,6 +167,24 @@ export class Judge {
     );
     for (const { destination_id: id, counted, delivered } of counters) {
       if (counted !== delivered) this.#world.violate("counter", `${id} counts ${counted} of ${delivered} deliveries`);
+    }
+  }
+
+  /** "Not yet known" uses up no retry, and while a breaker is not closed neither does a failure of the destination. */
+  #checkCounts(maxRetries: number): void {
+    const rows = this.#world.rows(
+      `SELECT o.outbox_id, o.destination_id, o.attempts,
+         COUNT(a.lease_token) FILTER (WHERE a.outcome <> 'retry' OR a.error <> 'not-yet-known') AS most,
+         COUNT(a.lease_token) FILTER (WHERE a.outcome <> 'retry' OR NOT (a.error IN ('not-yet-known', 'timeout', 'http-408')
+           OR a.error LIKE 'http-5%' OR a.error LIKE 'connection-failed%')) AS least
+       FROM outbox AS o LEFT JOIN delivery_attempts AS a ON a.outbox_id = o.outbox_id GROUP BY o.outbox_id`,
+    );
+    for (const { outbox_id: outboxId, destination_id: destinationId, attempts, most, least } of rows) {
+      const fewest = this.#broken.has(String(destinationId)) ? Number(least) : Number(most);
+      const count = Number(attempts);
+      if (count < fewest || count > Number(most) || count > maxRetries + 1) {
+        this.#world.violate("attempts", `row ${outboxId} counts ${count} attempts, of ${fewest} to ${most} recorded`);
+      }
     }
   }
 
@@ -181,6 +204,11 @@ export class Judge {
   #deathFault(row: Readonly<Record<string, unknown>>, maxRetries: number, windowMs: number): string | undefined {
     const outboxId = Number(row.outbox_id);
     const error = String(row.last_error);
+    if (error === "lease-expired") {
+      return Number(row.expired_leases) >= MAX_EXPIRED_LEASES
+        ? undefined
+        : `given up after ${row.expired_leases} leases`;
+    }
     const answers = this.#receivers.answersTo(outboxId);
     const answered = answers.some(({ result }) => result.type === "answered" && result.status === row.last_status);
     if (row.last_status !== null && !answered) return "its receiver never answered that";

@@ -48,6 +48,8 @@ export interface ReceiverFaults {
   /** A 4xx or 3xx that nothing can mend. */
   readonly refuses: number;
   readonly losesMemory: number;
+  /** It is not there: connections are refused, nothing is answered, or a proxy says so. */
+  readonly down: number;
 }
 
 export interface Faults {
@@ -57,7 +59,7 @@ export interface Faults {
   readonly receivers: ReceiverFaults;
   /** Per invocation of the relay. */
   readonly relayKilled: number;
-  /** Per invocation: it stands still for up to 90 s, and goes on as if nothing had been. */
+  /** Per invocation, and per lease: it stands still for up to 90 s, and goes on as if nothing had been. */
   readonly relayStalls: number;
   /** Per post: the invocation vanishes with the answer in its hands. */
   readonly relayKilledBeforeRecord: number;
@@ -79,6 +81,7 @@ export const NO_FAULTS: Faults = {
     notYetKnown: 0,
     refuses: 0,
     losesMemory: 0,
+    down: 0,
   },
   relayKilled: 0,
   relayStalls: 0,
@@ -182,11 +185,12 @@ export function drawFaults(random: Random): Faults {
       timeouts: p(0.3),
       effectLost: random.next(),
       notYetKnown: p(0.2),
-      refuses: p(0.06),
+      refuses: p(0.1),
       losesMemory: p(0.2),
+      down: p(0.1),
     },
     relayKilled: p(0.3),
-    relayStalls: p(0.3),
+    relayStalls: p(0.2),
     relayKilledBeforeRecord: p(0.15),
     cronMissed: p(0.5),
     cronDoubled: p(0.2),

@@ -277,6 +277,7 @@ export class Receivers {
     const workMs = random.chance(receivers.slow) ? random.between(300, timeoutMs - 200) : random.between(5, 300);
     const landMs = arriveMs + random.between(1, workMs);
     const answerMs = arriveMs + workMs + 5;
+    if (random.chance(receivers.down)) return this.#drawDown(arriveMs, answerMs, timeoutMs);
     if (random.chance(receivers.connectionFails)) {
       const lost: PostResult = { type: "connection-failed", reason: "connection reset" };
       return random.chance(0.5)
@@ -294,7 +295,7 @@ export class Receivers {
       return { arriveMs, landMs: undefined, answerMs, result: answer(404, { retryable: true }) };
     }
     if (random.chance(receivers.refuses)) {
-      return { arriveMs, landMs: undefined, answerMs, result: answer(random.pick([400, 401, 404, 410, 422, 302])) };
+      return { arriveMs, landMs: undefined, answerMs, result: answer(random.pick([400, 404, 410, 302])) };
     }
     if (random.chance(receivers.errors)) {
       const status = random.pick([500, 502, 503, 503, 429, 429, 408]);
@@ -306,6 +307,19 @@ export class Receivers {
       return { arriveMs, landMs, answerMs, result: answer(random.pick([500, 502, 503])) };
     }
     return { arriveMs, landMs, answerMs, result: answer(random.pick([200, 200, 201, 204])) };
+  }
+
+  #drawDown(arriveMs: number, answerMs: number, timeoutMs: number): Course {
+    const { random } = this.#world;
+    const refused: PostResult = { type: "connection-failed", reason: "connection refused" };
+    switch (random.between(0, 2)) {
+      case 0:
+        return { arriveMs: undefined, landMs: undefined, answerMs: arriveMs, result: refused };
+      case 1:
+        return { arriveMs: undefined, landMs: undefined, answerMs: timeoutMs, result: { type: "timeout" } };
+      default:
+        return { arriveMs, landMs: undefined, answerMs, result: answer(random.pick([502, 503, 504])) };
+    }
   }
 
   #drawRetryAfter(): string {

@@ -28,12 +28,12 @@ export function relayConsumer(world: World, core: Core, post: Post, parts: Parts
       life.end();
       finish("vanished");
     };
-    if (random.chance(faults.relayStalls)) {
-      scheduler.after(random.between(1, 10_000), () => {
-        life.stalledUntil = world.now() + random.between(1_000, 90_000);
-        world.trace(name, "stalls for ms", life.stalledUntil - world.now());
-      });
-    }
+    const stall = (when: string): void => {
+      const stallMs = random.between(1_000, 90_000);
+      life.stalledUntil = world.now() + stallMs;
+      world.trace(name, "stalls", when, stallMs, "ms");
+    };
+    if (random.chance(faults.relayStalls)) scheduler.after(random.between(1, 10_000), () => stall("at some time"));
     if (random.chance(faults.relayKilled)) scheduler.after(random.between(1, 30_000), () => kill("at some time"));
     const port = core.port(life);
     runDeliveryLoop(
@@ -42,6 +42,10 @@ export function relayConsumer(world: World, core: Core, post: Post, parts: Parts
           ...port,
           lease: async (limit, exclude) => {
             const lease = await port.lease(limit, exclude);
+            if (random.chance(world.faults.relayStalls)) {
+              stall("with a lease in its hands");
+              await scheduler.sleep(life, 0);
+            }
             return { ...lease, deliveries: lease.deliveries.map(parts.received) };
           },
         },

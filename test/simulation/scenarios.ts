@@ -88,7 +88,35 @@ const queueWiped: Scenario = ({ seed, requests, ...more }) => {
   });
 };
 
+/**
+ * The receiver is down for six hours: connections are refused, nothing is answered, or a proxy says so. What is submitted meanwhile and before arrives in order
+ * afterwards, and nothing is given up.
+ */
+const destinationDown: Scenario = ({ seed, requests, ...more }) => {
+  const downAtMs = 10 * MINUTE_MS;
+  const faultyMs = downAtMs + 6 * HOUR_MS;
+  const down = { ...NO_FAULTS.receivers, down: 1 };
+  return simulate({
+    seed,
+    ...more,
+    options: () => calm(requests, faultyMs),
+    happenings: ({ world }) => {
+      world.scheduler.after(downAtMs, () => {
+        world.trace("receivers", "down");
+        world.faults = { ...NO_FAULTS, receivers: down };
+      });
+      world.scheduler.after(faultyMs - 1, () => {
+        const pending = Number(world.row("SELECT COUNT(*) AS n FROM outbox WHERE state IN ('due', 'leased')")?.n);
+        if (pending < requests / 2) world.violate("scenario", `only ${pending} deliveries wait for the receiver`);
+        const dead = Number(world.row("SELECT COUNT(*) AS n FROM outbox WHERE state = 'dead'")?.n);
+        if (dead > 0) world.violate("scenario", `${dead} deliveries were given up`);
+      });
+    },
+  });
+};
+
 export const scenarios: Readonly<Record<string, { readonly run: Scenario; readonly requests: number }>> = {
   "careless-receiver": { run: carelessReceiver, requests: 10_000 },
+  "destination-down": { run: destinationDown, requests: 200 },
   "queue-wiped": { run: queueWiped, requests: 1_000 },
 };

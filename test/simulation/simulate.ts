@@ -65,7 +65,10 @@ export class Simulation {
     this.#witness = new LedgerWitness(world);
     this.receivers = new Receivers(world);
     this.judge = new Judge(world, this.#witness, this.receivers);
-    const database = new Database(world, parts, this.#witness.changed);
+    const database = new Database(world, parts, () => {
+      this.#witness.changed();
+      this.judge.changed();
+    });
     this.queue = new HintQueue(world);
     this.#sequencers = new SequencerHost(world, database, this.queue, parts, this.judge.answered);
     this.core = new Core(world, database, this.queue, parts);

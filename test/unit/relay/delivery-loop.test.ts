@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type DeliveryLoopOptions, runDeliveryLoop, slotsFor } from "../../../src/relay/delivery-loop.ts";
 import type { DeliveryOutcome, Lease, LeasedDelivery, PostResult, RelayPortApi } from "../../../src/relay/port.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -247,6 +247,18 @@ describe("the delivery loop", () => {
     const late = core.recorded.filter(({ outboxId }) => outboxId >= 1_000);
     expect(late).toHaveLength(3);
     for (const { at } of late) expect(at - T0 - 1_000).toBeLessThan(500);
+  });
+
+  test("rests while every slot waits for a receiver", async () => {
+    const silent = Array.from({ length: 12 }, (_, i) => `silent-${i}`);
+    const { clock, receivers, run } = setUp(
+      silent.flatMap((id, i) => jobs(1, id, i)),
+      silent,
+    );
+    const slept = vi.spyOn(clock, "sleep");
+    await run();
+    expect(receivers.posted).toHaveLength(12);
+    expect(slept.mock.calls.length).toBeLessThan(2 * (16_000 / OPTIONS.pollMs) + 50);
   });
 
   test("releases what it could not start in time", async () => {

@@ -3,7 +3,7 @@ import { catchMutation, mutations } from "../../simulation/mutations.ts";
 import { scenarios } from "../../simulation/scenarios.ts";
 import { type SimulationResult, simulate, simulateMany } from "../../simulation/simulate.ts";
 
-const SAMPLE = 150;
+const SAMPLE = 300;
 
 const broken = ({ seed, violation, trace }: SimulationResult): string =>
   `seed ${seed}: ${violation?.rule}: ${violation?.detail}\n${trace.join("\n")}`;
@@ -58,7 +58,7 @@ const QUICK = new Set([
 
 describe("the simulation notices that", () => {
   test.each(mutations.filter(({ name }) => QUICK.has(name)))("$name", { timeout: 120_000 }, async (mutation) => {
-    expect((await catchMutation(mutation, 20)).seed).toBeDefined();
+    expect((await catchMutation(mutation, 60)).seed).toBeDefined();
   });
 
   test("every quick mutation exists", () => {
