@@ -2,7 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
-import { ledgerSize } from "../ledger/verify.store.ts";
+import { ledgerSize } from "../ledger/scrub.store.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import type { Problem } from "../platform/problem.ts";

@@ -1,0 +1,170 @@
+/** Entries replayed: what the projection of a subject must be, by the same rules that made it (`evolve`). */
+import type { ReadEntry } from "../ledger/check-entry.ts";
+import { type ClaimEvent, type ClaimState, evolveClaim } from "./claim.ts";
+import { DECISIONS, evolveRequest, REQUEST_TYPES, type RequestEvent, type RequestState } from "./request.ts";
+
+/** What entries only commit to: from the opened payload, or from the row where that can not be had. */
+export interface CommittedFacts {
+  /** The request's or the claim's id. */
+  readonly id: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+}
+
+export type Replayed =
+  | { readonly type: "request"; readonly state: RequestState; readonly commandIds: readonly string[] }
+  | { readonly type: "claim"; readonly state: ClaimState; readonly commandIds: readonly string[] }
+  /** These entries can not follow one another. */
+  | { readonly type: "failed"; readonly seq: number; readonly reason: string };
+
+class Unreplayable extends Error {
+  readonly seq: number;
+  constructor(seq: number, message: string) {
+    super(message);
+    this.seq = seq;
+  }
+}
+
+function text(entry: ReadEntry, name: string): string {
+  const value = entry.data[name];
+  if (typeof value !== "string") throw new Unreplayable(entry.seq, `its data has no ${name}`);
+  return value;
+}
+
+function oneOf<Value extends string>(entry: ReadEntry, name: string, values: readonly Value[]): Value {
+  const value = values.find((candidate) => candidate === entry.data[name]);
+  if (value === undefined) throw new Unreplayable(entry.seq, `its ${name} is not one that there is`);
+  return value;
+}
+
+function committed(entry: ReadEntry): string {
+  if (entry.commitment === undefined) throw new Unreplayable(entry.seq, "it commits to no payload");
+  return entry.commitment;
+}
+
+/** @param entries of one subject, in order, at least one. */
+export function replay(entries: readonly ReadEntry[], facts: CommittedFacts): Replayed {
+  let request: RequestState | undefined;
+  let claim: ClaimState | undefined;
+  const commandIds: string[] = [];
+  try {
+    for (const entry of entries) {
+      const { seq } = entry;
+      try {
+        if (entry.type.startsWith("REQUEST_")) {
+          if (claim !== undefined) throw new Unreplayable(seq, "a claim has no such entry");
+          const event = requestEvent(entry, request, facts);
+          request = evolveRequest(request, event, seq);
+          commandIds.push(requestCommandId(entry, event, request));
+        } else {
+          if (request !== undefined) throw new Unreplayable(seq, "a request has no such entry");
+          const event = claimEvent(entry, claim, facts);
+          claim = evolveClaim(claim, event, seq);
+          commandIds.push(claimCommandId(event, claim));
+        }
+      } catch (error) {
+        if (error instanceof Unreplayable) throw error;
+        throw new Unreplayable(seq, error instanceof Error ? error.message : "it can not follow");
+      }
+    }
+  } catch (error) {
+    if (error instanceof Unreplayable) return { type: "failed", seq: error.seq, reason: error.message };
+    throw error;
+  }
+  if (request !== undefined) return { type: "request", state: request, commandIds };
+  if (claim !== undefined) return { type: "claim", state: claim, commandIds };
+  throw new RangeError("a subject has at least one entry");
+}
+
+function requestEvent(entry: ReadEntry, state: RequestState | undefined, facts: CommittedFacts): RequestEvent {
+  switch (entry.type) {
+    case "REQUEST_SUBMITTED":
+      if (state !== undefined) throw new Unreplayable(entry.seq, "it was submitted before");
+      return {
+        type: entry.type,
+        command: {
+          type: "SubmitRequest",
+          tenantId: text(entry, "tenant"),
+          requestId: facts.id,
+          requestIdHash: entry.subject,
+          requestType: oneOf(entry, "requestType", REQUEST_TYPES),
+          insurerAddress: text(entry, "insurer"),
+          submitter: text(entry, "submitter"),
+          payloadHash: committed(entry),
+          amountMinor: facts.amountMinor,
+          currency: facts.currency,
+          // What no state keeps.
+          payload: { type: "inline", sealed: "" },
+          wrappedKey: { keyId: "", sealed: "" },
+          correlationId: "",
+        },
+      };
+    case "REQUEST_ACKNOWLEDGED":
+      if (state?.acknowledgedSeq !== undefined) throw new Unreplayable(entry.seq, "it was acknowledged before");
+      return { type: entry.type, actor: text(entry, "actor") };
+    case "REQUEST_ADJUDICATED": {
+      const { round } = entry.data;
+      if (typeof round !== "number" || round !== state?.round)
+        throw new Unreplayable(entry.seq, "its round is not the next");
+      return {
+        type: entry.type,
+        actor: text(entry, "actor"),
+        decision: oneOf(entry, "decision", DECISIONS),
+        decisionHash: text(entry, "decisionHash"),
+        round,
+      };
+    }
+    default:
+      throw new Unreplayable(entry.seq, `a request has no entry ${entry.type}`);
+  }
+}
+
+function requestCommandId(entry: ReadEntry, event: RequestEvent, state: RequestState): string {
+  switch (event.type) {
+    case "REQUEST_SUBMITTED":
+      return `${state.tenantId}:${state.requestId}`;
+    case "REQUEST_ACKNOWLEDGED":
+      return `ack:${entry.subject}`;
+    case "REQUEST_ADJUDICATED":
+      return `adj:${entry.subject}:${event.round}`;
+  }
+}
+
+function claimEvent(entry: ReadEntry, state: ClaimState | undefined, facts: CommittedFacts): ClaimEvent {
+  switch (entry.type) {
+    case "CLAIM_CREATED":
+      if (state !== undefined) throw new Unreplayable(entry.seq, "it was created before");
+      return {
+        type: entry.type,
+        command: {
+          type: "CreateClaim",
+          tenantId: text(entry, "tenant"),
+          claimId: facts.id,
+          claimIdHash: entry.subject,
+          submitter: text(entry, "submitter"),
+          payloadHash: committed(entry),
+          amountMinor: facts.amountMinor,
+          currency: facts.currency,
+          payload: { type: "inline", sealed: "" },
+          wrappedKey: { keyId: "", sealed: "" },
+          correlationId: "",
+        },
+      };
+    case "CLAIM_FINALIZED":
+    case "SETTLEMENT_CREATED":
+      return { type: entry.type, actor: text(entry, "actor") };
+    default:
+      throw new Unreplayable(entry.seq, `a claim has no entry ${entry.type}`);
+  }
+}
+
+function claimCommandId(event: ClaimEvent, state: ClaimState): string {
+  switch (event.type) {
+    case "CLAIM_CREATED":
+      return `claim:${state.tenantId}:${state.claimId}`;
+    case "CLAIM_FINALIZED":
+      return `finalize:${state.claimIdHash}`;
+    case "SETTLEMENT_CREATED":
+      return `settle:${state.claimIdHash}`;
+  }
+}
