@@ -65,6 +65,21 @@ export function anchorFindings(anchors: readonly AnchorRow[], events: readonly A
   return findings;
 }
 
+/** How the key of an event is made of it. */
+const keyOf = ({ at, type, reason, size, txHash }: AnchorEventRow): string =>
+  `${at}:${type}:${reason}:${size ?? ""}:${txHash ?? ""}`;
+
+export function eventFindings(events: readonly AnchorEventRow[]): readonly Finding[] {
+  return events
+    .filter((event) => event.eventKey !== keyOf(event))
+    .map((event) => ({
+      type: "anchor-mismatch",
+      place: `event ${event.eventId}`,
+      ...(event.size === null ? {} : { size: event.size }),
+      detail: `event ${event.eventId} of the anchors has a key that is not its own`,
+    }));
+}
+
 function rowFindings(anchor: AnchorRow, events: readonly AnchorEventRow[]): readonly Finding[] {
   const { size } = anchor;
   const findings: Finding[] = [];

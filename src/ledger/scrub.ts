@@ -12,7 +12,7 @@
  * remembered by its digest from one round to the next, apart from the database: a row taken out of the middle is seen by that.
  */
 import { toHex, utf8 } from "../platform/encoding.ts";
-import { type AnchorEventRow, type AnchorRow, anchorFindings, digestOf } from "./check-anchors.ts";
+import { type AnchorEventRow, type AnchorRow, anchorFindings, digestOf, eventFindings } from "./check-anchors.ts";
 import type { StoredEntry } from "./check-entry.ts";
 import {
   fileFinding,
@@ -624,7 +624,7 @@ async function anchorEventSlice(port: ScrubPort, state: ScrubState): Promise<Sli
     state.anchorEvents.count === 0 ? Number.MIN_SAFE_INTEGER : state.anchorEvents.through,
     OWNERS,
   );
-  const findings: Finding[] = [];
+  const findings: Finding[] = [...eventFindings(events)];
   let remembered = state.anchorEvents;
   const earlier = state.memory?.anchorEvents;
   for (const event of events) {

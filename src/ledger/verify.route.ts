@@ -3,7 +3,6 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context, Next } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
 import type { CoreEnv } from "../core/env.ts";
-import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
 import { problemResponses } from "../platform/openapi.ts";
@@ -88,11 +87,16 @@ type Report = z.output<typeof reportSchema>;
 
 const content = { "application/json": { schema: reportSchema } };
 
-const querySchema = z.object({
-  from: anInteger.optional(),
-  to: anInteger.optional(),
-  full: z.enum(["true", "false"]).optional(),
-});
+const querySchema = z
+  .object({
+    from: anInteger.optional(),
+    to: anInteger.optional(),
+    full: z.enum(["true", "false"]).optional(),
+  })
+  .refine(({ from = 0, to = from + MAX_RANGE }) => to > from && to - from <= MAX_RANGE, {
+    path: ["to"],
+    message: `a range has at least one entry and at most ${MAX_RANGE}; full=true goes through everything`,
+  });
 
 const route = createRoute({
   method: "get",
@@ -121,10 +125,6 @@ export function registerVerifyLedger(app: OpenAPIHono<CoreAppEnv>): void {
     const { settings } = c.var;
     const { from = 0, to = from + MAX_RANGE } = c.req.valid("query");
     const isRange = c.req.query("from") !== undefined || c.req.query("to") !== undefined;
-    if (isRange && (to <= from || to - from > MAX_RANGE)) {
-      const detail = `A range has at least one entry and at most ${MAX_RANGE}; full=true goes through everything.`;
-      return answerProblem(c, { code: "invalid_query", detail });
-    }
     try {
       const report = await (isRange ? verifyPart(c.env, settings, from, to) : currentReport(c));
       return c.json(report, report.status === "valid" ? 200 : 503);
