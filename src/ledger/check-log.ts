@@ -7,7 +7,7 @@ import { entryFindings, type StoredEntry } from "./check-entry.ts";
 import { EMPTY_TREE, type Hasher, Tree, type TreeRecord } from "./check-tree.ts";
 import type { Finding } from "./finding.ts";
 import { HASH_BYTES, type Hash, NO_ENTRY_HASH } from "./hash.ts";
-import { type HashTile, isFull, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
+import { type HashTile, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
 
 export interface StoredHead {
   readonly version: number;
@@ -215,10 +215,6 @@ export function fileFinding(tile: Tile, expected: Uint8Array, found: Uint8Array 
   if (sameBytes(expected, found)) return undefined;
   return { type: "tile-mismatch", place, detail: `${place} has other bytes than the entries give` };
 }
-
-/** Whether a file is the beginning of what the full tile or bundle holds. */
-export const isBeginning = (tile: Tile, part: Uint8Array, whole: Uint8Array): boolean =>
-  !isFull(tile) && part.length < whole.length && sameBytes(part, whole.subarray(0, part.length));
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

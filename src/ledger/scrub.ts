@@ -16,12 +16,12 @@ import { type AnchorEventRow, type AnchorRow, anchorFindings, digestOf, eventFin
 import type { StoredEntry } from "./check-entry.ts";
 import {
   fileFinding,
-  isBeginning,
   LOG_START,
   type LogPosition,
   LogWalk,
   type RootClaim,
   type StoredHead,
+  sameBytes,
 } from "./check-log.ts";
 import type { Hasher } from "./check-tree.ts";
 import type { OpenedCheckpoint } from "./checkpoint.ts";
@@ -659,13 +659,7 @@ async function fileSlice(port: ScrubPort, state: ScrubState): Promise<Slice> {
     if (part === undefined) return; // pruned since it was listed
     const whole = await wholeOf(port, state, tile);
     const expected = whole === undefined ? undefined : beginningOf(tile, whole);
-    if (
-      expected !== undefined &&
-      part.length === expected.length &&
-      whole !== undefined &&
-      isBeginning(tile, part, whole)
-    )
-      return;
+    if (expected !== undefined && sameBytes(part, expected)) return;
     findings.push({ type: "tile-mismatch", place, detail: `${place} is not the beginning of its tile` });
   });
   const checked = withFindings(state, findings, port.now());
