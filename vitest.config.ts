@@ -2,12 +2,14 @@ import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { TEST_SECRETS } from "./test/secrets.ts";
 
+/** @param isolate false: the files run in one worker, which loads its modules once; each empties the database first. */
 const workerProject = async (
   name: string,
   configPath: string,
   migrations: string | undefined,
   secrets: Record<string, string>,
   globalSetup: string[] = [],
+  isolate = true,
 ) => ({
   plugins: [
     cloudflareTest({
@@ -29,7 +31,7 @@ const workerProject = async (
       },
     }),
   ],
-  test: { name, include: [`test/worker/${name}/**/*.test.{ts,tsx}`], testTimeout: 30_000, globalSetup },
+  test: { name, include: [`test/worker/${name}/**/*.test.{ts,tsx}`], testTimeout: 30_000, globalSetup, isolate },
 });
 
 export default defineConfig(async () => ({
@@ -42,7 +44,7 @@ export default defineConfig(async () => ({
         "./test/support/anvil-setup.ts",
       ]),
       await workerProject("relay", "./wrangler.relay.toml", undefined, TEST_SECRETS.relay),
-      await workerProject("medlink", "./wrangler.medlink.toml", "migrations/medlink", TEST_SECRETS.hub),
+      await workerProject("medlink", "./wrangler.medlink.toml", "migrations/medlink", TEST_SECRETS.hub, [], false),
       {
         test: {
           name: "e2e",

@@ -4,8 +4,8 @@
  * Invariant: two checkpoints that do not extend one another are never signed. The last signed one is in own storage before
  * anyone sees it, and only a larger tree that is proved to extend it takes its place.
  *
- * Order of writes: bundles and tiles to R2, progress to own storage, the signed checkpoint to own storage (compared and
- * set, synced), its record to D1, the checkpoint to R2, the mark that it was released to own storage. `src/ledger/publish.ts`
+ * Order of writes: bundles and tiles to R2, the signed checkpoint and the progress to own storage (compared and set in one
+ * transaction, synced), its record to D1, the checkpoint to R2, the mark that it was released to own storage. `src/ledger/publish.ts`
  * says why, and what a crash between any two leaves. Cosignatures come after the release and never hold it up.
  *
  * One round at a time: awaiting D1 or R2 opens the input gate, so overlapping calls are joined explicitly.
@@ -50,6 +50,8 @@ import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.
 const MAX_ROUNDS = 4;
 const WRITES_AT_ONCE = 6;
 const MAX_RETRY_DELAY_MS = 60_000;
+/** An alarm that is this late is taken for lost. */
+const DUE_GRACE_MS = 2_000;
 
 /** What the publisher is doing, for health, the console and alerts. Times epoch ms. */
 export type PublisherStatus =
@@ -90,6 +92,8 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
   #failures = 0;
   #last: PublishResult | { readonly type: "failed"; readonly reason: string } | undefined;
   #checkpointWrittenAt = 0;
+  /** When the alarm that `wake` set is due, until it begins. */
+  #dueAt: number | undefined;
 
   constructor(ctx: DurableObjectState, env: CoreEnv) {
     super(ctx, env);
@@ -103,8 +107,11 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
   async wake(): Promise<number> {
     const set = await this.ctx.storage.getAlarm();
     if (set !== null) return set;
+    // Due and not begun yet: an alarm set now would take its place and put the round off.
+    if (this.#dueAt !== undefined && systemNow() - this.#dueAt < DUE_GRACE_MS) return this.#dueAt;
     const { LEDGER_PUBLISH_DELAY_MS: delay, LEDGER_PUBLISH_INTERVAL_MS: interval } = this.#settings;
     const at = Math.max(systemNow() + delay, this.#checkpointWrittenAt + interval);
+    this.#dueAt = at;
     await this.ctx.storage.setAlarm(at);
     return at;
   }
@@ -123,6 +130,7 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
   }
 
   override async alarm(): Promise<void> {
+    this.#dueAt = undefined;
     await this.publish();
   }
 
@@ -201,7 +209,7 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
     return {
       loadState: () => this.#loadState(),
       saveBuilt: (built) => store.saveBuilt(built),
-      compareAndSet: (expected, next) => store.compareAndSet(expected, next),
+      compareAndSet: (expected, next, built) => store.compareAndSet(expected, next, built),
       markReleased: (note) => store.markReleased(note),
       readHead: () => readCommittedHead(db, ledgerId),
       readEntries: (from, to) => readCommittedEntries(db, ledgerId, from, to),

@@ -27,6 +27,7 @@ export const TEST_SECRETS = {
     SESSION_SECRET: "session-for-tests-0fa2c1b49e7d6635d8e1",
     ENCRYPTION_KEY: "field-encryption-for-tests-6b21a9f0c3d4",
     HASH_KEY: "equality-hash-for-tests-77c0e5d1b2a94f38",
+    HUB_OPERATOR_API_KEY: "hub-operator-for-tests-c6e1937fb02d44a8",
     ITRANS_WORKFLOW_API_KEY: shared.workflowApiKey,
     ITRANS_CLAIMS_API_KEY: shared.claimsApiKey,
     ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET: shared.providerSecret,

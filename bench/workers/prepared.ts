@@ -14,6 +14,7 @@ export function preparedSubmit(requestId: string): SubmitRequest {
     type: "SubmitRequest",
     tenantId: "default",
     requestId,
+    lookup: requestId,
     requestIdHash: subject,
     requestType: "CLAIM",
     insurerAddress: BENCH_INSURER,

@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
+import { wholeNumber } from "../ledger/proof-schema.ts";
 import { ledgerSize } from "../ledger/scrub.store.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
@@ -13,12 +14,7 @@ import { anchoringEnabled } from "./anchor-status.edge.ts";
 import { comeBackSeconds, type EntryAnchor } from "./anchor-view.ts";
 
 const paramsSchema = z.object({
-  size: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(Number.MAX_SAFE_INTEGER)
-    .openapi({ param: { name: "size", in: "path" }, description: "The anchored tree size." }),
+  size: wholeNumber(1).openapi({ param: { name: "size", in: "path" }, description: "The anchored tree size." }),
 });
 
 const route = createRoute({

@@ -58,10 +58,15 @@ export const requests = sqliteTable(
     adjudicatedSeq: integer("adjudicated_seq"),
     amountMinor: integer("amount_minor").notNull(),
     currency: text("currency").notNull(),
+    corrects: text("corrects"),
+    incidentTicket: text("incident_ticket"),
+    supersededBy: text("superseded_by"),
+    erasedSeq: integer("erased_seq"),
   },
   (table) => [
     primaryKey({ columns: [table.ledgerId, table.tenantId, table.requestId] }),
     uniqueIndex("requests_hash").on(table.ledgerId, table.requestIdHash),
+    uniqueIndex("requests_corrects").on(table.ledgerId, table.corrects).where(sql`${table.corrects} IS NOT NULL`),
   ],
 );
 
@@ -80,6 +85,7 @@ export const claims = sqliteTable(
     settlementSeq: integer("settlement_seq"),
     amountMinor: integer("amount_minor").notNull(),
     currency: text("currency").notNull(),
+    erasedSeq: integer("erased_seq"),
   },
   (table) => [
     primaryKey({ columns: [table.ledgerId, table.tenantId, table.claimId] }),
@@ -285,4 +291,31 @@ export const checkpoints = sqliteTable(
     signedAt: integer("signed_at").notNull(),
   },
   (table) => [primaryKey({ columns: [table.ledgerId, table.size] })],
+);
+
+export const idLookupKeys = sqliteTable("id_lookup_keys", {
+  ledgerId: text("ledger_id").notNull().primaryKey(),
+  masterKeyId: text("master_key_id").notNull(),
+  wrapped: text("wrapped").notNull(),
+});
+
+export const erasedIds = sqliteTable(
+  "erased_ids",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    lookup: text("lookup").notNull(),
+    subject: text("subject").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.lookup] })],
+);
+
+export const pendingErasures = sqliteTable(
+  "pending_erasures",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    subject: text("subject").notNull(),
+    erasedAt: integer("erased_at").notNull(),
+    dueAt: integer("due_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
 );

@@ -28,6 +28,9 @@ import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.
 import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
 import { registerClaimProof } from "../workflow/claim-proof.route.ts";
 import { registerCreateClaim } from "../workflow/create-claim.route.ts";
+import { registerEraseClaim } from "../workflow/erase-claim.route.ts";
+import { registerEraseRequest } from "../workflow/erase-request.route.ts";
+import { sweepErasures } from "../workflow/erasure.cron.ts";
 import { registerFinalizeClaim } from "../workflow/finalize-claim.route.ts";
 import { registerGetClaim } from "../workflow/get-claim.route.ts";
 import { registerGetRequest } from "../workflow/get-request.route.ts";
@@ -58,6 +61,8 @@ for (const register of [
   registerClaimAnchor,
   registerClaimProof,
   registerRequestProof,
+  registerEraseRequest,
+  registerEraseClaim,
   registerVerifyLedger,
   registerListAnchors,
   registerGetAnchor,
@@ -92,6 +97,7 @@ async function runCron(env: CoreEnv): Promise<void> {
     anchor: () => driveAnchor(env, settings),
     sweep: () => sweepRelay(env, systemNow()),
     scrub: () => scrubLedger(env, settings),
+    erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
   };
   await Promise.all(
     Object.entries(jobs).map(async ([cron, run]) => {

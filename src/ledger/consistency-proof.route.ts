@@ -7,7 +7,7 @@ import { problemResponses } from "../platform/openapi.ts";
 import { hexHashes } from "./bundle.ts";
 import { mayReadLog } from "./log-access.edge.ts";
 import { proveConsistency, rootFromTiles } from "./proof.ts";
-import { anInteger, hashHex } from "./proof-schema.ts";
+import { hashHex, wholeNumber } from "./proof-schema.ts";
 import { NOTHING_PUBLISHED, notYetPublished, readPublished } from "./published.edge.ts";
 
 const answerSchema = z
@@ -27,7 +27,7 @@ const route = createRoute({
   tags: ["ledger"],
   summary: "That the tree of one size extends that of a smaller one; up to the newest checkpoint's without `to`",
   middleware: [mayReadLog()] as const,
-  request: { query: z.object({ from: anInteger.min(1), to: anInteger.optional() }) },
+  request: { query: z.object({ from: wholeNumber(1), to: wholeNumber().optional() }) },
   responses: {
     200: { description: "The proof.", content: { "application/json": { schema: answerSchema } } },
     ...problemResponses(400, 401, 404),

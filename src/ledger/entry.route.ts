@@ -6,7 +6,7 @@ import { toBase64, utf8 } from "../platform/encoding.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { decodeEntry } from "./entry.ts";
 import { mayReadLog } from "./log-access.edge.ts";
-import { anInteger, hashHex } from "./proof-schema.ts";
+import { hashHex, wholeNumber } from "./proof-schema.ts";
 import { readCommittedEntry } from "./publish.store.ts";
 
 const answerSchema = z
@@ -25,7 +25,7 @@ const route = createRoute({
   tags: ["ledger"],
   summary: "One entry of the ledger",
   middleware: [mayReadLog()] as const,
-  request: { params: z.object({ seq: anInteger }) },
+  request: { params: z.object({ seq: wholeNumber() }) },
   responses: {
     200: { description: "The entry.", content: { "application/json": { schema: answerSchema } } },
     ...problemResponses(400, 401, 404),

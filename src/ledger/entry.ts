@@ -9,10 +9,14 @@ export const ENTRY_TYPES = [
   "REQUEST_SUBMITTED",
   "REQUEST_ACKNOWLEDGED",
   "REQUEST_ADJUDICATED",
+  /** The subject is superseded; the data names its successor. */
+  "REQUEST_CORRECTED",
   "CLAIM_CREATED",
   "CLAIM_FINALIZED",
   "CLAIM_SETTLED",
   "SETTLEMENT_CREATED",
+  /** Key and salt of the subject were destroyed. */
+  "ERASED",
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
 

@@ -7,7 +7,7 @@ import { problemResponses } from "../platform/openapi.ts";
 import { hexHashes } from "./bundle.ts";
 import { mayReadLog } from "./log-access.edge.ts";
 import { proveInclusion, rootFromTiles } from "./proof.ts";
-import { anInteger, hashHex } from "./proof-schema.ts";
+import { hashHex, wholeNumber } from "./proof-schema.ts";
 import { readCommittedEntry } from "./publish.store.ts";
 import { NOTHING_PUBLISHED, notYetPublished, readPublished } from "./published.edge.ts";
 
@@ -28,7 +28,7 @@ const route = createRoute({
   tags: ["ledger"],
   summary: "That an entry is in the tree of some size; the newest checkpoint's without `size`",
   middleware: [mayReadLog()] as const,
-  request: { query: z.object({ seq: anInteger, size: anInteger.optional() }) },
+  request: { query: z.object({ seq: wholeNumber(), size: wholeNumber().optional() }) },
   responses: {
     200: { description: "The proof.", content: { "application/json": { schema: answerSchema } } },
     ...problemResponses(400, 401, 404),

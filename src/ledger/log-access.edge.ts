@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, Handler, MiddlewareHandler } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
 import { toHex } from "../platform/encoding.ts";
+import { problemContent } from "../platform/openapi.ts";
 import { type Problem, problemResponse } from "../platform/problem.ts";
 import { acceptedValues } from "../platform/secrets.ts";
 import { timingSafeEqual } from "../platform/timing-safe.ts";
@@ -79,6 +80,6 @@ const isNamed = (ifNoneMatch: string | undefined, etag: string): boolean =>
 export const fileResponses = (contentType: string, description: string) => ({
   200: { description, content: { [contentType]: { schema: { type: "string" as const, format: "binary" } } } },
   304: { description: "The reader's copy is current." },
-  401: { description: "The log is not public, and the auditor's token is missing or wrong." },
-  404: { description: "There is no such file, or not yet; the problem says which." },
+  401: { description: "The log is not public, and the auditor's token is missing or wrong.", content: problemContent },
+  404: { description: "There is no such file, or not yet; the problem says which.", content: problemContent },
 });

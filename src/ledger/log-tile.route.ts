@@ -1,5 +1,5 @@
 /** GET /ledger/log/tile/...: tiles of hashes and, under tile/entries, bundles of entries. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { isFull, parseTilePath } from "./layout.ts";
 import { readTileFile } from "./log.store.ts";
@@ -14,6 +14,7 @@ export function registerLogTile(app: OpenAPIHono<CoreAppEnv>): void {
     tags: ["log"],
     summary:
       "A tile of hashes (c2sp.org/tlog-tiles); the index is in groups of three digits, such as x001/x234/067.p/44",
+    request: { params: z.object({ level: z.string(), index: z.string() }) },
     responses: fileResponses(OCTETS, "Up to 256 hashes of 32 bytes."),
   });
   app.openAPIRegistry.registerPath({
@@ -21,6 +22,7 @@ export function registerLogTile(app: OpenAPIHono<CoreAppEnv>): void {
     path: "/ledger/log/tile/entries/{index}",
     tags: ["log"],
     summary: "A bundle of entries (c2sp.org/tlog-tiles)",
+    request: { params: z.object({ index: z.string() }) },
     responses: fileResponses(OCTETS, "Up to 256 entries, each as uint16 length and bytes."),
   });
   onLog(app, "/tile/*", async (c) => {

@@ -2,7 +2,14 @@
 import { z } from "@hono/zod-openapi";
 
 export const hashHex = z.string().openapi({ description: "64 lower-case hex digits." });
-export const anInteger = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+/** A whole number in a path or query, of decimal digits and nothing else: an empty value is not 0. */
+export const wholeNumber = (least = 0) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, "must be a whole number")
+    .transform(Number)
+    .refine((value) => value >= least, `must be at least ${least}`)
+    .openapi({ type: "integer", minimum: least });
 
 export const bundleAnswerSchema = z
   .object({

@@ -7,15 +7,16 @@
  * Order of one round:
  *   1. a checkpoint that was signed but maybe not released is released;
  *   2. the head and the entries behind it are read, hashed again and held against what was built before;
- *   3. full bundles and tiles are written, then the progress (at most so many entries a round);
+ *   3. full bundles and tiles are written (at most so many entries a round: when there are more, the progress is stored and
+ *      the round ends);
  *   4. partial bundle and tiles are written;
  *   5. the consistency with the last signed checkpoint is proved from the tiles as they can be read now;
- *   6. the checkpoint is signed, then compared and set in own storage: from here on it is a promise;
+ *   6. the checkpoint is signed, then compared and set in own storage with the progress: from here on it is a promise;
  *   7. it is recorded in the database, then released to readers, then marked as released.
  * A crash between any two leaves something that the next round finds or does again: what is written is determined by the
  * entries, so writing it twice is writing it once.
  */
-import { toHex, utf8 } from "../platform/encoding.ts";
+import { fromHex, toHex, utf8 } from "../platform/encoding.ts";
 import { type Hash, leafHash, NO_ENTRY_HASH } from "./hash.ts";
 import { partialTiles, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
 import { proveConsistency, type ReadTile, rootFromTiles, verifyConsistency } from "./proof.ts";
@@ -68,8 +69,8 @@ export interface PublisherPort {
   /** Own storage; with nothing there, what the last checkpoint that others hold says. A read that fails throws. */
   loadState(): Promise<PublisherState>;
   saveBuilt(built: Built): Promise<void>;
-  /** Sets `next` if `expected` is what is there. Durable when it resolves. @returns whether it was set. */
-  compareAndSet(expected: SignedCheckpoint | undefined, next: SignedCheckpoint): Promise<boolean>;
+  /** Sets `next`, and what was built for it, if `expected` is there. Durable when it resolves. @returns whether it was set. */
+  compareAndSet(expected: SignedCheckpoint | undefined, next: SignedCheckpoint, built: Built): Promise<boolean>;
   /** @param note what was released. */
   markReleased(note: string): Promise<void>;
   /** Undefined: nothing was ever committed. */
@@ -156,7 +157,10 @@ async function round(port: PublisherPort, limits: PublishLimits): Promise<Publis
 
   // Built beyond the head means that the database lost entries nobody was promised: they are built again from the first.
   const step = await build(port, before.edge.size > size ? NOTHING_BUILT : before, head, limits, signed?.size ?? 0);
-  if (step.built.edge.size < size) return { type: "catching-up", built: step.built.edge.size, size };
+  if (step.built.edge.size < size) {
+    await port.saveBuilt(step.built);
+    return { type: "catching-up", built: step.built.edge.size, size };
+  }
 
   const root = rootOfEdge(step.built.edge);
   if (toHex(root) !== head.rootHash || step.built.headHash !== head.headHash) throw new Refused("root-mismatch");
@@ -170,7 +174,7 @@ async function round(port: PublisherPort, limits: PublishLimits): Promise<Publis
     signedBy: port.signedBy,
     signedAt: port.now(),
   };
-  if (!(await port.compareAndSet(signed, next))) throw new Refused("overtaken");
+  if (!(await port.compareAndSet(signed, next, step.built))) throw new Refused("overtaken");
   await releaseSigned(port, next, next.note);
   return { type: "published", signed: next, completed: step.completed };
 }
@@ -237,7 +241,6 @@ async function build(
   }
   await writeAll(port, files, limits, promised);
   const built = { edge, headHash: last };
-  if (leaves.length > 0 || builtSize === 0) await port.saveBuilt(built);
   return { built, completed: files.map(({ tile }) => tile), tail: bodies.slice(fullBundles * TILE_WIDTH) };
 }
 
@@ -309,10 +312,8 @@ async function extendsSigned(
   if (signed === undefined || signed.size === 0) {
     return toHex(await rootFromTiles(size, size, port.readTile)) === toHex(root);
   }
-  const signedRoot = await rootFromTiles(signed.size, size, port.readTile);
-  if (toHex(signedRoot) !== signed.rootHash) return false;
   const proof = await proveConsistency(signed.size, size, size, port.readTile);
-  return verifyConsistency(signed.size, size, signedRoot, root, proof);
+  return verifyConsistency(signed.size, size, fromHex(signed.rootHash), root, proof);
 }
 
 /** Whether a database with this head may be appended to: never behind, and never beside, the last signed checkpoint. */

@@ -72,7 +72,12 @@ export class PublisherStateStore {
     return { edge: { size: row.size, levels: levels.map(split) }, headHash: row.head_hash };
   }
 
-  async saveBuilt({ edge, headHash }: Built): Promise<void> {
+  async saveBuilt(built: Built): Promise<void> {
+    this.#setBuilt(built);
+    await this.#storage.sync();
+  }
+
+  #setBuilt({ edge, headHash }: Built): void {
     this.#storage.sql.exec(
       `INSERT INTO built_tree (singleton, size, head_hash, edge) VALUES (1, ?1, ?2, ?3)
        ON CONFLICT (singleton) DO UPDATE SET size = ?1, head_hash = ?2, edge = ?3`,
@@ -80,11 +85,14 @@ export class PublisherStateStore {
       headHash,
       JSON.stringify(edge.levels.map((hashes) => hashes.map(toHex).join(""))),
     );
-    await this.#storage.sync();
   }
 
   /** A checkpoint of the same size must have the same root (it is signed anew); any other must be larger. */
-  async compareAndSet(expected: SignedCheckpoint | undefined, next: SignedCheckpoint): Promise<boolean> {
+  async compareAndSet(
+    expected: SignedCheckpoint | undefined,
+    next: SignedCheckpoint,
+    built: Built | undefined,
+  ): Promise<boolean> {
     const set = this.#storage.transactionSync(() => {
       const row = this.#row();
       if (row?.size !== expected?.size || row?.root_hash !== expected?.rootHash || row?.note !== expected?.note) {
@@ -104,6 +112,7 @@ export class PublisherStateStore {
         next.signedBy,
         next.signedAt,
       );
+      if (built !== undefined) this.#setBuilt(built);
       return true;
     });
     await this.#storage.sync();
@@ -112,14 +121,13 @@ export class PublisherStateStore {
 
   /** A checkpoint that others hold when own storage has none: it has been released. */
   async recover(signed: SignedCheckpoint): Promise<void> {
-    if (!(await this.compareAndSet(undefined, signed))) throw new Error("a checkpoint is stored already");
+    if (!(await this.compareAndSet(undefined, signed, undefined))) throw new Error("a checkpoint is stored already");
     await this.markReleased(signed.note);
   }
 
-  /** Nothing happens when what is to be released has changed since. */
+  /** Nothing happens when what is to be released has changed since. A mark that a crash loses is a release done twice. */
   async markReleased(note: string): Promise<void> {
     this.#storage.sql.exec(`UPDATE signed_checkpoint SET released = 1 WHERE COALESCE(cosigned_note, note) = ?`, note);
-    await this.#storage.sync();
   }
 
   /** The next round releases it. @returns false when a newer checkpoint was signed meanwhile. */

@@ -9,7 +9,8 @@ import { acceptedValues } from "../platform/secrets.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { readSubjects } from "../workflow/check-subject.store.ts";
 import { checkSubject, type SubjectRows } from "../workflow/check-subject.ts";
-import { makeVault, type Vault } from "../workflow/vault.ts";
+import { findLookupKey } from "../workflow/id-lookup.store.ts";
+import { type IdLookup, makeVault, type Vault } from "../workflow/vault.ts";
 import type { AnchorRow } from "./check-anchors.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { FAST_HASHER } from "./fast-hash.edge.ts";
@@ -68,7 +69,7 @@ export function makeScrubPort(parts: ScrubParts): ScrubPort & VerifyPort {
     },
     async checkSubjects(from, to) {
       const subjects = await readSubjects(db, ledgerId, from, to);
-      return checkAll(subjects, await vault(), bucket);
+      return checkAll(subjects, await vault(), parts);
     },
     readOwners: (table, cursor, limit) => readOwners(db, ledgerId, table, cursor, limit),
     readAnchors: (after, limit) => readAnchorPage(db, ledgerId, after, limit),
@@ -76,7 +77,9 @@ export function makeScrubPort(parts: ScrubParts): ScrubPort & VerifyPort {
   };
 }
 
-async function checkAll(subjects: readonly SubjectRows[], vault: Vault, bucket: R2Bucket) {
+async function checkAll(subjects: readonly SubjectRows[], vault: Vault, { db, bucket, ledgerId }: ScrubParts) {
+  const key = await findLookupKey(db, ledgerId);
+  let lookup: IdLookup | undefined;
   const findings: Finding[] = [];
   let erased = 0;
   const waiting = [...subjects];
@@ -84,6 +87,11 @@ async function checkAll(subjects: readonly SubjectRows[], vault: Vault, bucket: 
     for (let rows = waiting.shift(); rows !== undefined; rows = waiting.shift()) {
       const checked = await checkSubject(rows, {
         unwrap: (subject, key) => vault.unwrap(subject, key),
+        lookup: async (kind, tenantId, id) => {
+          if (key === undefined) return undefined;
+          lookup ??= await vault.openLookupKey(key);
+          return lookup(kind, tenantId, id);
+        },
         readObject: async (key) => (await bucket.get(key))?.text(),
       });
       findings.push(...checked.findings);

@@ -9,7 +9,7 @@ import { problemResponses } from "../platform/openapi.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { mayAudit } from "./audit-access.edge.ts";
 import { FINDING_TYPES, type Finding, findingKey } from "./finding.ts";
-import { anInteger } from "./proof-schema.ts";
+import { wholeNumber } from "./proof-schema.ts";
 import { scrubberOf } from "./scrub.cron.ts";
 import { scrubPortOf } from "./scrub.edge.ts";
 import { NEVER_SCRUBBED, type ScrubReport, scrubReport, scrubSlice } from "./scrub.ts";
@@ -89,8 +89,8 @@ const content = { "application/json": { schema: reportSchema } };
 
 const querySchema = z
   .object({
-    from: anInteger.optional(),
-    to: anInteger.optional(),
+    from: wholeNumber.optional(),
+    to: wholeNumber.optional(),
     full: z.enum(["true", "false"]).optional(),
   })
   .refine(({ from = 0, to = from + MAX_RANGE }) => to > from && to - from <= MAX_RANGE, {

@@ -8,8 +8,11 @@ import { VERSION } from "../platform/version.ts";
 import { login } from "./accounts/login.route.ts";
 import { logout } from "./accounts/logout.route.ts";
 import { me } from "./accounts/me.route.ts";
+import { enqueueClaims } from "./auto-submit/enqueue-claims.route.ts";
 import { readQueue } from "./auto-submit/read-queue.route.ts";
 import { readAutoSubmitSettings } from "./auto-submit/read-settings.route.ts";
+import { readAutoSubmitStatus } from "./auto-submit/read-status.route.ts";
+import { requeueFailed } from "./auto-submit/requeue-failed.route.ts";
 import { requeueJob } from "./auto-submit/requeue-job.route.ts";
 import { updateAutoSubmitSettings } from "./auto-submit/update-settings.route.ts";
 import { createBridgedClaim } from "./bridge/create-bridged-claim.route.ts";
@@ -25,6 +28,7 @@ import { listClaimsRoute } from "./claims/list-claims.route.ts";
 import { readClaim } from "./claims/read-claim.route.ts";
 import { submitClaim } from "./claims/submit-claim.route.ts";
 import { updateClaim } from "./claims/update-claim.route.ts";
+import type { HubEnv } from "./env.ts";
 import { health } from "./health/health.route.ts";
 import { readyz } from "./health/readyz.route.ts";
 import { readVersion } from "./health/version.route.ts";
@@ -60,7 +64,10 @@ const OPERATIONS: readonly Operation[] = [
   readQueue,
   readAutoSubmitSettings,
   updateAutoSubmitSettings,
+  readAutoSubmitStatus,
   requeueJob,
+  requeueFailed,
+  enqueueClaims,
   receiveWebhook,
   createBridgedClaim,
   readBridgedClaim,
@@ -73,7 +80,7 @@ const OPERATIONS: readonly Operation[] = [
   seed,
 ];
 
-export function makeApp(log: Log): HubApp {
+export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
   const app = new OpenAPIHono<Vars>();
 
   app.use(async (context, next) => {
@@ -85,7 +92,7 @@ export function makeApp(log: Log): HubApp {
     if (!context.res.headers.has("x-correlation-id")) context.res.headers.set("x-correlation-id", correlationId);
     context.res.headers.set("x-content-type-options", "nosniff");
     const { status } = context.res;
-    log(status >= 500 ? "error" : "info", "request", {
+    logOf(context.env)(status >= 500 ? "error" : "info", "request", {
       correlationId,
       method: context.req.method,
       route: context.get("route"),
@@ -101,7 +108,7 @@ export function makeApp(log: Log): HubApp {
   });
 
   app.use(async (context, next) => {
-    const started = await startHub(context.env, log);
+    const started = await startHub(context.env, logOf(context.env));
     if (!started.ok)
       return problemResponse({ code: "unavailable", detail: started.detail }, context.get("correlationId"));
     context.set("hub", started.hub);
@@ -122,7 +129,11 @@ export function makeApp(log: Log): HubApp {
   );
   app.onError((thrown, context) => {
     const correlationId = context.get("correlationId");
-    log("error", "request.failed", { correlationId, route: context.get("route"), reason: reasonOf(thrown) });
+    logOf(context.env)("error", "request.failed", {
+      correlationId,
+      route: context.get("route"),
+      reason: reasonOf(thrown),
+    });
     return problemResponse(
       { code: "internal", detail: "Something went wrong here. Try again, and name the correlation id if it stays." },
       correlationId,

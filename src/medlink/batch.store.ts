@@ -8,5 +8,9 @@ export const isVersionMoved = (thrown: unknown): boolean => messageOf(thrown).in
 export const isTaken = (thrown: unknown, column: string): boolean =>
   messageOf(thrown).includes("UNIQUE constraint failed") && messageOf(thrown).includes(column);
 
+/** A row names a clinic that is not there, in a table whose only reference is the clinic. */
+export const isMissingClinic = (thrown: unknown): boolean =>
+  messageOf(thrown).includes("FOREIGN KEY constraint failed");
+
 /** How often a decision is made again before the caller is told to come back. */
 export const DECIDE_AGAIN_LIMIT = 5;

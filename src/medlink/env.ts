@@ -10,6 +10,7 @@ export interface HubEnv {
     send(hint: AutoSubmitHint, options: { readonly delaySeconds: number }): Promise<unknown>;
     sendBatch(hints: readonly { readonly body: AutoSubmitHint }[]): Promise<unknown>;
   };
+  readonly LOG_LEVEL?: string;
   readonly SESSION_SECRET: string;
   readonly ENCRYPTION_KEY: string;
   readonly HASH_KEY: string;

@@ -18,6 +18,8 @@ export interface Hub {
   readonly settings: HubSettings;
   readonly sessionSecrets: readonly [string, ...string[]];
   readonly webhookSecrets: readonly string[];
+  /** Keys of the operator of the whole hub; none: there is no such caller. */
+  readonly operatorKeys: readonly string[];
   readonly log: Log;
   readonly random: RandomBytes;
   readonly now: () => number;
@@ -77,6 +79,7 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
       settings,
       sessionSecrets: [env.SESSION_SECRET, ...acceptedValues({ ...env }, "SESSION_SECRET").slice(1)],
       webhookSecrets: acceptedValues({ ...env }, "ITRANS_WEBHOOK_SIGNING_SECRET"),
+      operatorKeys: acceptedValues({ ...env }, "HUB_OPERATOR_API_KEY"),
       log,
       random: systemRandomBytes,
       now: systemNow,

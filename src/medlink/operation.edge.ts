@@ -7,6 +7,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { getCookie } from "hono/cookie";
 import { type Problem, type ProblemCode, problemResponse } from "../platform/problem.ts";
+import { timingSafeEqual } from "../platform/timing-safe.ts";
 import { findSession, touchSession } from "./accounts/accounts.store.ts";
 import { isCrossSite } from "./accounts/cross-site.ts";
 import { readSessionCookie, SESSION_COOKIE, sessionAge } from "./accounts/session.ts";
@@ -71,6 +72,18 @@ export interface Operation {
   readonly mount: (app: HubApp) => void;
 }
 
+/** Who calls: `operator` runs the whole hub, of no clinic, and proves it with the hub's operator key. */
+type Caller =
+  | { readonly type: "nobody" }
+  | { readonly type: "user"; readonly user: User }
+  | { readonly type: "operator" };
+
+interface Access {
+  /** undefined: any. */
+  readonly roles: readonly Role[] | undefined;
+  readonly operator: boolean;
+}
+
 /** For anyone, signed in or not. */
 export function openOperation<Params extends z.ZodType, Body extends z.ZodType>(
   spec: Spec<Params, Body>,
@@ -78,6 +91,8 @@ export function openOperation<Params extends z.ZodType, Body extends z.ZodType>(
 ): Operation {
   return { mount: (app) => mount(app, spec, (_, input) => handle(input)) };
 }
+
+const SIGN_IN_FIRST = refuse("unauthenticated", "Sign in first.");
 
 /** For signed-in people; `roles` narrows it. */
 export function operation<Params extends z.ZodType, Body extends z.ZodType>(
@@ -89,14 +104,53 @@ export function operation<Params extends z.ZodType, Body extends z.ZodType>(
       mount(
         app,
         spec,
-        (user, input) =>
-          user === undefined
-            ? Promise.resolve(refuse("unauthenticated", "Sign in first."))
-            : handle({ ...input, user }),
-        { roles: spec.roles },
+        async (caller, input) => (caller.type === "user" ? handle({ ...input, user: caller.user }) : SIGN_IN_FIRST),
+        { roles: spec.roles, operator: false },
       ),
   };
 }
+
+/** How far a caller's word goes, and under which name it is recorded. */
+export interface Actor {
+  /** undefined: all clinics. */
+  readonly clinicId: string | undefined;
+  /** A user id, or `operator`. */
+  readonly name: string;
+}
+
+/** For a clinic's people of these roles within their clinic, and for the hub's operator across all. */
+export function staffOperation<Params extends z.ZodType, Body extends z.ZodType>(
+  spec: Spec<Params, Body> & { readonly roles: readonly Role[] },
+  handle: (input: Input<z.output<Params>, z.output<Body>> & { readonly actor: Actor }) => Promise<Answer>,
+): Operation {
+  return {
+    mount: (app) =>
+      mount(
+        app,
+        spec,
+        async (caller, input) => {
+          switch (caller.type) {
+            case "nobody":
+              return SIGN_IN_FIRST;
+            case "user":
+              return handle({ ...input, actor: { clinicId: caller.user.clinicId, name: caller.user.userId } });
+            case "operator":
+              return handle({ ...input, actor: { clinicId: undefined, name: "operator" } });
+          }
+        },
+        { roles: spec.roles, operator: true },
+      ),
+  };
+}
+
+/** The clinics that a call is about: the one it names, if the actor's word goes there. */
+export const clinicInReach = (
+  actor: Actor,
+  named: string | undefined,
+): { readonly ok: true; readonly clinicId: string | undefined } | { readonly ok: false; readonly answer: Answer } =>
+  actor.clinicId === undefined || named === undefined || named === actor.clinicId
+    ? { ok: true, clinicId: named ?? actor.clinicId }
+    : { ok: false, answer: refuse("forbidden", "That is another clinic.") };
 
 const problemSchema = z
   .object({
@@ -115,22 +169,21 @@ const problemSchema = z
 function mount<Params extends z.ZodType, Body extends z.ZodType>(
   app: HubApp,
   spec: Spec<Params, Body>,
-  handle: (user: User | undefined, input: Input<z.output<Params>, z.output<Body>>) => Promise<Answer>,
-  signedIn?: { readonly roles: readonly Role[] | undefined },
+  handle: (caller: Caller, input: Input<z.output<Params>, z.output<Body>>) => Promise<Answer>,
+  access?: Access,
 ): void {
-  describe(app, spec, signedIn !== undefined);
+  describe(app, spec, access);
   const path = spec.path.replace(/\{(\w+)\}/g, ":$1");
   const answer = async (context: Context<Vars>): Promise<Answer> => {
     const hub = context.get("hub");
     const request = context.req.raw;
     const fault = spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, takesBody(spec));
     if (fault !== undefined) return fault;
-    let user: User | undefined;
-    if (signedIn !== undefined) {
-      user = await currentUser(context, hub);
-      if (user === undefined) return refuse("unauthenticated", "Sign in first.");
-      if (signedIn.roles !== undefined && !signedIn.roles.includes(user.role)) {
-        return refuse("forbidden", `This needs the role ${signedIn.roles.join(" or ")}.`);
+    const caller = access === undefined ? NOBODY : await callerOf(context, hub, access);
+    if (access !== undefined) {
+      if (caller.type === "nobody") return SIGN_IN_FIRST;
+      if (caller.type === "user" && access.roles !== undefined && !access.roles.includes(caller.user.role)) {
+        return refuse("forbidden", `This needs the role ${access.roles.join(" or ")}.`);
       }
     }
     const params = parse(spec.params, { ...context.req.query(), ...context.req.param() }, "invalid_query");
@@ -140,7 +193,7 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
     const body = parse(spec.body, received.value, "invalid_body");
     if (!body.ok) return body.answer;
     const correlationId = context.get("correlationId");
-    return handle(user, { hub, correlationId, request, params: params.value, body: body.value });
+    return handle(caller, { hub, correlationId, request, params: params.value, body: body.value });
   };
   app.on(spec.method.toUpperCase(), path, async (context) => {
     context.set("route", spec.path);
@@ -160,7 +213,7 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
 
 const takesBody = (spec: Spec<z.ZodType, z.ZodType>): boolean => spec.body !== none;
 
-function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, signedIn: boolean): void {
+function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access | undefined): void {
   const parameters = Object.entries(spec.params instanceof z.ZodObject ? spec.params.shape : {});
   const inPath = ([name]: [string, unknown]): boolean => spec.path.includes(`{${name}}`);
   const schemaOf = (entries: [string, z.ZodType][]) => z.object(Object.fromEntries(entries));
@@ -174,7 +227,7 @@ function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, signedIn: boole
     method: spec.method,
     path: spec.path,
     summary: spec.summary,
-    ...(signedIn ? { security: [{ session: [] }] } : {}),
+    ...(access === undefined ? {} : { security: [{ session: [] }, ...(access.operator ? [{ operatorKey: [] }] : [])] }),
     request: {
       params: schemaOf(parameters.filter(inPath)),
       query: schemaOf(parameters.filter((parameter) => !inPath(parameter))),
@@ -210,6 +263,22 @@ function faultOfContentType(context: Context<Vars>, needsBody: boolean): Answer 
 
 export const isJsonType = (contentType: string | undefined): boolean =>
   /^application\/json\s*(;|$)/i.test(contentType?.trim() ?? "");
+
+const NOBODY: Caller = { type: "nobody" };
+
+async function callerOf(context: Context<Vars>, hub: Hub, access: Access): Promise<Caller> {
+  const key = access.operator ? apiKeyOf(context) : undefined;
+  if (key !== undefined) {
+    return hub.operatorKeys.some((accepted) => timingSafeEqual(key, accepted)) ? { type: "operator" } : NOBODY;
+  }
+  const user = await currentUser(context, hub);
+  return user === undefined ? NOBODY : { type: "user", user };
+}
+
+function apiKeyOf(context: Context<Vars>): string | undefined {
+  const bearer = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1];
+  return context.req.header("x-api-key") ?? bearer;
+}
 
 async function currentUser(context: Context<Vars>, hub: Hub): Promise<User | undefined> {
   const cookie = getCookie(context, SESSION_COOKIE);

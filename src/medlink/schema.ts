@@ -113,6 +113,16 @@ export const autoSubmitJobs = sqliteTable("auto_submit_jobs", {
   version: integer("version").notNull(),
   createdAt: integer("created_at").notNull(),
   updatedAt: integer("updated_at").notNull(),
+  startedAt: integer("started_at"),
+  turn: integer("turn"),
+  deferrals: integer("deferrals").notNull(),
+});
+
+export const breakers = sqliteTable("breakers", {
+  name: text("name").primaryKey(),
+  state: text("state").notNull(),
+  version: integer("version").notNull(),
+  updatedAt: integer("updated_at").notNull(),
 });
 
 export const bridgeRequests = sqliteTable(
@@ -139,6 +149,13 @@ export const settings = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.clinicId, table.key] })],
 );
+
+export const hubSettings = sqliteTable("hub_settings", {
+  key: text("key").primaryKey(),
+  value: text("value").notNull(),
+  updatedBy: text("updated_by").notNull(),
+  updatedAt: integer("updated_at").notNull(),
+});
 
 export const webhookEvents = sqliteTable("webhook_events", {
   eventId: text("event_id").primaryKey(),

@@ -1,9 +1,10 @@
 /** The hub's settings, parsed once at its edge. */
 import * as z from "zod";
-import { environment, flag, integer, optionalText } from "../platform/settings.ts";
+import { environment, flag, integer, logLevel, optionalText } from "../platform/settings.ts";
 
 export const hubSettingsSchema = z.object({
   ENVIRONMENT: environment,
+  LOG_LEVEL: logLevel,
   /** Core's base URL when it runs elsewhere; empty: the service binding. */
   ITRANS_API_URL: optionalText,
   ITRANS_API_TIMEOUT_MS: integer(20_000, 100, 60_000),
@@ -18,11 +19,22 @@ export const hubSettingsSchema = z.object({
   /** Live jobs at once, all clinics together. */
   ITRANS_AUTO_SUBMIT_QUEUE_LIMIT: integer(1_000, 1, 1_000_000),
   ITRANS_AUTO_SUBMIT_JOB_RETENTION_MS: integer(86_400_000, 60_000, 31_536_000_000),
+  /** Submissions under way at once, all clinics together. */
+  ITRANS_AUTO_SUBMIT_CONCURRENCY: integer(12, 1, 100),
+  /** Attempts begun in any second: well under what core allows a key. */
+  ITRANS_AUTO_SUBMIT_STARTS_PER_SECOND: integer(50, 1, 1_000),
+  /** From core's going silent to the first probe; doubles up to the second. */
+  ITRANS_AUTO_SUBMIT_PROBE_DELAY_MS: integer(5_000, 1, 3_600_000),
+  ITRANS_AUTO_SUBMIT_MAX_PROBE_DELAY_MS: integer(60_000, 1, 3_600_000),
 });
 
 export type HubSettings = z.output<typeof hubSettingsSchema>;
 
 /** An attempt that outlives core's timeout by this much has crashed. */
 export const LEASE_MARGIN_MS = 30_000;
+/** Attempts in a row that do not reach core and stop the others. */
+export const OUTAGES_TO_OPEN = 3;
+/** At the longest gap between attempts, more than an hour and a half in which core answers others and never this job. */
+export const MAX_DEFERRALS = 100;
 /** Event ids are remembered for longer than the relay keeps anything to replay. */
 export const WEBHOOK_EVENT_RETENTION_MS = 90 * 86_400_000;

@@ -1,37 +1,49 @@
 /** The worker medlink-hub: requests, the auto-submit queue and its dead letters, the minute's sweep. */
 import { makeLog } from "../platform/clock.edge.ts";
+import { type LogFields, reasonOf } from "../platform/log.ts";
 import { makeApp } from "./app.edge.ts";
 import { consumeAutoSubmit, consumeAutoSubmitDeadLetters } from "./auto-submit/auto-submit.consumer.ts";
 import { pruneHub, sweepAutoSubmit } from "./auto-submit/auto-submit.cron.ts";
 import type { HubEnv } from "./env.ts";
 import { type Hub, startHub } from "./hub.edge.ts";
 
-const log = makeLog("medlink-hub");
-const app = makeApp(log);
+const logOf = (env: HubEnv) => makeLog("medlink-hub", env);
+const app = makeApp(logOf);
 
-async function mustStart(env: HubEnv): Promise<Hub> {
-  const started = await startHub(env, log);
-  if (!started.ok) throw new Error(started.detail);
-  return started.hub;
+/** One log event for an invocation, whether it ends well or throws. @param work returns the event's `count`. */
+async function invocation(
+  env: HubEnv,
+  event: string,
+  fields: LogFields,
+  work: (hub: Hub) => Promise<number>,
+): Promise<void> {
+  const log = logOf(env);
+  const startedAt = Date.now();
+  try {
+    const started = await startHub(env, log);
+    if (!started.ok) throw new Error(started.detail);
+    const count = await work(started.hub);
+    log("info", event, { ...fields, count, durationMs: Date.now() - startedAt });
+  } catch (thrown) {
+    log("error", event, { ...fields, reason: reasonOf(thrown), durationMs: Date.now() - startedAt });
+    throw thrown;
+  }
 }
 
 export default {
   fetch: (request: Request, env: HubEnv, context: ExecutionContext) => app.fetch(request, env, context),
 
-  async queue(batch, env) {
-    const hub = await mustStart(env);
-    const startedAt = hub.now();
-    if (batch.queue === "auto-submit-dead-letters") await consumeAutoSubmitDeadLetters(hub, batch);
-    else await consumeAutoSubmit(hub, batch);
-    const { queue } = batch;
-    log("info", "queue", { queue, count: batch.messages.length, durationMs: hub.now() - startedAt });
-  },
+  queue: (batch, env) =>
+    invocation(env, "queue", { queue: batch.queue, size: batch.messages.length }, (hub) =>
+      batch.queue === "auto-submit-dead-letters"
+        ? consumeAutoSubmitDeadLetters(hub, batch)
+        : consumeAutoSubmit(hub, batch),
+    ),
 
-  async scheduled(controller, env) {
-    const hub = await mustStart(env);
-    const startedAt = hub.now();
-    const swept = await sweepAutoSubmit(hub);
-    await pruneHub(hub);
-    log("info", "sweep", { cron: controller.cron, count: swept.hinted, durationMs: hub.now() - startedAt });
-  },
+  scheduled: (controller, env) =>
+    invocation(env, "sweep", { cron: controller.cron }, async (hub) => {
+      const swept = await sweepAutoSubmit(hub);
+      await pruneHub(hub);
+      return swept.hinted;
+    }),
 } satisfies ExportedHandler<HubEnv>;

@@ -16,10 +16,11 @@ export const problemSchema = z
       .array(z.object({ path: z.string(), message: z.string() }).readonly())
       .readonly()
       .optional(),
+    supersededBy: z.string().optional().openapi({ description: "The successor's requestIdHash." }),
   })
   .openapi("Problem", { description: "RFC 9457 problem document; `error` and `message` repeat `code` and `detail`." });
 
-const content = { "application/problem+json": { schema: problemSchema } };
+export const problemContent = { "application/problem+json": { schema: problemSchema } };
 
 const DESCRIPTIONS = {
   400: "The request is malformed; `issues` names the fields. Nothing was written.",
@@ -38,7 +39,7 @@ const DESCRIPTIONS = {
 type DocumentedStatus = keyof typeof DESCRIPTIONS;
 
 type ProblemResponses = {
-  readonly [Status in ProblemStatus]: { readonly description: string; readonly content: typeof content };
+  readonly [Status in ProblemStatus]: { readonly description: string; readonly content: typeof problemContent };
 };
 
 /**
@@ -47,7 +48,9 @@ type ProblemResponses = {
  */
 export function problemResponses(...statuses: readonly DocumentedStatus[]): ProblemResponses;
 export function problemResponses(...statuses: readonly DocumentedStatus[]): Partial<ProblemResponses> {
-  return Object.fromEntries(statuses.map((status) => [status, { description: DESCRIPTIONS[status], content }]));
+  return Object.fromEntries(
+    statuses.map((status) => [status, { description: DESCRIPTIONS[status], content: problemContent }]),
+  );
 }
 
 /** A zod error as a problem: paths and what is wrong there, never the values. */

@@ -29,6 +29,13 @@ export const mayAdjudicateFor = (principal: Principal, insurerAddress: string): 
   principal.scopes.has("adjudicate") &&
   (principal.insurerAddress === undefined || principal.insurerAddress.toLowerCase() === insurerAddress.toLowerCase());
 
-/** Payloads go to the submitting tenant and to the insurer they were sent to. A key bound to an insurer is not the tenant's. */
+/**
+ * Payloads go to the submitting tenant and to the insurer they were sent to. A key bound to an insurer is not the tenant's, and
+ * an operator stands outside any clinic.
+ */
 export const maySeePayload = (principal: Principal, insurerAddress: string): boolean =>
-  principal.insurerAddress === undefined ? principal.scopes.has("read") : mayAdjudicateFor(principal, insurerAddress);
+  principal.surface === "operator"
+    ? false
+    : principal.insurerAddress === undefined
+      ? principal.scopes.has("read")
+      : mayAdjudicateFor(principal, insurerAddress);

@@ -16,6 +16,7 @@ const STATUS_BY_CODE = {
   conflict: 409,
   out_of_order: 409,
   already_decided: 409,
+  superseded: 409,
   erased: 410,
   body_too_large: 413,
   unsupported_media_type: 415,
@@ -37,6 +38,8 @@ export interface Problem {
   readonly retryAfterSeconds?: number;
   /** Which fields are wrong, by JSON path; never their values. */
   readonly issues?: readonly { readonly path: string; readonly message: string }[];
+  /** requestIdHash of the successor, where a request was superseded. */
+  readonly supersededBy?: string;
 }
 
 export const statusOf = (code: ProblemCode): ProblemStatus => STATUS_BY_CODE[code];
@@ -67,6 +70,7 @@ export interface ProblemDocument {
   readonly message: string;
   readonly correlationId: string;
   readonly issues?: Problem["issues"];
+  readonly supersededBy?: Problem["supersededBy"];
 }
 
 export function problemDocument(problem: Problem, correlationId: string): ProblemDocument {
@@ -81,6 +85,7 @@ export function problemDocument(problem: Problem, correlationId: string): Proble
     message: problem.detail,
     correlationId,
     ...(problem.issues === undefined ? {} : { issues: problem.issues }),
+    ...(problem.supersededBy === undefined ? {} : { supersededBy: problem.supersededBy }),
   };
 }
 

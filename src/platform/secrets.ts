@@ -35,6 +35,7 @@ export const SECRETS: readonly SecretSpec[] = [
   { name: "SESSION_SECRET", workers: hub, minLength: 32, form: "text" },
   { name: "ENCRYPTION_KEY", workers: hub, minLength: 32, form: "text" },
   { name: "HASH_KEY", workers: hub, minLength: 32, form: "text" },
+  { name: "HUB_OPERATOR_API_KEY", workers: hub, minLength: 32, form: "text", optional: true },
   { name: "ITRANS_WORKFLOW_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "WORKFLOW_API_KEY" },
   { name: "ITRANS_CLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "CLAIMS_API_KEY" },
   {

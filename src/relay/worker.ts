@@ -10,8 +10,6 @@ import type { RelayEnv } from "./env.ts";
 import type { RelayHint } from "./port.ts";
 import { consumeDeadHints, consumeHints } from "./relay.consumer.ts";
 
-const log = makeLog("itrans-relay");
-
 function health(env: RelayEnv): Response {
   const parsed = parseSettings(relaySettingsSchema, env);
   const faults = [...secretFaults("itrans-relay", { ...env }), ...(parsed.ok ? [] : [parsed.problem.detail])];
@@ -40,6 +38,7 @@ export default {
   },
 
   async queue(batch, env) {
+    const log = makeLog("itrans-relay", env);
     if (batch.queue === "relay-dead-letters") {
       consumeDeadHints(batch, log);
       return;

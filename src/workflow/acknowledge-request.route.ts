@@ -40,6 +40,7 @@ export function registerAcknowledgeRequest(app: OpenAPIHono<CoreAppEnv>): void {
       type: "AcknowledgeRequest",
       tenantId: principal.tenantId,
       requestId: found.request.requestId,
+      lookup: found.lookup,
       actor: principal.keyId,
       notes,
       correlationId,

@@ -5,7 +5,7 @@ import { type ClaimRow, claimFromRow, type RequestRow, requestFromRow } from "./
 /** Of one subject; more than this no subject has. */
 const MAX_ENTRIES = 200;
 
-// A subject is looked at where its first entry is. Unary plus keeps the planner from walking the primary key.
+// A subject is looked at where its first entry is. Left to itself the planner walks the primary key.
 const SUBJECTS = `WITH begun(subject) AS MATERIALIZED (
     SELECT subject FROM ledger_entries AS e WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3
       AND NOT EXISTS (SELECT 1 FROM ledger_entries AS earlier INDEXED BY ledger_entries_subject
@@ -17,6 +17,8 @@ interface EntryRow {
   readonly command_id: string;
   readonly command_index: number;
   readonly body: string;
+  readonly command_began: number | null;
+  readonly erased_id: string | null;
 }
 
 interface PartRow {
@@ -52,7 +54,12 @@ export async function readSubjects(
   const statement = (sql: string) => db.prepare(`${SUBJECTS} ${sql}`).bind(ledgerId, from, to);
   const results = await db.batch<unknown>([
     statement(
-      `SELECT e.subject, e.seq, e.command_id, e.command_index, e.body FROM begun
+      `SELECT e.subject, e.seq, e.command_id, e.command_index, e.body,
+         (SELECT seq FROM ledger_entries AS f INDEXED BY ledger_entries_command WHERE f.ledger_id = ?1
+           AND f.command_id = e.command_id AND f.command_index = 0) AS command_began,
+         (SELECT x.subject FROM erased_ids AS x WHERE x.ledger_id = ?1 AND x.lookup = substr(e.command_id, -64))
+           AS erased_id
+       FROM begun
        CROSS JOIN ledger_entries AS e INDEXED BY ledger_entries_subject ON e.ledger_id = ?1 AND e.subject = begun.subject
        ORDER BY e.seq`,
     ),
@@ -88,6 +95,8 @@ export async function readSubjects(
         commandId: row.command_id,
         commandIndex: row.command_index,
         body: row.body,
+        commandBegan: row.command_began ?? undefined,
+        erasedId: row.erased_id ?? undefined,
       })),
       request: request && requestFromRow(request),
       claim: claim && claimFromRow(claim),

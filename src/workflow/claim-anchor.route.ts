@@ -6,7 +6,7 @@ import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
-import { findClaim } from "./claim.store.ts";
+import { findClaimOf } from "./id-lookup.edge.ts";
 import { claimIdParam } from "./request-params.ts";
 
 const answerSchema = anchorViewSchema
@@ -33,7 +33,7 @@ const route = createRoute({
 export function registerClaimAnchor(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { settings, principal, correlationId } = c.var;
-    const found = await findClaim(c.env.DB, settings.LEDGER_ID, principal.tenantId, c.req.valid("param").claimId);
+    const found = await findClaimOf(c, principal.tenantId, c.req.valid("param").claimId);
     if (found === undefined) {
       return answerProblem(c, { code: "not_found", detail: "There is no claim of this id in your tenant." });
     }

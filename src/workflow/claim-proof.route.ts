@@ -4,8 +4,9 @@ import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { answerBundle, bundleResponses } from "../ledger/answer-bundle.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
-import { findClaim } from "./claim.store.ts";
+import { findClaimOf } from "./id-lookup.edge.ts";
 import { chooseSeq, proofQuery } from "./proof-query.ts";
+import { subjectSeqs } from "./request.store.ts";
 import { claimIdParam } from "./request-params.ts";
 
 const route = createRoute({
@@ -22,12 +23,12 @@ const route = createRoute({
 export function registerClaimProof(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { settings, principal } = c.var;
-    const found = await findClaim(c.env.DB, settings.LEDGER_ID, principal.tenantId, c.req.valid("param").claimId);
+    const found = await findClaimOf(c, principal.tenantId, c.req.valid("param").claimId);
     if (found === undefined) {
       return answerProblem(c, { code: "not_found", detail: "There is no claim of this id in your tenant." });
     }
-    const { createdSeq, finalizedSeq, settlementSeq } = found.claim;
-    const seq = chooseSeq([settlementSeq, finalizedSeq, createdSeq], c.req.valid("query").seq);
+    const seqs = await subjectSeqs(c.env.DB, settings.LEDGER_ID, found.claim.claimIdHash);
+    const seq = chooseSeq(seqs, c.req.valid("query").seq);
     if (seq === undefined)
       return answerProblem(c, { code: "not_found", detail: "This claim has no entry of that seq." });
     return answerBundle(c, seq);

@@ -1,6 +1,7 @@
 /** A claim as the API shows it. */
 import { z } from "@hono/zod-openapi";
 import type { ClaimState } from "./claim.ts";
+import { erasedFactSchema } from "./erased-view.ts";
 import { ledgerEventSchema } from "./request-view.ts";
 
 const facts = {
@@ -29,6 +30,7 @@ export const claimViewSchema = z
     ...facts,
     submitter: z.string(),
     events: z.array(ledgerEventSchema),
+    erased: erasedFactSchema,
     offchainPayload: z.unknown().optional(),
     correlationId: z.string(),
   })

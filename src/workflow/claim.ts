@@ -1,5 +1,6 @@
 /** A claim made directly through /claims: CREATED -> FINALIZED -> SETTLEMENT_PENDING -> SETTLED. */
 import type { SealedValue } from "../platform/keyring.ts";
+import { ERASED_MONEY, type ErasureReason } from "./erasure.ts";
 import type { Outcome, StoredCiphertext } from "./request.ts";
 
 export type ClaimStatus = "CREATED" | "FINALIZED" | "SETTLEMENT_PENDING" | "SETTLED";
@@ -16,12 +17,15 @@ export interface ClaimState {
   readonly settlementSeq: number | undefined;
   readonly amountMinor: number;
   readonly currency: string;
+  readonly erasedSeq: number | undefined;
 }
 
 export interface CreateClaim {
   readonly type: "CreateClaim";
   readonly tenantId: string;
   readonly claimId: string;
+  /** Keyed hash of the id: what finds an erased claim, and what stands for the id where nothing can be erased. */
+  readonly lookup: string;
   readonly claimIdHash: string;
   readonly submitter: string;
   readonly payloadHash: string;
@@ -36,6 +40,7 @@ export interface FinalizeClaim {
   readonly type: "FinalizeClaim";
   readonly tenantId: string;
   readonly claimId: string;
+  readonly lookup?: string | undefined;
   readonly actor: string;
   readonly correlationId: string;
 }
@@ -44,17 +49,29 @@ export interface SettleClaim {
   readonly type: "SettleClaim";
   readonly tenantId: string;
   readonly claimId: string;
+  readonly lookup?: string | undefined;
   readonly actor: string;
   readonly correlationId: string;
 }
 
-export type ClaimCommand = CreateClaim | FinalizeClaim | SettleClaim;
+export interface EraseClaim {
+  readonly type: "EraseClaim";
+  readonly tenantId: string;
+  readonly claimId: string;
+  readonly lookup: string;
+  readonly actor: string;
+  readonly reason: ErasureReason;
+  readonly correlationId: string;
+}
+
+export type ClaimCommand = CreateClaim | FinalizeClaim | SettleClaim | EraseClaim;
 
 export type ClaimEvent =
   | { readonly type: "CLAIM_CREATED"; readonly command: CreateClaim }
   | { readonly type: "CLAIM_FINALIZED"; readonly actor: string }
   /** Money was asked for. CLAIM_SETTLED follows only when the operator confirms. */
-  | { readonly type: "SETTLEMENT_CREATED"; readonly actor: string };
+  | { readonly type: "SETTLEMENT_CREATED"; readonly actor: string }
+  | { readonly type: "ERASED"; readonly actor: string; readonly reason: ErasureReason };
 
 /** @param state undefined when no claim of that id exists in the tenant. */
 export function decideClaim(state: ClaimState | undefined, command: ClaimCommand): Outcome<ClaimEvent> {
@@ -62,11 +79,21 @@ export function decideClaim(state: ClaimState | undefined, command: ClaimCommand
     if (state !== undefined) return { type: "unchanged" };
     return {
       type: "accepted",
-      commandId: `claim:${command.tenantId}:${command.claimId}`,
+      commandId: `claim:${command.tenantId}:${command.lookup}`,
       events: [{ type: "CLAIM_CREATED", command }],
     };
   }
   if (state === undefined) return { type: "rejected", rejection: { code: "not_found" } };
+  if (command.type === "EraseClaim") {
+    if (state.erasedSeq !== undefined) return { type: "unchanged" };
+    return {
+      type: "accepted",
+      commandId: `erase:${state.claimIdHash}`,
+      events: [{ type: "ERASED", actor: command.actor, reason: command.reason }],
+    };
+  }
+  // There is no amount left to settle.
+  if (state.erasedSeq !== undefined) return { type: "rejected", rejection: { code: "erased" } };
   switch (command.type) {
     case "FinalizeClaim":
       if (state.status !== "CREATED") return { type: "unchanged" };
@@ -104,6 +131,7 @@ export function evolveClaim(state: ClaimState | undefined, event: ClaimEvent, se
       settlementSeq: undefined,
       amountMinor: command.amountMinor,
       currency: command.currency,
+      erasedSeq: undefined,
     };
   }
   if (state === undefined) throw new Error(`${event.type} without a claim`);
@@ -112,5 +140,7 @@ export function evolveClaim(state: ClaimState | undefined, event: ClaimEvent, se
       return { ...state, status: "FINALIZED", finalizedSeq: seq };
     case "SETTLEMENT_CREATED":
       return { ...state, status: "SETTLEMENT_PENDING", settlementSeq: seq };
+    case "ERASED":
+      return { ...state, ...ERASED_MONEY, claimId: state.claimIdHash, erasedSeq: seq };
   }
 }

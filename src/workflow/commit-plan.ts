@@ -3,13 +3,14 @@
  * become linked entries, projections and outbox rows. Pure: the store writes what is planned here, as it is.
  */
 import { type Draft, linkEntry } from "../ledger/chain.ts";
-import type { EncodedEntry } from "../ledger/entry.ts";
+import type { EncodedEntry, EntryData } from "../ledger/entry.ts";
 import type { Head } from "../ledger/head.ts";
 import type { Plan } from "../ledger/sequencer.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import { type EventData, eventIdOf, webhookBody } from "../relay/events.ts";
-import type { DestinationKind, EventType } from "../relay/port.ts";
+import { type DestinationKind, EVENT_TYPES, type EventType } from "../relay/port.ts";
 import { type ClaimCommand, type ClaimEvent, type ClaimState, decideClaim, evolveClaim } from "./claim.ts";
+import type { Predecessor } from "./correction.ts";
 import {
   decideRequest,
   evolveRequest,
@@ -43,7 +44,7 @@ export interface EventDestination {
 
 /** What the commands of one commit touch, as the database has it. */
 export interface CommitContext {
-  /** By `aggregateKey`. */
+  /** By `aggregateKey` of the id that a command gave: an erased aggregate is found by its old id too. */
   readonly requests: ReadonlyMap<string, RequestState>;
   readonly claims: ReadonlyMap<string, ClaimState>;
   readonly destinations: readonly EventDestination[];
@@ -75,6 +76,13 @@ export interface PlannedOutboxRow {
   readonly correlationId: string;
 }
 
+/** A subject whose key, ciphertext and id go. */
+export interface PlannedErasure {
+  readonly subject: string;
+  /** Of the id it had. */
+  readonly lookup: string;
+}
+
 export type CommandResult =
   | {
       readonly type: "committed" | "unchanged";
@@ -82,7 +90,7 @@ export type CommandResult =
       readonly state:
         | { readonly kind: "request"; readonly request: RequestState }
         | { readonly kind: "claim"; readonly claim: ClaimState };
-      /** Of the entry this command appended; undefined when it changed nothing. */
+      /** Of the first entry this command appended; undefined when it changed nothing. */
       readonly entry: { readonly seq: number; readonly entryHash: string } | undefined;
     }
   | { readonly type: "rejected"; readonly rejection: Rejection };
@@ -96,6 +104,7 @@ export interface CommitPlan extends Plan<Head, CommandResult> {
   readonly claims: readonly ClaimState[];
   readonly payloads: readonly PlannedPayload[];
   readonly payloadKeys: readonly { readonly subject: string; readonly wrappedKey: SealedValue }[];
+  readonly erasures: readonly PlannedErasure[];
   readonly outbox: readonly PlannedOutboxRow[];
 }
 
@@ -116,8 +125,34 @@ export function planCommit(
   return planning.finish(results);
 }
 
-const isClaimCommand = (command: Command): command is ClaimCommand =>
-  command.type === "CreateClaim" || command.type === "FinalizeClaim" || command.type === "SettleClaim";
+const isClaimCommand = (command: Command): command is ClaimCommand => "claimId" in command;
+
+/** Aggregates as they grow within one commit. Two keys may lead to one aggregate: the id it had before it was erased, and its hash. */
+class Aggregates<State> {
+  readonly #subjects: Map<string, string>;
+  readonly #states: Map<string, State>;
+  readonly #changed = new Set<string>();
+
+  constructor(states: ReadonlyMap<string, State>, subjectOf: (state: State) => string) {
+    this.#subjects = new Map([...states].map(([key, state]) => [key, subjectOf(state)]));
+    this.#states = new Map([...states.values()].map((state) => [subjectOf(state), state]));
+  }
+
+  get(key: string): State | undefined {
+    const subject = this.#subjects.get(key);
+    return subject === undefined ? undefined : this.#states.get(subject);
+  }
+
+  set(key: string, subject: string, state: State): void {
+    this.#subjects.set(key, subject);
+    this.#states.set(subject, state);
+    this.#changed.add(subject);
+  }
+
+  changed(): readonly State[] {
+    return [...this.#changed].map((subject) => this.#states.get(subject)).filter((state) => state !== undefined);
+  }
+}
 
 /** The states as they grow within one commit; lives for one call of `planCommit`. */
 class Planning {
@@ -126,13 +161,12 @@ class Planning {
   readonly #nowIso: string;
   readonly #settings: PlanSettings;
   readonly #destinations: readonly EventDestination[];
-  readonly #requests: Map<string, RequestState>;
-  readonly #claims: Map<string, ClaimState>;
-  readonly #changedRequests = new Set<string>();
-  readonly #changedClaims = new Set<string>();
+  readonly #requests: Aggregates<RequestState>;
+  readonly #claims: Aggregates<ClaimState>;
   readonly #entries: PlannedEntry[] = [];
   readonly #payloads: PlannedPayload[] = [];
   readonly #payloadKeys: { subject: string; wrappedKey: SealedValue }[] = [];
+  readonly #erasures: PlannedErasure[] = [];
   readonly #outbox: PlannedOutboxRow[] = [];
   #head: Head;
 
@@ -143,8 +177,8 @@ class Planning {
     this.#nowIso = new Date(nowMs).toISOString();
     this.#settings = settings;
     this.#destinations = context.destinations;
-    this.#requests = new Map(context.requests);
-    this.#claims = new Map(context.claims);
+    this.#requests = new Aggregates(context.requests, ({ requestIdHash }) => requestIdHash);
+    this.#claims = new Aggregates(context.claims, ({ claimIdHash }) => claimIdHash);
   }
 
   apply(command: Command): CommandResult {
@@ -159,10 +193,11 @@ class Planning {
       results,
       changes: this.#entries.length > 0,
       entries: this.#entries,
-      requests: valuesAt(this.#requests, this.#changedRequests),
-      claims: valuesAt(this.#claims, this.#changedClaims),
+      requests: this.#requests.changed(),
+      claims: this.#claims.changed(),
       payloads: this.#payloads,
       payloadKeys: this.#payloadKeys,
+      erasures: this.#erasures,
       outbox: this.#outbox,
     };
   }
@@ -170,25 +205,39 @@ class Planning {
   #applyRequest(command: RequestCommand): CommandResult {
     const key = aggregateKey(command.tenantId, command.requestId);
     let state = this.#requests.get(key);
-    const outcome = decideRequest(state, command);
+    const predecessorKey =
+      command.type === "SubmitRequest" && command.corrects !== undefined
+        ? aggregateKey(command.tenantId, command.corrects.requestId)
+        : undefined;
+    const predecessor = predecessorKey === undefined ? undefined : this.#requests.get(predecessorKey);
+    const outcome = decideRequest(state, command, predecessor && predecessorOf(predecessor));
     if (outcome.type === "rejected") return outcome;
-    let entry: PlannedEntry | undefined;
+    let first: PlannedEntry | undefined;
     if (outcome.type === "accepted") {
-      for (const [index, event] of outcome.events.entries()) {
-        entry = this.#append(requestDraft(state, event), outcome.commandId, index);
+      const { commandId, events, predecessorEvents = [] } = outcome;
+      for (const [index, event] of events.entries()) {
+        const entry = this.#append(requestDraft(state, event), commandId, index);
+        first ??= entry;
         state = evolveRequest(state, event, entry.encoded.entry.seq);
         this.#publish(state, event, entry, index, command.correlationId);
       }
       if (state === undefined) throw new Error("an accepted command has events");
-      this.#requests.set(key, state);
-      this.#changedRequests.add(key);
+      this.#requests.set(key, state.requestIdHash, state);
       this.#keepRequestPayload(state, command);
+      if (predecessor !== undefined && predecessorKey !== undefined) {
+        let corrected = predecessor;
+        for (const [index, event] of predecessorEvents.entries()) {
+          const entry = this.#append(requestDraft(corrected, event), commandId, events.length + index);
+          corrected = evolveRequest(corrected, event, entry.encoded.entry.seq);
+        }
+        this.#requests.set(predecessorKey, corrected.requestIdHash, corrected);
+      }
     }
     if (state === undefined) throw new Error("an unchanged request exists");
     return {
       type: outcome.type === "accepted" ? "committed" : "unchanged",
       state: { kind: "request", request: state },
-      entry: positionOf(entry),
+      entry: positionOf(first),
     };
   }
 
@@ -204,12 +253,12 @@ class Planning {
         state = evolveClaim(state, event, entry.encoded.entry.seq);
       }
       if (state === undefined) throw new Error("an accepted command has events");
-      this.#claims.set(key, state);
-      this.#changedClaims.add(key);
+      this.#claims.set(key, state.claimIdHash, state);
       if (command.type === "CreateClaim") {
         this.#payloads.push({ subject: command.claimIdHash, part: "payload", ciphertext: command.payload });
         this.#payloadKeys.push({ subject: command.claimIdHash, wrappedKey: command.wrappedKey });
       }
+      if (command.type === "EraseClaim") this.#erasures.push({ subject: state.claimIdHash, lookup: command.lookup });
     }
     if (state === undefined) throw new Error("an unchanged claim exists");
     return {
@@ -241,10 +290,14 @@ class Planning {
         if (command.notes !== undefined) {
           this.#payloads.push({ subject, part: `adj:${state.round - 1}`, ciphertext: command.notes });
         }
+        return;
+      case "EraseRequest":
+        this.#erasures.push({ subject, lookup: command.lookup });
     }
   }
 
   #publish(state: RequestState, event: RequestEvent, entry: PlannedEntry, index: number, correlationId: string): void {
+    if (!isPublished(event)) return;
     const { hashHex, entry: ledgerEntry } = entry.encoded;
     for (const destination of this.#destinations) {
       if (destination.tenantId !== state.tenantId || !destination.eventTypes.includes(event.type)) continue;
@@ -279,9 +332,17 @@ class Planning {
 export const sameAddress = (a: string | undefined, b: string | undefined): boolean =>
   a?.toLowerCase() === b?.toLowerCase();
 
-function valuesAt<Value>(values: ReadonlyMap<string, Value>, keys: ReadonlySet<string>): readonly Value[] {
-  return [...keys].map((key) => values.get(key)).filter((value) => value !== undefined);
-}
+type PublishedEvent = Extract<RequestEvent, { type: EventType }>;
+
+/** Receivers answer 400 to a type they do not know, so corrections and erasures go to none, whatever it asked for. */
+const isPublished = (event: RequestEvent): event is PublishedEvent => EVENT_TYPES.some((type) => type === event.type);
+
+/** Money moves on claims made through /claims, which nothing corrects; a request is never settled by itself. */
+const predecessorOf = ({ requestIdHash, supersededBy }: RequestState): Predecessor => ({
+  requestIdHash,
+  supersededBy,
+  settled: false,
+});
 
 const positionOf = (entry: PlannedEntry | undefined) =>
   entry === undefined ? undefined : { seq: entry.encoded.entry.seq, entryHash: entry.encoded.hashHex };
@@ -298,6 +359,8 @@ function requestDraft(state: RequestState | undefined, event: RequestEvent): Dra
         submitter: command.submitter,
         insurer: command.insurerAddress,
         requestType: command.requestType,
+        ...(event.corrects === undefined ? {} : { corrects: event.corrects }),
+        ...ticketOf(command.corrects?.incidentTicket),
       },
     };
   }
@@ -321,8 +384,23 @@ function requestDraft(state: RequestState | undefined, event: RequestEvent): Dra
           round: event.round,
         },
       };
+    case "REQUEST_CORRECTED":
+      return {
+        type: event.type,
+        subject: state.requestIdHash,
+        data: { actor: event.actor, supersededBy: event.successor, ...ticketOf(event.incidentTicket) },
+      };
+    case "ERASED":
+      return {
+        type: event.type,
+        subject: state.requestIdHash,
+        data: { actor: event.actor, reason: event.reason },
+      };
   }
 }
+
+const ticketOf = (incidentTicket: string | undefined): EntryData =>
+  incidentTicket === undefined ? {} : { incidentTicket };
 
 function claimDraft(state: ClaimState | undefined, event: ClaimEvent): Draft {
   if (event.type === "CLAIM_CREATED") {
@@ -335,10 +413,11 @@ function claimDraft(state: ClaimState | undefined, event: ClaimEvent): Draft {
     };
   }
   if (state === undefined) throw new Error(`${event.type} without a claim`);
-  return { type: event.type, subject: state.claimIdHash, data: { actor: event.actor } };
+  const data = event.type === "ERASED" ? { actor: event.actor, reason: event.reason } : { actor: event.actor };
+  return { type: event.type, subject: state.claimIdHash, data };
 }
 
-function eventData(state: RequestState, event: RequestEvent): EventData {
+function eventData(state: RequestState, event: PublishedEvent): EventData {
   switch (event.type) {
     case "REQUEST_SUBMITTED":
       return {

@@ -57,11 +57,22 @@ interface DestinationRow {
   readonly event_types: string;
 }
 
-const SELECT_REQUESTS = `SELECT r.* FROM json_each(?1) AS k
-  CROSS JOIN requests AS r ON r.ledger_id = ?2 AND r.tenant_id = k.value ->> 0 AND r.request_id = k.value ->> 1`;
+// By the id asked for, or, where that id was erased, by its lookup.
+const SELECT_REQUESTS = `SELECT k.value ->> 1 AS asked_id, r.* FROM json_each(?1) AS k
+  CROSS JOIN requests AS r ON r.ledger_id = ?2 AND r.tenant_id = k.value ->> 0 AND r.request_id = k.value ->> 1
+  UNION ALL SELECT k.value ->> 1, r.* FROM json_each(?1) AS k
+  CROSS JOIN erased_ids AS e ON e.ledger_id = ?2 AND e.lookup = k.value ->> 2
+  CROSS JOIN requests AS r ON r.ledger_id = ?2 AND r.request_id_hash = e.subject`;
 
-const SELECT_CLAIMS = `SELECT c.* FROM json_each(?1) AS k
-  CROSS JOIN claims AS c ON c.ledger_id = ?2 AND c.tenant_id = k.value ->> 0 AND c.claim_id = k.value ->> 1`;
+const SELECT_CLAIMS = `SELECT k.value ->> 1 AS asked_id, c.* FROM json_each(?1) AS k
+  CROSS JOIN claims AS c ON c.ledger_id = ?2 AND c.tenant_id = k.value ->> 0 AND c.claim_id = k.value ->> 1
+  UNION ALL SELECT k.value ->> 1, c.* FROM json_each(?1) AS k
+  CROSS JOIN erased_ids AS e ON e.ledger_id = ?2 AND e.lookup = k.value ->> 2
+  CROSS JOIN claims AS c ON c.ledger_id = ?2 AND c.claim_id_hash = e.subject`;
+
+interface Asked {
+  readonly asked_id: string;
+}
 
 // The insurers concerned: those of new requests, handed in, and those of requests that exist.
 const SELECT_DESTINATIONS = `SELECT d.destination_id, d.tenant_id, d.kind, d.insurer_address, d.deliver_after, d.event_types
@@ -72,23 +83,36 @@ const SELECT_DESTINATIONS = `SELECT d.destination_id, d.tenant_id, d.kind, d.ins
       CROSS JOIN requests AS r ON r.ledger_id = ?4 AND r.tenant_id = k.value ->> 0 AND r.request_id = k.value ->> 1))
   ORDER BY d.destination_id`;
 
+/** Tenant, id and, where it is known, the id's lookup. */
+type AskedKeys = Map<string, readonly [string, string, string | null]>;
+
 /** One round trip, whatever the number of commands. */
 export async function loadContext(
   db: D1Database,
   ledgerId: string,
   commands: readonly Command[],
 ): Promise<CommitContext> {
-  const requestKeys = new Map<string, readonly [string, string]>();
-  const claimKeys = new Map<string, readonly [string, string]>();
+  const requestKeys: AskedKeys = new Map();
+  const claimKeys: AskedKeys = new Map();
   const tenants = new Set<string>();
   const insurers = new Set<string>();
+  const ask = (keys: AskedKeys, tenantId: string, id: string, lookup: string | undefined): void => {
+    const key = aggregateKey(tenantId, id);
+    // A command that knows no lookup must not hide one that does.
+    if (lookup !== undefined || !keys.has(key)) keys.set(key, [tenantId, id, lookup ?? null]);
+  };
   for (const command of commands) {
-    tenants.add(command.tenantId);
+    const { tenantId } = command;
+    tenants.add(tenantId);
     if ("requestId" in command) {
-      requestKeys.set(aggregateKey(command.tenantId, command.requestId), [command.tenantId, command.requestId]);
-      if (command.type === "SubmitRequest") insurers.add(command.insurerAddress);
+      ask(requestKeys, tenantId, command.requestId, command.lookup);
+      if (command.type === "SubmitRequest") {
+        insurers.add(command.insurerAddress);
+        const { corrects } = command;
+        if (corrects !== undefined) ask(requestKeys, tenantId, corrects.requestId, corrects.lookup);
+      }
     } else {
-      claimKeys.set(aggregateKey(command.tenantId, command.claimId), [command.tenantId, command.claimId]);
+      ask(claimKeys, tenantId, command.claimId, command.lookup);
     }
   }
   const requestKeysJson = JSON.stringify([...requestKeys.values()]);
@@ -110,10 +134,13 @@ export async function loadContext(
   const claims = claimKeys.size > 0 ? results.at(-1) : undefined;
   return {
     requests: new Map(
-      rowsOf<RequestRow>(requests).map((row) => [aggregateKey(row.tenant_id, row.request_id), requestFromRow(row)]),
+      rowsOf<RequestRow & Asked>(requests).map((row) => [
+        aggregateKey(row.tenant_id, row.asked_id),
+        requestFromRow(row),
+      ]),
     ),
     claims: new Map(
-      rowsOf<ClaimRow>(claims).map((row) => [aggregateKey(row.tenant_id, row.claim_id), claimFromRow(row)]),
+      rowsOf<ClaimRow & Asked>(claims).map((row) => [aggregateKey(row.tenant_id, row.asked_id), claimFromRow(row)]),
     ),
     destinations: rowsOf<DestinationRow>(destinations).map(destinationFromRow),
   };
@@ -147,22 +174,43 @@ const INSERT_ENTRIES = `INSERT INTO ledger_entries
 
 const UPSERT_REQUESTS = `INSERT INTO requests
   (ledger_id, tenant_id, request_id, request_id_hash, request_type, insurer_address, submitter, payload_hash, state, round,
-   decision_hash, submitted_seq, acknowledged_seq, adjudicated_seq, amount_minor, currency)
+   decision_hash, submitted_seq, acknowledged_seq, adjudicated_seq, amount_minor, currency, corrects, incident_ticket,
+   superseded_by, erased_seq)
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
+    value ->> 16, value ->> 17, value ->> 18
   FROM json_each(?2) WHERE true
   ON CONFLICT (ledger_id, tenant_id, request_id) DO UPDATE SET state = excluded.state, round = excluded.round,
     decision_hash = excluded.decision_hash, acknowledged_seq = excluded.acknowledged_seq,
-    adjudicated_seq = excluded.adjudicated_seq`;
+    adjudicated_seq = excluded.adjudicated_seq, amount_minor = excluded.amount_minor, currency = excluded.currency,
+    superseded_by = excluded.superseded_by, erased_seq = excluded.erased_seq`;
 
 const UPSERT_CLAIMS = `INSERT INTO claims
   (ledger_id, tenant_id, claim_id, claim_id_hash, submitter, payload_hash, state, created_seq, finalized_seq,
-   settlement_seq, amount_minor, currency)
+   settlement_seq, amount_minor, currency, erased_seq)
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11
   FROM json_each(?2) WHERE true
   ON CONFLICT (ledger_id, tenant_id, claim_id) DO UPDATE SET state = excluded.state,
-    finalized_seq = excluded.finalized_seq, settlement_seq = excluded.settlement_seq`;
+    finalized_seq = excluded.finalized_seq, settlement_seq = excluded.settlement_seq,
+    amount_minor = excluded.amount_minor, currency = excluded.currency, erased_seq = excluded.erased_seq`;
+
+// Before the projections are written: those go by the id that the row has then.
+const HIDE_ERASED_IDS = [
+  `UPDATE requests SET request_id = request_id_hash
+    WHERE ledger_id = ?1 AND request_id_hash IN (SELECT value ->> 0 FROM json_each(?2))`,
+  `UPDATE claims SET claim_id = claim_id_hash
+    WHERE ledger_id = ?1 AND claim_id_hash IN (SELECT value ->> 0 FROM json_each(?2))`,
+];
+
+// After payloads and keys are written: what the same commit brought goes too.
+const ERASE = [
+  `INSERT INTO erased_ids (ledger_id, lookup, subject) SELECT ?1, value ->> 1, value ->> 0 FROM json_each(?2)`,
+  `INSERT INTO pending_erasures (ledger_id, subject, erased_at, due_at)
+    SELECT ?1, value ->> 0, value ->> 2, value ->> 2 FROM json_each(?2)`,
+  `DELETE FROM payloads WHERE ledger_id = ?1 AND subject IN (SELECT value ->> 0 FROM json_each(?2))`,
+  `DELETE FROM payload_keys WHERE ledger_id = ?1 AND subject IN (SELECT value ->> 0 FROM json_each(?2))`,
+];
 
 const INSERT_PAYLOADS = `INSERT INTO payloads (ledger_id, subject, part, ciphertext, r2_key)
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2)`;
@@ -183,7 +231,7 @@ export interface CommitReceipt {
 
 /**
  * Writes a plan in one transaction: the head first, whose trigger refuses any version but the next; then entries,
- * projections, payloads, keys and outbox rows.
+ * projections, payloads, keys, erasures and outbox rows.
  * @throws when the batch did not commit, or when it is not known whether it did.
  */
 export async function writeCommit(db: D1Database, ledgerId: string, plan: CommitPlan): Promise<CommitReceipt> {
@@ -216,6 +264,8 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
       encoded.body,
     ]),
   );
+  const erasures = plan.erasures.map(({ subject, lookup }) => [subject, lookup, plan.nowMs]);
+  for (const sql of HIDE_ERASED_IDS) addRows(sql, erasures);
   addRows(UPSERT_REQUESTS, plan.requests.map(requestColumns));
   addRows(UPSERT_CLAIMS, plan.claims.map(claimColumns));
   addRows(
@@ -231,6 +281,7 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
     INSERT_PAYLOAD_KEYS,
     plan.payloadKeys.map(({ subject, wrappedKey }) => [subject, wrappedKey.keyId, wrappedKey.sealed]),
   );
+  for (const sql of ERASE) addRows(sql, erasures);
   if (plan.outbox.length > 0) {
     const rows = plan.outbox.map((row) => [
       row.eventId,
@@ -270,6 +321,10 @@ const requestColumns = (request: RequestState): readonly unknown[] => [
   request.adjudicatedSeq ?? null,
   request.amountMinor,
   request.currency,
+  request.corrects ?? null,
+  request.incidentTicket ?? null,
+  request.supersededBy ?? null,
+  request.erasedSeq ?? null,
 ];
 
 const claimColumns = (claim: ClaimState): readonly unknown[] => [
@@ -284,4 +339,5 @@ const claimColumns = (claim: ClaimState): readonly unknown[] => [
   claim.settlementSeq ?? null,
   claim.amountMinor,
   claim.currency,
+  claim.erasedSeq ?? null,
 ];

@@ -6,9 +6,10 @@ import { answerProblem } from "../platform/answer-problem.ts";
 import { newUuid } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
-import { storeCiphertext } from "./ciphertext.edge.ts";
+import { ciphertextPrefix, storeCiphertext } from "./ciphertext.edge.ts";
 import { answerClaimCommand } from "./claim-command.edge.ts";
 import { claimAnswerSchema } from "./claim-view.ts";
+import { idLookup } from "./id-lookup.edge.ts";
 import { offchainPayloadSchema, providerSignatureSchema } from "./payload.ts";
 import { sealReceived } from "./receive-payload.edge.ts";
 
@@ -41,12 +42,13 @@ export function registerCreateClaim(app: OpenAPIHono<CoreAppEnv>): void {
       type: "CreateClaim",
       tenantId: principal.tenantId,
       claimId,
+      lookup: (await idLookup(c))("claim", principal.tenantId, claimId),
       claimIdHash: opened.subject,
       submitter: principal.keyId,
       payloadHash,
       amountMinor: total.minor,
       currency: total.currency,
-      payload: await storeCiphertext(c.env, `payloads/${settings.LEDGER_ID}/${opened.subject}/payload`, sealed),
+      payload: await storeCiphertext(c.env, `${ciphertextPrefix(settings.LEDGER_ID, opened.subject)}payload`, sealed),
       wrappedKey,
       correlationId,
     });

@@ -7,6 +7,7 @@ import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { answerClaimCommand } from "./claim-command.edge.ts";
 import { claimAnswerSchema } from "./claim-view.ts";
+import { knownIdLookup } from "./id-lookup.edge.ts";
 import { claimIdParam } from "./request-params.ts";
 
 const route = createRoute({
@@ -19,7 +20,7 @@ const route = createRoute({
   request: { params: claimIdParam },
   responses: {
     200: { description: "Final, now or before.", content: { "application/json": { schema: claimAnswerSchema } } },
-    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
+    ...problemResponses(400, 401, 403, 404, 409, 410, 413, 415, 429, 503),
   },
 });
 
@@ -31,6 +32,7 @@ export function registerFinalizeClaim(app: OpenAPIHono<CoreAppEnv>): void {
       type: "FinalizeClaim",
       tenantId: principal.tenantId,
       claimId,
+      lookup: (await knownIdLookup(c))?.("claim", principal.tenantId, claimId),
       actor: principal.keyId,
       correlationId,
     });

@@ -5,8 +5,9 @@ import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { readCiphertext } from "./ciphertext.edge.ts";
-import { findClaim } from "./claim.store.ts";
 import { claimFacts, claimViewSchema } from "./claim-view.ts";
+import { erasedFact } from "./erased-view.ts";
+import { findClaimOf } from "./id-lookup.edge.ts";
 import { subjectHistory } from "./request.store.ts";
 import { claimIdParam } from "./request-params.ts";
 
@@ -27,7 +28,7 @@ const route = createRoute({
 export function registerGetClaim(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { settings, principal, correlationId } = c.var;
-    const found = await findClaim(c.env.DB, settings.LEDGER_ID, principal.tenantId, c.req.valid("param").claimId);
+    const found = await findClaimOf(c, principal.tenantId, c.req.valid("param").claimId);
     if (found === undefined) {
       return answerProblem(c, { code: "not_found", detail: "There is no claim of this id in your tenant." });
     }
@@ -43,6 +44,7 @@ export function registerGetClaim(app: OpenAPIHono<CoreAppEnv>): void {
         ...claimFacts(claim),
         submitter: claim.submitter,
         events: [...events],
+        ...erasedFact(events),
         ...(payload === undefined ? {} : { offchainPayload: JSON.parse(payload) }),
         correlationId,
       },

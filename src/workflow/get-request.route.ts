@@ -1,5 +1,5 @@
 /** GET /workflow/requests/:requestId. */
-import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { entryAnchor } from "../anchor/anchor-status.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
@@ -8,10 +8,22 @@ import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { maySeePayload } from "../platform/principal.ts";
 import { readCiphertext } from "./ciphertext.edge.ts";
-import { type FoundRequest, findRequest, subjectHistory } from "./request.store.ts";
+import { erasedFact } from "./erased-view.ts";
+import { findRequestOf } from "./id-lookup.edge.ts";
+import { currentHash, type FoundRequest, findRequest, subjectHistory } from "./request.store.ts";
 import { requestIdParam } from "./request-params.ts";
 import { ledgerPosition, type RequestView, requestFacts, requestViewSchema } from "./request-view.ts";
 import type { StoredPart } from "./subject-rows.ts";
+
+const followQuery = z.object({
+  follow: z
+    .enum(["true", "false"])
+    .optional()
+    .openapi({
+      param: { name: "follow", in: "query" },
+      description: "true: answers the newest successor, when the request was superseded.",
+    }),
+});
 
 const route = createRoute({
   method: "get",
@@ -20,22 +32,34 @@ const route = createRoute({
   summary: "A request: its state, decision, ledger position and anchor",
   security: [{ apiKey: [] }],
   middleware: [authenticate("workflow", "read")] as const,
-  request: { params: requestIdParam },
+  request: { params: requestIdParam, query: followQuery },
   responses: {
     200: { description: "The request.", content: { "application/json": { schema: requestViewSchema } } },
-    ...problemResponses(401, 403, 404, 429),
+    ...problemResponses(400, 401, 403, 404, 409, 429),
   },
 });
 
 export function registerGetRequest(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const { settings, principal } = c.var;
-    const found = await findRequest(c.env.DB, settings.LEDGER_ID, principal.tenantId, c.req.valid("param").requestId);
+    const { principal } = c.var;
+    const found = await findRequestOf(c, principal.tenantId, c.req.valid("param").requestId);
     if (found === undefined) {
       return answerProblem(c, { code: "not_found", detail: "There is no request of this id in your tenant." });
     }
-    return c.json(await requestView(c, found), 200);
+    const follow = c.req.valid("query").follow === "true" && found.request.supersededBy !== undefined;
+    const shown = follow ? await newestOf(c, found) : found;
+    if (shown === undefined) {
+      return answerProblem(c, { code: "conflict", detail: "Its successors are too many to follow to the end." });
+    }
+    return c.json(await requestView(c, shown), 200);
   });
+}
+
+async function newestOf(c: Context<CoreAppEnv>, { request }: FoundRequest): Promise<FoundRequest | undefined> {
+  const { LEDGER_ID } = c.var.settings;
+  const current = await currentHash(c.env.DB, LEDGER_ID, request.requestIdHash);
+  if (current.type === "endless") return undefined;
+  return findRequest(c.env.DB, LEDGER_ID, request.tenantId, current.requestIdHash);
 }
 
 /** The request as this caller may see it. */
@@ -52,6 +76,7 @@ export async function requestView(c: Context<CoreAppEnv>, found: FoundRequest): 
     ...requestFacts(request),
     ledger: ledgerPosition(settings.LEDGER_ID, history.events, request.submittedSeq),
     events: [...history.events],
+    ...erasedFact(history.events),
     anchor,
     ...opened,
     correlationId,

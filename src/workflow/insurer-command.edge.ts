@@ -3,18 +3,24 @@ import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
 import { mayAdjudicateFor } from "../platform/principal.ts";
 import type { Problem } from "../platform/problem.ts";
-import { storeCiphertext } from "./ciphertext.edge.ts";
-import { findRequest } from "./request.store.ts";
+import { ciphertextPrefix, storeCiphertext } from "./ciphertext.edge.ts";
+import { findRequestOf, knownIdLookup } from "./id-lookup.edge.ts";
 import type { RequestState, StoredCiphertext } from "./request.ts";
 import type { OpenSubject } from "./vault.ts";
 
 export type ForInsurer =
-  | { readonly type: "found"; readonly request: RequestState; readonly opened: OpenSubject }
+  | {
+      readonly type: "found";
+      readonly request: RequestState;
+      /** Finds the request when it is erased before the command is decided. */
+      readonly lookup: string | undefined;
+      readonly opened: OpenSubject;
+    }
   | { readonly type: "problem"; readonly problem: Problem };
 
 export async function findForInsurer(c: Context<CoreAppEnv>, idOrHash: string): Promise<ForInsurer> {
-  const { settings, principal } = c.var;
-  const found = await findRequest(c.env.DB, settings.LEDGER_ID, principal.tenantId, idOrHash);
+  const { principal } = c.var;
+  const found = await findRequestOf(c, principal.tenantId, idOrHash);
   if (found === undefined) {
     return {
       type: "problem",
@@ -27,8 +33,10 @@ export async function findForInsurer(c: Context<CoreAppEnv>, idOrHash: string): 
   if (found.wrappedKey === undefined) {
     return { type: "problem", problem: { code: "erased", detail: "The personal data of this request was erased." } };
   }
-  const opened = await (await c.var.vault()).unwrap(found.request.requestIdHash, found.wrappedKey);
-  return { type: "found", request: found.request, opened };
+  const { request, wrappedKey } = found;
+  const opened = await (await c.var.vault()).unwrap(request.requestIdHash, wrappedKey);
+  const lookup = (await knownIdLookup(c))?.("request", principal.tenantId, request.requestId);
+  return { type: "found", request, lookup, opened };
 }
 
 /** Seals notes under the request's own key; nothing to store when there are none. */
@@ -40,5 +48,5 @@ export async function storeNotes(
 ): Promise<StoredCiphertext | undefined> {
   if (notes === null || notes === undefined || notes === "") return undefined;
   const sealed = await opened.seal(part, notes);
-  return storeCiphertext(c.env, `payloads/${c.var.settings.LEDGER_ID}/${request.requestIdHash}/${part}`, sealed);
+  return storeCiphertext(c.env, ciphertextPrefix(c.var.settings.LEDGER_ID, request.requestIdHash) + part, sealed);
 }

@@ -60,6 +60,11 @@ export const externalRequestIdSchema = z
     "must not be a dot segment or look like a hash",
   );
 
+export const incidentTicketSchema = z
+  .string()
+  .regex(/^[A-Z0-9-]{1,40}$/)
+  .openapi({ description: "Goes into the ledger, so it must not name a person.", example: "INC-2026-0042" });
+
 export const insurerAddressSchema = z
   .string()
   .regex(/^0x[0-9a-fA-F]{40}$/)

@@ -18,6 +18,10 @@ export interface RequestRow {
   readonly adjudicated_seq: number | null;
   readonly amount_minor: number;
   readonly currency: string;
+  readonly corrects: string | null;
+  readonly incident_ticket: string | null;
+  readonly superseded_by: string | null;
+  readonly erased_seq: number | null;
 }
 
 export const requestFromRow = (row: RequestRow): RequestState => ({
@@ -36,6 +40,10 @@ export const requestFromRow = (row: RequestRow): RequestState => ({
   adjudicatedSeq: row.adjudicated_seq ?? undefined,
   amountMinor: row.amount_minor,
   currency: row.currency,
+  corrects: row.corrects ?? undefined,
+  incidentTicket: row.incident_ticket ?? undefined,
+  supersededBy: row.superseded_by ?? undefined,
+  erasedSeq: row.erased_seq ?? undefined,
 });
 
 export interface ClaimRow {
@@ -50,6 +58,7 @@ export interface ClaimRow {
   readonly settlement_seq: number | null;
   readonly amount_minor: number;
   readonly currency: string;
+  readonly erased_seq: number | null;
 }
 
 export const claimFromRow = (row: ClaimRow): ClaimState => ({
@@ -64,4 +73,5 @@ export const claimFromRow = (row: ClaimRow): ClaimState => ({
   settlementSeq: row.settlement_seq ?? undefined,
   amountMinor: row.amount_minor,
   currency: row.currency,
+  erasedSeq: row.erased_seq ?? undefined,
 });

@@ -1,19 +1,24 @@
 /** Entries replayed: what the projection of a subject must be, by the same rules that made it (`evolve`). */
 import type { ReadEntry } from "../ledger/check-entry.ts";
 import { type ClaimEvent, type ClaimState, evolveClaim } from "./claim.ts";
+import { ERASURE_REASONS } from "./erasure.ts";
 import { DECISIONS, evolveRequest, REQUEST_TYPES, type RequestEvent, type RequestState } from "./request.ts";
 
 /** What entries only commit to: from the opened payload, or from the row where that can not be had. */
 export interface CommittedFacts {
-  /** The request's or the claim's id. */
+  /** The request's or the claim's id, and its keyed hash. */
   readonly id: string;
+  readonly lookup: string;
   readonly amountMinor: number;
   readonly currency: string;
 }
 
+/** Of the command that makes such an entry; undefined: it is that of the successor's submit, just before. */
+export type CommandId = string | undefined;
+
 export type Replayed =
-  | { readonly type: "request"; readonly state: RequestState; readonly commandIds: readonly string[] }
-  | { readonly type: "claim"; readonly state: ClaimState; readonly commandIds: readonly string[] }
+  | { readonly type: "request"; readonly state: RequestState; readonly commandIds: readonly CommandId[] }
+  | { readonly type: "claim"; readonly state: ClaimState; readonly commandIds: readonly CommandId[] }
   /** These entries can not follow one another. */
   | { readonly type: "failed"; readonly seq: number; readonly reason: string };
 
@@ -31,6 +36,9 @@ function text(entry: ReadEntry, name: string): string {
   return value;
 }
 
+const optionalText = (entry: ReadEntry, name: string): string | undefined =>
+  entry.data[name] === undefined ? undefined : text(entry, name);
+
 function oneOf<Value extends string>(entry: ReadEntry, name: string, values: readonly Value[]): Value {
   const value = values.find((candidate) => candidate === entry.data[name]);
   if (value === undefined) throw new Unreplayable(entry.seq, `its ${name} is not one that there is`);
@@ -46,12 +54,12 @@ function committed(entry: ReadEntry): string {
 export function replay(entries: readonly ReadEntry[], facts: CommittedFacts): Replayed {
   let request: RequestState | undefined;
   let claim: ClaimState | undefined;
-  const commandIds: string[] = [];
+  const commandIds: CommandId[] = [];
   try {
     for (const entry of entries) {
       const { seq } = entry;
       try {
-        if (entry.type.startsWith("REQUEST_")) {
+        if (entry.type.startsWith("REQUEST_") || (entry.type === "ERASED" && request !== undefined)) {
           if (claim !== undefined) throw new Unreplayable(seq, "a claim has no such entry");
           const event = requestEvent(entry, request, facts);
           request = evolveRequest(request, event, seq);
@@ -86,6 +94,7 @@ function requestEvent(entry: ReadEntry, state: RequestState | undefined, facts: 
           type: "SubmitRequest",
           tenantId: text(entry, "tenant"),
           requestId: facts.id,
+          lookup: facts.lookup,
           requestIdHash: entry.subject,
           requestType: oneOf(entry, "requestType", REQUEST_TYPES),
           insurerAddress: text(entry, "insurer"),
@@ -97,7 +106,9 @@ function requestEvent(entry: ReadEntry, state: RequestState | undefined, facts: 
           payload: { type: "inline", sealed: "" },
           wrappedKey: { keyId: "", sealed: "" },
           correlationId: "",
+          corrects: { requestId: "", lookup: "", incidentTicket: optionalText(entry, "incidentTicket") },
         },
+        corrects: optionalText(entry, "corrects"),
       };
     case "REQUEST_ACKNOWLEDGED":
       if (state?.acknowledgedSeq !== undefined) throw new Unreplayable(entry.seq, "it was acknowledged before");
@@ -114,15 +125,29 @@ function requestEvent(entry: ReadEntry, state: RequestState | undefined, facts: 
         round,
       };
     }
+    case "REQUEST_CORRECTED":
+      if (state?.supersededBy !== undefined) throw new Unreplayable(entry.seq, "it was superseded before");
+      return {
+        type: entry.type,
+        actor: text(entry, "actor"),
+        successor: text(entry, "supersededBy"),
+        incidentTicket: optionalText(entry, "incidentTicket"),
+      };
+    case "ERASED":
+      return { type: entry.type, actor: text(entry, "actor"), reason: oneOf(entry, "reason", ERASURE_REASONS) };
     default:
       throw new Unreplayable(entry.seq, `a request has no entry ${entry.type}`);
   }
 }
 
-function requestCommandId(entry: ReadEntry, event: RequestEvent, state: RequestState): string {
+function requestCommandId(entry: ReadEntry, event: RequestEvent, state: RequestState): CommandId {
   switch (event.type) {
     case "REQUEST_SUBMITTED":
-      return `${state.tenantId}:${state.requestId}`;
+      return `${state.tenantId}:${event.command.lookup}`;
+    case "REQUEST_CORRECTED":
+      return undefined;
+    case "ERASED":
+      return `erase:${entry.subject}`;
     case "REQUEST_ACKNOWLEDGED":
       return `ack:${entry.subject}`;
     case "REQUEST_ADJUDICATED":
@@ -140,6 +165,7 @@ function claimEvent(entry: ReadEntry, state: ClaimState | undefined, facts: Comm
           type: "CreateClaim",
           tenantId: text(entry, "tenant"),
           claimId: facts.id,
+          lookup: facts.lookup,
           claimIdHash: entry.subject,
           submitter: text(entry, "submitter"),
           payloadHash: committed(entry),
@@ -153,6 +179,8 @@ function claimEvent(entry: ReadEntry, state: ClaimState | undefined, facts: Comm
     case "CLAIM_FINALIZED":
     case "SETTLEMENT_CREATED":
       return { type: entry.type, actor: text(entry, "actor") };
+    case "ERASED":
+      return { type: entry.type, actor: text(entry, "actor"), reason: oneOf(entry, "reason", ERASURE_REASONS) };
     default:
       throw new Unreplayable(entry.seq, `a claim has no entry ${entry.type}`);
   }
@@ -161,7 +189,9 @@ function claimEvent(entry: ReadEntry, state: ClaimState | undefined, facts: Comm
 function claimCommandId(event: ClaimEvent, state: ClaimState): string {
   switch (event.type) {
     case "CLAIM_CREATED":
-      return `claim:${state.tenantId}:${state.claimId}`;
+      return `claim:${state.tenantId}:${event.command.lookup}`;
+    case "ERASED":
+      return `erase:${state.claimIdHash}`;
     case "CLAIM_FINALIZED":
       return `finalize:${state.claimIdHash}`;
     case "SETTLEMENT_CREATED":

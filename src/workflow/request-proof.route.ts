@@ -4,8 +4,9 @@ import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { answerBundle, bundleResponses } from "../ledger/answer-bundle.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
+import { findRequestOf } from "./id-lookup.edge.ts";
 import { chooseSeq, proofQuery } from "./proof-query.ts";
-import { findRequest } from "./request.store.ts";
+import { subjectSeqs } from "./request.store.ts";
 import { requestIdParam } from "./request-params.ts";
 
 const route = createRoute({
@@ -22,12 +23,12 @@ const route = createRoute({
 export function registerRequestProof(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { settings, principal } = c.var;
-    const found = await findRequest(c.env.DB, settings.LEDGER_ID, principal.tenantId, c.req.valid("param").requestId);
+    const found = await findRequestOf(c, principal.tenantId, c.req.valid("param").requestId);
     if (found === undefined) {
       return answerProblem(c, { code: "not_found", detail: "There is no request of this id in your tenant." });
     }
-    const { adjudicatedSeq, acknowledgedSeq, submittedSeq } = found.request;
-    const seq = chooseSeq([adjudicatedSeq, acknowledgedSeq, submittedSeq], c.req.valid("query").seq);
+    const seqs = await subjectSeqs(c.env.DB, settings.LEDGER_ID, found.request.requestIdHash);
+    const seq = chooseSeq(seqs, c.req.valid("query").seq);
     if (seq === undefined)
       return answerProblem(c, { code: "not_found", detail: "This request has no entry of that seq." });
     return answerBundle(c, seq);

@@ -1,6 +1,7 @@
 /** A request as the API shows it. */
 import { z } from "@hono/zod-openapi";
 import { anchorViewSchema } from "../anchor/anchor-schema.ts";
+import { erasedFactSchema } from "./erased-view.ts";
 import { decisionOf, type RequestState } from "./request.ts";
 import type { LedgerEvent } from "./subject-rows.ts";
 
@@ -16,7 +17,7 @@ export const ledgerEventSchema = z
 
 export const requestViewSchema = z
   .object({
-    requestId: z.string(),
+    requestId: z.string().openapi({ description: "The requestIdHash once the personal data was erased." }),
     requestIdHash: z.string(),
     requestType: z.enum(["CLAIM", "PREAUTH"]),
     status: z.enum(["SUBMITTED", "ACKNOWLEDGED", "APPROVED", "DENIED", "NEEDS_INFO"]),
@@ -27,6 +28,10 @@ export const requestViewSchema = z
     submitter: z.string(),
     payloadHash: z.string(),
     ledger: z.object({ id: z.string(), seq: z.number().int(), entryHash: z.string() }),
+    corrects: z.string().nullable().openapi({ description: "requestIdHash of the request that this one supersedes." }),
+    incidentTicket: z.string().nullable(),
+    supersededBy: z.string().nullable().openapi({ description: "requestIdHash of its successor." }),
+    erased: erasedFactSchema,
     events: z.array(ledgerEventSchema),
     anchor: anchorViewSchema,
     offchainPayload: z
@@ -51,6 +56,9 @@ export const requestFacts = (request: RequestState) => ({
   insurerAddress: request.insurerAddress,
   submitter: request.submitter,
   payloadHash: request.payloadHash,
+  corrects: request.corrects ?? null,
+  incidentTicket: request.incidentTicket ?? null,
+  supersededBy: request.supersededBy ?? null,
 });
 
 /** Where the request began, for those who ask for its place in the ledger. */

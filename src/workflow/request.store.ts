@@ -1,6 +1,7 @@
 /** Reads of workflow requests. */
 
 import type { SealedValue } from "../platform/keyring.ts";
+import { type Current, currentOf, MAX_SUCCESSORS } from "./correction.ts";
 import { type RequestRow, requestFromRow } from "./projection-rows.ts";
 import type { RequestState } from "./request.ts";
 import {
@@ -43,6 +44,21 @@ export async function findRequest(
   return { request: requestFromRow(row), wrappedKey: wrappedKeyFrom(row), submittedHash: row.submitted_hash };
 }
 
+/** The newest successor of a request, by its requestIdHash; what a report counts in place of it. */
+export async function currentHash(db: D1Database, ledgerId: string, requestIdHash: string): Promise<Current> {
+  const { results } = await db
+    .prepare(
+      `WITH RECURSIVE chain (hash, next, steps) AS (
+         SELECT request_id_hash, superseded_by, 0 FROM requests WHERE ledger_id = ?1 AND request_id_hash = ?2
+         UNION ALL SELECT r.request_id_hash, r.superseded_by, c.steps + 1 FROM chain AS c
+           CROSS JOIN requests AS r ON r.ledger_id = ?1 AND r.request_id_hash = c.next WHERE c.steps < ?3)
+       SELECT hash, next FROM chain WHERE next IS NOT NULL`,
+    )
+    .bind(ledgerId, requestIdHash, MAX_SUCCESSORS)
+    .all<{ hash: string; next: string }>();
+  return currentOf(requestIdHash, new Map(results.map(({ hash, next }) => [hash, next])));
+}
+
 export interface SubjectHistory {
   readonly events: readonly LedgerEvent[];
   readonly parts: readonly StoredPart[];
@@ -74,4 +90,16 @@ export async function subjectHistory(db: D1Database, ledgerId: string, subject: 
       r2Key: row.r2_key ?? undefined,
     })),
   };
+}
+
+/** Positions of every entry about a subject, newest first, at most 200. */
+export async function subjectSeqs(db: D1Database, ledgerId: string, subject: string): Promise<readonly number[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT seq FROM ledger_entries INDEXED BY ledger_entries_subject
+       WHERE ledger_id = ? AND subject = ? ORDER BY seq DESC LIMIT 200`,
+    )
+    .bind(ledgerId, subject)
+    .all<{ readonly seq: number }>();
+  return results.map(({ seq }) => seq);
 }

@@ -1,9 +1,11 @@
 /**
  * A workflow request (claim or pre-authorization): its commands, its events, and the two functions that are its rules.
  * SUBMITTED -> ACKNOWLEDGED -> APPROVED | DENIED | NEEDS_INFO; a decision may come without an acknowledgement, and after
- * NEEDS_INFO another decision may follow.
+ * NEEDS_INFO another decision may follow. Beside its status a request may be superseded by its successor, or erased.
  */
 import type { SealedValue } from "../platform/keyring.ts";
+import { decideCorrection, type Predecessor } from "./correction.ts";
+import { ERASED_MONEY, type ErasureReason } from "./erasure.ts";
 
 export const REQUEST_TYPES = ["CLAIM", "PREAUTH"] as const;
 export type RequestType = (typeof REQUEST_TYPES)[number];
@@ -35,17 +37,34 @@ export interface RequestState {
   readonly adjudicatedSeq: number | undefined;
   readonly amountMinor: number;
   readonly currency: string;
+  /** requestIdHash of the request that this one supersedes. */
+  readonly corrects: string | undefined;
+  readonly incidentTicket: string | undefined;
+  /** requestIdHash of its one successor. */
+  readonly supersededBy: string | undefined;
+  readonly erasedSeq: number | undefined;
+}
+
+/** What a corrective request says of the one it supersedes. */
+export interface Corrects {
+  /** As the database has it, or as the client wrote it when there is no such request. */
+  readonly requestId: string;
+  readonly lookup: string;
+  readonly incidentTicket: string | undefined;
 }
 
 export interface SubmitRequest {
   readonly type: "SubmitRequest";
   readonly tenantId: string;
   readonly requestId: string;
+  /** Keyed hash of the id: what finds an erased request, and what stands for the id where nothing can be erased. */
+  readonly lookup: string;
   readonly requestIdHash: string;
   readonly requestType: RequestType;
   readonly insurerAddress: string;
   readonly submitter: string;
   readonly payloadHash: string;
+  readonly corrects?: Corrects | undefined;
   readonly amountMinor: number;
   readonly currency: string;
   readonly payload: StoredCiphertext;
@@ -57,6 +76,7 @@ export interface AcknowledgeRequest {
   readonly type: "AcknowledgeRequest";
   readonly tenantId: string;
   readonly requestId: string;
+  readonly lookup?: string | undefined;
   readonly actor: string;
   readonly notes: StoredCiphertext | undefined;
   readonly correlationId: string;
@@ -66,6 +86,7 @@ export interface AdjudicateRequest {
   readonly type: "AdjudicateRequest";
   readonly tenantId: string;
   readonly requestId: string;
+  readonly lookup?: string | undefined;
   readonly actor: string;
   readonly decision: RequestDecision;
   readonly decisionHash: string;
@@ -75,10 +96,25 @@ export interface AdjudicateRequest {
   readonly correlationId: string;
 }
 
-export type RequestCommand = SubmitRequest | AcknowledgeRequest | AdjudicateRequest;
+export interface EraseRequest {
+  readonly type: "EraseRequest";
+  readonly tenantId: string;
+  readonly requestId: string;
+  readonly lookup: string;
+  readonly actor: string;
+  readonly reason: ErasureReason;
+  readonly correlationId: string;
+}
+
+export type RequestCommand = SubmitRequest | AcknowledgeRequest | AdjudicateRequest | EraseRequest;
 
 export type RequestEvent =
-  | { readonly type: "REQUEST_SUBMITTED"; readonly command: SubmitRequest }
+  | {
+      readonly type: "REQUEST_SUBMITTED";
+      readonly command: SubmitRequest;
+      /** requestIdHash of the superseded request. */
+      readonly corrects?: string | undefined;
+    }
   | { readonly type: "REQUEST_ACKNOWLEDGED"; readonly actor: string }
   | {
       readonly type: "REQUEST_ADJUDICATED";
@@ -87,17 +123,37 @@ export type RequestEvent =
       readonly decisionHash: string;
       /** 0 for the first decision. */
       readonly round: number;
-    };
+    }
+  | {
+      readonly type: "REQUEST_CORRECTED";
+      readonly actor: string;
+      /** requestIdHash. */
+      readonly successor: string;
+      readonly incidentTicket: string | undefined;
+    }
+  | { readonly type: "ERASED"; readonly actor: string; readonly reason: ErasureReason };
 
 export type Rejection =
   | { readonly code: "not_found" }
   | { readonly code: "already_decided"; readonly decision: RequestDecision }
   /** Another decision came first and leaves room for this one: look again, and send it for the new round. */
   | { readonly code: "round_moved"; readonly round: number }
-  | { readonly code: "out_of_order"; readonly status: string };
+  | { readonly code: "out_of_order"; readonly status: string }
+  /** There is no request of the id that was to be corrected. */
+  | { readonly code: "corrects_unknown" }
+  | { readonly code: "superseded"; readonly successor: string }
+  /** Money moved on the request that was to be corrected. */
+  | { readonly code: "needs_reversal" }
+  | { readonly code: "erased" };
 
 export type Outcome<Event> =
-  | { readonly type: "accepted"; readonly commandId: string; readonly events: readonly Event[] }
+  | {
+      readonly type: "accepted";
+      readonly commandId: string;
+      readonly events: readonly Event[];
+      /** Of the same command, about the request that the new one supersedes. */
+      readonly predecessorEvents?: readonly Event[];
+    }
   /** Done before, or nothing to do: answered with the state as it is. */
   | { readonly type: "unchanged" }
   | { readonly type: "rejected"; readonly rejection: Rejection };
@@ -109,18 +165,20 @@ const isDecision = (status: RequestStatus): status is RequestDecision =>
 export const decisionOf = (state: Pick<RequestState, "status">): RequestDecision | undefined =>
   isDecision(state.status) ? state.status : undefined;
 
-/** @param state undefined when no request of that id exists in the tenant. */
-export function decideRequest(state: RequestState | undefined, command: RequestCommand): Outcome<RequestEvent> {
-  if (command.type === "SubmitRequest") {
-    // Whether the content is the same again needs the salt, which the ledger does not hold: the edge compares.
-    if (state !== undefined) return { type: "unchanged" };
-    return {
-      type: "accepted",
-      commandId: `${command.tenantId}:${command.requestId}`,
-      events: [{ type: "REQUEST_SUBMITTED", command }],
-    };
-  }
+/**
+ * @param state undefined when no request of that id exists in the tenant.
+ * @param predecessor the request of the same tenant that a submit says it corrects, when there is one.
+ */
+export function decideRequest(
+  state: RequestState | undefined,
+  command: RequestCommand,
+  predecessor?: Predecessor,
+): Outcome<RequestEvent> {
+  if (command.type === "SubmitRequest") return decideSubmit(state, command, predecessor);
   if (state === undefined) return { type: "rejected", rejection: { code: "not_found" } };
+  if (command.type === "EraseRequest") return decideErase(state, command);
+  // Even what was done before: its answer would need the salt.
+  if (state.erasedSeq !== undefined) return { type: "rejected", rejection: { code: "erased" } };
   switch (command.type) {
     case "AcknowledgeRequest":
       return decideAcknowledge(state, command);
@@ -129,8 +187,56 @@ export function decideRequest(state: RequestState | undefined, command: RequestC
   }
 }
 
+function decideSubmit(
+  state: RequestState | undefined,
+  command: SubmitRequest,
+  predecessor: Predecessor | undefined,
+): Outcome<RequestEvent> {
+  // Whether the content is the same again needs the salt, which the ledger does not hold: the edge compares. That a taken
+  // id changes nothing is also why no cycle can come to be: a successor is always newer than all it supersedes.
+  if (state !== undefined) return { type: "unchanged" };
+  const commandId = `${command.tenantId}:${command.lookup}`;
+  if (command.corrects === undefined) {
+    return { type: "accepted", commandId, events: [{ type: "REQUEST_SUBMITTED", command }] };
+  }
+  const rejection = decideCorrection(predecessor);
+  if (predecessor === undefined || rejection !== undefined) {
+    return { type: "rejected", rejection: rejection ?? { code: "corrects_unknown" } };
+  }
+  return {
+    type: "accepted",
+    commandId,
+    events: [{ type: "REQUEST_SUBMITTED", command, corrects: predecessor.requestIdHash }],
+    predecessorEvents: [
+      {
+        type: "REQUEST_CORRECTED",
+        actor: command.submitter,
+        successor: command.requestIdHash,
+        incidentTicket: command.corrects.incidentTicket,
+      },
+    ],
+  };
+}
+
+function decideErase(state: RequestState, command: EraseRequest): Outcome<RequestEvent> {
+  if (state.erasedSeq !== undefined) return { type: "unchanged" };
+  return {
+    type: "accepted",
+    commandId: `erase:${state.requestIdHash}`,
+    events: [{ type: "ERASED", actor: command.actor, reason: command.reason }],
+  };
+}
+
+/** Resends of what was done before are answered as before; anything new belongs to the successor. */
+const superseded = (state: RequestState): Outcome<RequestEvent> | undefined =>
+  state.supersededBy === undefined
+    ? undefined
+    : { type: "rejected", rejection: { code: "superseded", successor: state.supersededBy } };
+
 function decideAcknowledge(state: RequestState, command: AcknowledgeRequest): Outcome<RequestEvent> {
   if (state.acknowledgedSeq !== undefined) return { type: "unchanged" };
+  const refused = superseded(state);
+  if (refused !== undefined) return refused;
   const decision = decisionOf(state);
   // A receiver that applies ACKNOWLEDGED after a decision turns the claim back.
   if (decision !== undefined) return { type: "rejected", rejection: { code: "already_decided", decision } };
@@ -144,6 +250,8 @@ function decideAcknowledge(state: RequestState, command: AcknowledgeRequest): Ou
 function decideAdjudicate(state: RequestState, command: AdjudicateRequest): Outcome<RequestEvent> {
   const decided = decisionOf(state);
   if (decided === command.decision) return { type: "unchanged" };
+  const refused = superseded(state);
+  if (refused !== undefined) return refused;
   if (decided !== undefined && decided !== "NEEDS_INFO") {
     return { type: "rejected", rejection: { code: "already_decided", decision: decided } };
   }
@@ -188,6 +296,10 @@ export function evolveRequest(state: RequestState | undefined, event: RequestEve
       adjudicatedSeq: undefined,
       amountMinor: command.amountMinor,
       currency: command.currency,
+      corrects: event.corrects,
+      incidentTicket: command.corrects?.incidentTicket,
+      supersededBy: undefined,
+      erasedSeq: undefined,
     };
   }
   if (state === undefined) throw new Error(`${event.type} without a request`);
@@ -202,5 +314,9 @@ export function evolveRequest(state: RequestState | undefined, event: RequestEve
         round: event.round + 1,
         adjudicatedSeq: seq,
       };
+    case "REQUEST_CORRECTED":
+      return { ...state, supersededBy: event.successor };
+    case "ERASED":
+      return { ...state, ...ERASED_MONEY, requestId: state.requestIdHash, erasedSeq: seq };
   }
 }

@@ -62,6 +62,18 @@ function problemOf({ rejection }: Extract<CommandResult, { type: "rejected" }>):
         code: "conflict",
         detail: "Another decision on this request was taken at the same moment. Send yours again.",
       };
+    case "corrects_unknown":
+      return { code: "not_found", detail: "There is no request of the id in `corrects` in your tenant." };
+    case "superseded":
+      return {
+        code: "superseded",
+        detail: `This request was superseded by ${rejection.successor}; go on with that one.`,
+        supersededBy: rejection.successor,
+      };
+    case "needs_reversal":
+      return { code: "out_of_order", detail: "This request is settled. Reverse the settlement, then correct it." };
+    case "erased":
+      return { code: "erased", detail: "The personal data was erased." };
     case "out_of_order":
       return { code: "out_of_order", detail: `This claim is ${rejection.status}; finalize it before settling.` };
   }

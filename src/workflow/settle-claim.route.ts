@@ -7,6 +7,7 @@ import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { answerClaimCommand } from "./claim-command.edge.ts";
 import { claimAnswerSchema } from "./claim-view.ts";
+import { knownIdLookup } from "./id-lookup.edge.ts";
 import { claimIdParam } from "./request-params.ts";
 
 const route = createRoute({
@@ -22,7 +23,7 @@ const route = createRoute({
       description: "Asked for, now or before; the settlement is PENDING until the operator confirms.",
       content: { "application/json": { schema: claimAnswerSchema } },
     },
-    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
+    ...problemResponses(400, 401, 403, 404, 409, 410, 413, 415, 429, 503),
   },
 });
 
@@ -34,6 +35,7 @@ export function registerSettleClaim(app: OpenAPIHono<CoreAppEnv>): void {
       type: "SettleClaim",
       tenantId: principal.tenantId,
       claimId,
+      lookup: (await knownIdLookup(c))?.("claim", principal.tenantId, claimId),
       actor: principal.keyId,
       correlationId,
     });

@@ -7,10 +7,12 @@ import { answerProblem } from "../platform/answer-problem.ts";
 import { newUuid } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
-import { storeCiphertext } from "./ciphertext.edge.ts";
+import { ciphertextPrefix, storeCiphertext } from "./ciphertext.edge.ts";
 import { sameAddress } from "./commit-plan.ts";
+import { findRequestOf, idLookup } from "./id-lookup.edge.ts";
 import {
   externalRequestIdSchema,
+  incidentTicketSchema,
   insurerAddressSchema,
   offchainPayloadSchema,
   providerSignatureSchema,
@@ -18,8 +20,10 @@ import {
 } from "./payload.ts";
 import { sealReceived } from "./receive-payload.edge.ts";
 import { findRequest } from "./request.store.ts";
-import type { RequestState, RequestType } from "./request.ts";
+import type { Corrects, RequestState, RequestType } from "./request.ts";
 import { sequence } from "./sequencer.client.ts";
+
+const isGiven = <Value>(value: Value | null | undefined): value is Value => value !== null && value !== undefined;
 
 const bodySchema = z
   .object({
@@ -29,6 +33,17 @@ const bodySchema = z
     externalRequestId: externalRequestIdSchema
       .nullish()
       .openapi({ description: "The client's own id; a resend of it is recognized." }),
+    corrects: z
+      .string()
+      .min(1)
+      .max(128)
+      .nullish()
+      .openapi({ description: "Id or requestIdHash of the request that this new one supersedes." }),
+    incidentTicket: incidentTicketSchema.nullish(),
+  })
+  .refine((body) => !isGiven(body.incidentTicket) || isGiven(body.corrects), {
+    message: "goes with corrects only",
+    path: ["incidentTicket"],
   })
   .openapi("SubmitRequest");
 
@@ -42,6 +57,8 @@ const answerSchema = z
     status: z.string().openapi({ example: "SUBMITTED" }),
     state: z.string(),
     payloadHash: z.string(),
+    corrects: z.string().nullable().openapi({ description: "requestIdHash of the request that this one supersedes." }),
+    supersededBy: z.string().nullable(),
     ledger: z.object({ id: z.string(), seq: z.number().int(), entryHash: z.string() }),
     correlationId: z.string(),
   })
@@ -64,7 +81,7 @@ const submitRoute = (path: string, summary: string) =>
         content: { "application/json": { schema: answerSchema } },
       },
       201: { description: "Recorded in the ledger.", content: { "application/json": { schema: answerSchema } } },
-      ...problemResponses(400, 401, 403, 409, 410, 413, 415, 429, 503),
+      ...problemResponses(400, 401, 403, 404, 409, 410, 413, 415, 429, 503),
     },
   });
 
@@ -86,18 +103,27 @@ async function submit(c: Context<CoreAppEnv>, body: SubmitBody, requestType: Req
     return answerProblem(c, { code: "invalid_body", detail });
   }
   const { opened, wrappedKey, payloadHash, total, sealed } = received;
+  const lookup = await idLookup(c);
+  const superseded = isGiven(body.corrects) ? await findRequestOf(c, principal.tenantId, body.corrects) : undefined;
+  const corrects = isGiven(body.corrects)
+    ? correctsOf(superseded?.request.requestId ?? body.corrects, body, (id) =>
+        lookup("request", principal.tenantId, id),
+      )
+    : undefined;
   const sequenced = await sequence(c.env, settings.LEDGER_ID, {
     type: "SubmitRequest",
     tenantId: principal.tenantId,
     requestId,
+    lookup: lookup("request", principal.tenantId, requestId),
     requestIdHash: opened.subject,
     requestType,
     insurerAddress: body.insurerAddress,
     submitter: principal.keyId,
     payloadHash,
+    corrects,
     amountMinor: total.minor,
     currency: total.currency,
-    payload: await storeCiphertext(c.env, `payloads/${settings.LEDGER_ID}/${opened.subject}/payload`, sealed),
+    payload: await storeCiphertext(c.env, `${ciphertextPrefix(settings.LEDGER_ID, opened.subject)}payload`, sealed),
     wrappedKey,
     correlationId,
   });
@@ -107,18 +133,26 @@ async function submit(c: Context<CoreAppEnv>, body: SubmitBody, requestType: Req
   if (entry !== undefined) {
     return c.json(answerOf(state.request, entry.entryHash, settings.LEDGER_ID, correlationId), 201);
   }
-  return answerResend(c, state.request, requestType, body.insurerAddress);
+  return answerResend(c, state.request, requestType, body, superseded?.request.requestIdHash);
 }
+
+/** A request that does not exist goes to the ledger as it was named: whether the new id is taken comes first. */
+const correctsOf = (requestId: string, body: SubmitBody, lookupOf: (id: string) => string): Corrects => ({
+  requestId,
+  lookup: lookupOf(requestId),
+  incidentTicket: body.incidentTicket ?? undefined,
+});
 
 /**
  * The id is taken. The same content is the stored salt over the new payload giving the stored commitment, for the same
- * insurer and kind; the signature does not count, since its key rotates.
+ * insurer and kind, in place of the same request; the signature does not count, since its key rotates.
  */
 async function answerResend(
   c: Context<CoreAppEnv>,
   existing: RequestState,
   requestType: RequestType,
-  insurerAddress: string,
+  body: SubmitBody,
+  supersededHash: string | undefined,
 ) {
   const { settings, correlationId, principal } = c.var;
   const found = await findRequest(c.env.DB, settings.LEDGER_ID, principal.tenantId, existing.requestIdHash);
@@ -129,7 +163,10 @@ async function answerResend(
   const same =
     opened.commit(receivedPayload(c.var.received)) === existing.payloadHash &&
     existing.requestType === requestType &&
-    sameAddress(existing.insurerAddress, insurerAddress);
+    sameAddress(existing.insurerAddress, body.insurerAddress) &&
+    isGiven(body.corrects) === (existing.corrects !== undefined) &&
+    existing.corrects === supersededHash &&
+    existing.incidentTicket === (body.incidentTicket ?? undefined);
   if (!same) {
     return answerProblem(c, {
       code: "conflict",
@@ -146,6 +183,8 @@ const answerOf = (request: RequestState, entryHash: string, ledgerId: string, co
   status: request.status,
   state: request.status,
   payloadHash: request.payloadHash,
+  corrects: request.corrects ?? null,
+  supersededBy: request.supersededBy ?? null,
   ledger: { id: ledgerId, seq: request.submittedSeq, entryHash },
   correlationId,
 });

@@ -3,11 +3,19 @@
  * the ciphertext. Destroying the wrapped pair leaves ciphertext nobody opens and commitments nobody can guess at.
  */
 import { commitmentOf, SALT_BYTES, subjectOf } from "../ledger/commitment.ts";
-import { concatBytes, fromUtf8, utf8 } from "../platform/encoding.ts";
+import { concatBytes, fromUtf8, toHex, utf8 } from "../platform/encoding.ts";
 import type { Keyring, SealedValue } from "../platform/keyring.ts";
 import { importSealKey, open, type RandomBytes, seal } from "../platform/seal.ts";
+import { hmacSha256 } from "../platform/signature.ts";
 
 const DATA_KEY_BYTES = 32;
+const LOOKUP_KEY_BYTES = 32;
+
+/**
+ * 64 hex: HMAC-SHA256 of an id under the ledger's lookup key. It stands for the id where nothing can be erased, and finds an
+ * erased one again; without the key no guess at an id can be checked.
+ */
+export type IdLookup = (kind: "request" | "claim", tenantId: string, id: string) => string;
 
 /** An opened subject: what is needed to seal, open and commit. Lives for one request only. */
 export interface OpenSubject {
@@ -25,10 +33,15 @@ export interface Vault {
   create(id: string): Promise<{ readonly opened: OpenSubject; readonly wrappedKey: SealedValue }>;
   /** @throws Error or OperationError when the master key is not held or the pair was tampered with. */
   unwrap(subject: string, wrappedKey: SealedValue): Promise<OpenSubject>;
+  /** Draws a lookup key; a ledger has one for good. */
+  createLookupKey(): Promise<SealedValue>;
+  /** @throws as `unwrap`. */
+  openLookupKey(wrappedKey: SealedValue): Promise<IdLookup>;
 }
 
 /** @param scope the ledger's id; binds every ciphertext to its place. */
 export function makeVault(keyring: Keyring, scope: string, random: RandomBytes): Vault {
+  const lookupPlace = `lookup:${scope}`;
   const keyPlace = (subject: string) => `key:${scope}:${subject}`;
   const openWith = async (subject: string, pair: Uint8Array<ArrayBuffer>): Promise<OpenSubject> => {
     const dataKey = await importSealKey(pair.slice(0, DATA_KEY_BYTES));
@@ -53,6 +66,11 @@ export function makeVault(keyring: Keyring, scope: string, random: RandomBytes):
     },
     async unwrap(subject, wrappedKey) {
       return openWith(subject, await keyring.open(wrappedKey, keyPlace(subject)));
+    },
+    createLookupKey: () => keyring.seal(random(LOOKUP_KEY_BYTES), lookupPlace, random),
+    async openLookupKey(wrappedKey) {
+      const key = await keyring.open(wrappedKey, lookupPlace);
+      return (kind, tenantId, id) => toHex(hmacSha256(key, utf8(`${kind}\n${tenantId}\n${id}`)));
     },
   };
 }

@@ -116,6 +116,21 @@ describe("npm start", () => {
     expect(existsSync(join(dataDir, "run.json"))).toBe(false);
   });
 
+  it("ends what a run that was killed left behind, and finds its data", async () => {
+    const killed = npmStart([...FREE_PORTS, "--data", dataDir, "--no-synthetic"], {}, "node");
+    started.push(killed);
+    await killed.waitFor(/Serving/);
+    killed.kill();
+    const run = start(["--no-synthetic"]);
+    await run.waitFor(/Serving/);
+    expect(run.output()).toMatch(/ending process \d+, left behind/);
+    expect(run.output()).toMatch(/found a ledger of \d+ entries/);
+    expect(killed.alive()).toEqual([]);
+    run.ctrlC();
+    await run.ended(STOP_MS);
+    expect(run.alive()).toEqual([]);
+  });
+
   it("says in one line which port is taken, and ends", async () => {
     const server = createServer();
     const port = await new Promise<number>((resolve) => {

@@ -1,6 +1,12 @@
 /** Commands and states as the edge makes them, with facts that tests choose. */
-import type { ClaimState, CreateClaim, FinalizeClaim, SettleClaim } from "../../src/workflow/claim.ts";
-import type { AcknowledgeRequest, AdjudicateRequest, RequestState, SubmitRequest } from "../../src/workflow/request.ts";
+import type { ClaimState, CreateClaim, EraseClaim, FinalizeClaim, SettleClaim } from "../../src/workflow/claim.ts";
+import type {
+  AcknowledgeRequest,
+  AdjudicateRequest,
+  EraseRequest,
+  RequestState,
+  SubmitRequest,
+} from "../../src/workflow/request.ts";
 
 export const INSURER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 
@@ -11,6 +17,7 @@ export const submitCommand = (requestId: string, over: Partial<SubmitRequest> = 
   type: "SubmitRequest",
   tenantId: "default",
   requestId,
+  lookup: requestId,
   requestIdHash: hashOf(`${over.tenantId ?? ""}${requestId}`),
   requestType: "CLAIM",
   insurerAddress: INSURER,
@@ -51,6 +58,7 @@ export const createClaimCommand = (claimId: string, over: Partial<CreateClaim> =
   type: "CreateClaim",
   tenantId: "default",
   claimId,
+  lookup: claimId,
   claimIdHash: hashOf(`claim ${claimId}`),
   submitter: "claims",
   payloadHash: hashOf(`payload ${claimId}`),
@@ -72,6 +80,28 @@ export const finalizeCommand = (claimId: string): FinalizeClaim => ({
 
 export const settleCommand = (claimId: string): SettleClaim => ({ ...finalizeCommand(claimId), type: "SettleClaim" });
 
+export const eraseRequestCommand = (requestId: string, over: Partial<EraseRequest> = {}): EraseRequest => ({
+  type: "EraseRequest",
+  tenantId: "default",
+  requestId,
+  lookup: requestId,
+  actor: "workflow",
+  reason: "PATIENT_REQUEST",
+  correlationId: "correlation",
+  ...over,
+});
+
+export const eraseClaimCommand = (claimId: string, over: Partial<EraseClaim> = {}): EraseClaim => ({
+  type: "EraseClaim",
+  tenantId: "default",
+  claimId,
+  lookup: claimId,
+  actor: "claims",
+  reason: "PATIENT_REQUEST",
+  correlationId: "correlation",
+  ...over,
+});
+
 export const requestState = (over: Partial<RequestState> = {}): RequestState => ({
   tenantId: "default",
   requestId: "R",
@@ -88,6 +118,10 @@ export const requestState = (over: Partial<RequestState> = {}): RequestState => 
   adjudicatedSeq: undefined,
   amountMinor: 12_000,
   currency: "CAD",
+  corrects: undefined,
+  incidentTicket: undefined,
+  supersededBy: undefined,
+  erasedSeq: undefined,
   ...over,
 });
 
@@ -103,5 +137,6 @@ export const claimState = (over: Partial<ClaimState> = {}): ClaimState => ({
   settlementSeq: undefined,
   amountMinor: 5_000,
   currency: "CAD",
+  erasedSeq: undefined,
   ...over,
 });

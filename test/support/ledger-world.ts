@@ -27,7 +27,8 @@ import { verifyNewest } from "../../src/ledger/verify.ts";
 import { makeKeyring } from "../../src/platform/keyring.ts";
 import { loadContext, loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
 import { type Command, planCommit } from "../../src/workflow/commit-plan.ts";
-import { makeVault, type Vault } from "../../src/workflow/vault.ts";
+import { keepLookupKey } from "../../src/workflow/id-lookup.store.ts";
+import { type IdLookup, makeVault, type Vault } from "../../src/workflow/vault.ts";
 import { INSURER } from "./commands.ts";
 import { migratedCore } from "./d1-sqlite.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
@@ -103,12 +104,19 @@ export class LedgerWorld {
   #anchored = 0;
   #ids = 0;
 
+  readonly #lookup: IdLookup;
+  /** Ids of requests that are neither superseded nor erased. */
+  readonly #current: string[] = [];
+
   static async make(): Promise<LedgerWorld> {
-    return new LedgerWorld(await testVault(), await testSigner());
+    const vault = await testVault();
+    const { db, sqlite } = migratedCore();
+    const key = await keepLookupKey(db, LEDGER, await vault.createLookupKey());
+    return new LedgerWorld(db, sqlite, vault, await testSigner(), await vault.openLookupKey(key));
   }
 
-  constructor(vault: Vault, signer: NoteSigner) {
-    const { db, sqlite } = migratedCore();
+  private constructor(db: D1Database, sqlite: DatabaseSync, vault: Vault, signer: NoteSigner, lookup: IdLookup) {
+    this.#lookup = lookup;
     this.db = db;
     this.sqlite = sqlite;
     this.vault = vault;
@@ -144,7 +152,8 @@ export class LedgerWorld {
     const sealed = await opened.seal("payload", JSON.stringify(payload));
     const name = `payloads/${LEDGER}/${opened.subject}/payload/${n}`;
     if (n % 4 === 0) await this.bucket.put(name, sealed);
-    const common = { tenantId: "default", correlationId: `c-${n}` };
+    const lookupOf = (one: string) => this.#lookup(kind, "default", one);
+    const common = { tenantId: "default", correlationId: `c-${n}`, lookup: lookupOf(id) };
     const made = {
       ...common,
       submitter: kind === "request" ? "workflow" : "claims",
@@ -154,6 +163,7 @@ export class LedgerWorld {
       payload: n % 4 === 0 ? ({ type: "object", key: name } as const) : ({ type: "inline", sealed } as const),
       wrappedKey,
     };
+    const superseded = kind === "request" && n % 9 === 8 ? this.#current.shift() : undefined;
     if (kind === "claim") {
       await this.commit([{ ...made, type: "CreateClaim", claimId: id, claimIdHash: opened.subject }]);
       if (steps > 0) await this.commit([{ ...common, type: "FinalizeClaim", claimId: id, actor: "claims" }]);
@@ -168,8 +178,12 @@ export class LedgerWorld {
         requestIdHash: opened.subject,
         requestType: n % 2 === 0 ? "CLAIM" : "PREAUTH",
         insurerAddress: INSURER,
+        ...(superseded === undefined
+          ? {}
+          : { corrects: { requestId: superseded, lookup: lookupOf(superseded), incidentTicket: `INC-${n}` } }),
       },
     ]);
+    this.#current.push(id);
     const request = { ...common, requestId: id, actor: "insurer" } as const;
     if (steps > 0) {
       const notes = { type: "inline", sealed: await opened.seal("ack", "we have it") } as const;
@@ -190,6 +204,14 @@ export class LedgerWorld {
         },
       ]);
     }
+  }
+
+  async erase(): Promise<void> {
+    const requestId = this.#current.shift();
+    if (requestId === undefined) throw new Error("there is no request to erase");
+    const lookup = this.#lookup("request", "default", requestId);
+    const erase = { type: "EraseRequest", tenantId: "default", requestId, lookup, actor: "operator" } as const;
+    await this.commit([{ ...erase, reason: "PATIENT_REQUEST", correlationId: "c" }]);
   }
 
   async publish(): Promise<void> {
@@ -264,6 +286,7 @@ export async function grownWorld(subjects: number): Promise<LedgerWorld> {
   const world = await LedgerWorld.make();
   for (let i = 0; i < subjects; i++) {
     await world.addSubject(i % 4 === 3 ? "claim" : "request", i % 5 === 4 ? 3 : i % 5);
+    if (i % 25 === 24) await world.erase();
     if (i % 7 === 6) await world.publish();
     if (i % 20 === 19) await world.anchor(i % 60 === 39 ? "failed" : "confirmed");
   }

@@ -1,7 +1,7 @@
 /** Who did what, when. Details are closed codes; the row names people and things by opaque id only. */
 export interface AuditEvent {
   readonly clinicId: string;
-  /** A user id, `auto-submit`, `itrans` or `nobody`. */
+  /** A user id, `operator`, `auto-submit`, `itrans` or `nobody`. */
   readonly actor: string;
   readonly action: string;
   readonly subject: string;
@@ -9,6 +9,9 @@ export interface AuditEvent {
   readonly correlationId: string;
   readonly at: number;
 }
+
+/** Stands for the clinic in what concerns all of them. */
+export const WHOLE_HUB = "hub";
 
 export const auditInsert = (db: D1Database, event: AuditEvent): D1PreparedStatement =>
   db

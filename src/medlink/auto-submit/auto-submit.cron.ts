@@ -4,12 +4,11 @@ import { SESSION_IDLE_MS } from "../accounts/session.ts";
 import type { Hub } from "../hub.edge.ts";
 import { pruneWebhookEvents } from "../intake/webhook-events.store.ts";
 import { WEBHOOK_EVENT_RETENTION_MS } from "../settings.ts";
-import { crashedJobIds, dueJobIds, pruneJobs } from "./jobs.store.ts";
+import { wakeConsumers } from "./drain.edge.ts";
+import { crashedJobIds, pruneJobs } from "./jobs.store.ts";
 import { changeJob } from "./submit.edge.ts";
 
 const RECOVER_LIMIT = 200;
-const HINT_LIMIT = 1_000;
-const HINTS_A_SEND = 100;
 const PRUNE_LIMIT = 1_000;
 /** A job due for less than this has its first hint still on the way. */
 const GRACE_MS = 5_000;
@@ -18,12 +17,10 @@ export async function sweepAutoSubmit(hub: Hub): Promise<{ readonly recovered: n
   const now = hub.now();
   const crashed = await crashedJobIds(hub.db, now, RECOVER_LIMIT);
   for (const jobId of crashed) await changeJob(hub, jobId, { type: "recover" });
-  const late = await dueJobIds(hub.db, now - GRACE_MS, HINT_LIMIT);
-  const due = [...new Set([...crashed, ...late])];
-  for (let start = 0; start < due.length; start += HINTS_A_SEND) {
-    await hub.queue.sendBatch(due.slice(start, start + HINTS_A_SEND).map((jobId) => ({ body: { jobId } })));
-  }
-  return { recovered: crashed.length, hinted: due.length };
+  return {
+    recovered: crashed.length,
+    hinted: await wakeConsumers(hub, crashed.length > 0 ? hub.now() : now - GRACE_MS),
+  };
 }
 
 export async function pruneHub(hub: Hub): Promise<void> {

@@ -1,6 +1,7 @@
 /**
  * A job that submits one claim to core: queued, running, retrying, then succeeded or failed. `decide` says what a command
- * makes of a job, `evolve` applies it. An attempt is counted when it starts, so a crash in the middle has spent it.
+ * makes of a job, `evolve` applies it. An attempt is counted when it starts, so a crash in the middle has spent it; one that
+ * core never answered is given back.
  */
 import type { ClaimType } from "../claims/claim.ts";
 
@@ -13,6 +14,8 @@ export interface JobLimits {
   readonly maxDelayMs: number;
   /** How long an attempt may run before it is taken for crashed; longer than core's timeout. */
   readonly leaseMs: number;
+  /** Attempts without an answer, while core answers other jobs, after which a person must look. */
+  readonly maxDeferrals: number;
 }
 
 export interface Job {
@@ -36,17 +39,29 @@ export interface Job {
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** When its last attempt began. */
+  readonly startedAt: number | undefined;
+  /** Attempts that did not reach core while it answered others; they are not among `attempt`. */
+  readonly deferrals: number;
 }
 
 /** What one attempt came to. */
 export type AttemptOutcome =
   | { readonly type: "accepted"; readonly requestId: string; readonly requestIdHash: string; readonly status: number }
-  /** `error` is a closed code; `status` undefined when there was no answer. */
-  | { readonly type: "refused"; readonly error: string; readonly status: number | undefined };
+  /** `error` is a closed code; `status` undefined when core was not asked. */
+  | { readonly type: "refused"; readonly error: string; readonly status: number | undefined }
+  /** Core could not be reached: no answer of its own. `status` is that of what stands before it. */
+  | { readonly type: "unreached"; readonly error: string; readonly status: number | undefined };
 
 export type JobCommand =
   | { readonly type: "start" }
-  | { readonly type: "finish"; readonly attempt: number; readonly outcome: AttemptOutcome }
+  | {
+      readonly type: "finish";
+      readonly attempt: number;
+      readonly outcome: AttemptOutcome;
+      /** The breaker toward core is open: an attempt that did not reach core says nothing of this job. */
+      readonly coreDown: boolean;
+    }
   | { readonly type: "recover" }
   | {
       readonly type: "requeue";
@@ -63,6 +78,13 @@ export type JobEvent =
       readonly nextAttemptAt: number;
       readonly error: string;
       readonly status: number | undefined;
+    }
+  | {
+      readonly type: "deferred";
+      readonly nextAttemptAt: number;
+      readonly error: string;
+      readonly status: number | undefined;
+      readonly deferrals: number;
     }
   | { readonly type: "failed"; readonly error: string; readonly status: number | undefined }
   | {
@@ -101,6 +123,8 @@ export function newJob(
     version: 0,
     createdAt: now,
     updatedAt: now,
+    startedAt: undefined,
+    deferrals: 0,
   };
 }
 
@@ -127,7 +151,11 @@ export function decide(job: Job, command: JobCommand, limits: JobLimits, now: nu
         });
       }
       if (job.state !== "running" || job.attempt !== command.attempt) return { type: "ignored" };
-      return event(afterFailure(job, outcome.error, outcome.status, now + retryDelayMs(job.attempt, limits)));
+      return event(
+        outcome.type === "unreached"
+          ? afterSilence(job, outcome, command.coreDown, limits, now)
+          : afterFailure(job, outcome.error, outcome.status, now + retryDelayMs(job.attempt, limits)),
+      );
     }
     case "recover":
       if (job.state !== "running" || (job.leaseUntil ?? 0) > now) return { type: "ignored" };
@@ -150,11 +178,24 @@ function afterFailure(job: Job, error: string, status: number | undefined, nextA
     : { type: "retryScheduled", nextAttemptAt, error, status };
 }
 
+/** An outage of core spends no attempt. A job that stays without an answer while core answers others does end. */
+function afterSilence(
+  job: Job,
+  { error, status }: Pick<Extract<AttemptOutcome, { type: "unreached" }>, "error" | "status">,
+  coreDown: boolean,
+  limits: JobLimits,
+  now: number,
+): JobEvent {
+  const deferrals = job.deferrals + (coreDown ? 0 : 1);
+  if (deferrals > limits.maxDeferrals) return { type: "failed", error, status };
+  return { type: "deferred", nextAttemptAt: now + retryDelayMs(deferrals, limits), error, status, deferrals };
+}
+
 export function evolve(job: Job, happened: JobEvent, now: number): Job {
   const next = { ...job, version: job.version + 1, updatedAt: now, leaseUntil: undefined, nextAttemptAt: undefined };
   switch (happened.type) {
     case "started":
-      return { ...next, state: "running", attempt: job.attempt + 1, leaseUntil: happened.leaseUntil };
+      return { ...next, state: "running", attempt: job.attempt + 1, leaseUntil: happened.leaseUntil, startedAt: now };
     case "succeeded":
       return {
         ...next,
@@ -172,6 +213,16 @@ export function evolve(job: Job, happened: JobEvent, now: number): Job {
         lastError: happened.error,
         lastUpstreamStatus: happened.status,
       };
+    case "deferred":
+      return {
+        ...next,
+        state: job.attempt > 1 ? "retrying" : "queued",
+        attempt: job.attempt - 1,
+        nextAttemptAt: happened.nextAttemptAt,
+        lastError: happened.error,
+        lastUpstreamStatus: happened.status,
+        deferrals: happened.deferrals,
+      };
     case "failed":
       return { ...next, state: "failed", lastError: happened.error, lastUpstreamStatus: happened.status };
     case "requeued":
@@ -179,6 +230,7 @@ export function evolve(job: Job, happened: JobEvent, now: number): Job {
         ...next,
         state: "queued",
         attempt: 0,
+        deferrals: 0,
         maxAttempts: happened.maxAttempts,
         nextAttemptAt: happened.nextAttemptAt,
         correlationId: happened.correlationId,

@@ -1,10 +1,14 @@
-import { and, desc, eq, inArray } from "drizzle-orm";
+import { and, asc, desc, eq, gte, inArray, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
+import { cutPage, type Page, type PageKey } from "../page.ts";
 import { autoSubmitJobs } from "../schema.ts";
+import { breakerOf } from "./core-breaker.store.ts";
+import type { Traffic } from "./core-breaker.ts";
 import type { Job, JobState } from "./job.ts";
 
-const readRow = (row: typeof autoSubmitJobs.$inferSelect): Job => ({
+const readRow = ({ turn: _, ...row }: typeof autoSubmitJobs.$inferSelect): Job => ({
   ...row,
+  startedAt: row.startedAt ?? undefined,
   nextAttemptAt: row.nextAttemptAt ?? undefined,
   leaseUntil: row.leaseUntil ?? undefined,
   lastError: row.lastError ?? undefined,
@@ -45,10 +49,12 @@ export async function listJobs(db: D1Database, clinicId: string, limit: number):
   return rows.map(readRow);
 }
 
-export async function countJobs(db: D1Database, clinicId: string): Promise<ReadonlyMap<string, number>> {
+/** @param clinicId undefined: of all clinics. */
+export async function countJobs(db: D1Database, clinicId: string | undefined): Promise<ReadonlyMap<string, number>> {
+  const [where, bound] = clinicId === undefined ? ["", []] : ["WHERE clinic_id = ?", [clinicId]];
   const { results } = await db
-    .prepare("SELECT state, COUNT(*) AS count FROM auto_submit_jobs WHERE clinic_id = ? GROUP BY state")
-    .bind(clinicId)
+    .prepare(`SELECT state, COUNT(*) AS count FROM auto_submit_jobs ${where} GROUP BY state`)
+    .bind(...bound)
     .all<{ state: JobState; count: number }>();
   return new Map(results.map(({ state, count }) => [state, count]));
 }
@@ -88,7 +94,7 @@ export const jobUpdate = (db: D1Database, job: Job): D1PreparedStatement =>
     .prepare(
       `UPDATE auto_submit_jobs SET state = ?, attempt = ?, max_attempts = ?, next_attempt_at = ?, lease_until = ?,
          last_error = ?, last_upstream_status = ?, request_id = ?, request_id_hash = ?, correlation_id = ?,
-         requested_by = ?, version = ?, updated_at = ?
+         requested_by = ?, deferrals = ?, version = ?, updated_at = ?
        WHERE job_id = ?`,
     )
     .bind(
@@ -103,10 +109,165 @@ export const jobUpdate = (db: D1Database, job: Job): D1PreparedStatement =>
       job.requestIdHash ?? null,
       job.correlationId,
       job.requestedBy,
+      job.deferrals,
       job.version,
       job.updatedAt,
       job.jobId,
     );
+
+const RUNNING = "(SELECT COUNT(*) FROM auto_submit_jobs WHERE state = 'running' AND lease_until > ?1)";
+const STARTS = "(SELECT COUNT(*) FROM auto_submit_jobs WHERE started_at > ?1 - 1000)";
+
+/**
+ * Writes a job's start, if by then no more than `allowed` - 1 run and no more than `startsPerSecond` - 1 began within the
+ * last second: counted from the jobs themselves, so that a crash leaks no slot. `meta.changes` of the result tells. The row
+ * must still have the version before `job.version`, or the statement fails.
+ */
+export const jobStart = (
+  db: D1Database,
+  job: Job,
+  limits: { readonly allowed: number; readonly startsPerSecond: number },
+): D1PreparedStatement =>
+  db
+    .prepare(
+      `UPDATE auto_submit_jobs SET state = 'running', attempt = ?2, next_attempt_at = NULL, lease_until = ?3,
+         started_at = ?1, turn = (SELECT COALESCE(MAX(turn), 0) + 1 FROM auto_submit_jobs), version = ?4, updated_at = ?1
+       WHERE job_id = ?5 AND ${RUNNING} < ?6 AND ${STARTS} < ?7`,
+    )
+    .bind(
+      job.startedAt ?? null,
+      job.attempt,
+      job.leaseUntil ?? null,
+      job.version,
+      job.jobId,
+      limits.allowed,
+      limits.startsPerSecond,
+    );
+
+const WAITING = "state IN ('queued', 'retrying')";
+
+/**
+ * What decides whether a job may start, and the one whose turn it is: of each clinic with a job due the job due longest, and
+ * of these the one of the clinic that has waited longest since its last turn.
+ */
+export async function readTurn(
+  db: D1Database,
+  now: number,
+): Promise<{ readonly traffic: Traffic; readonly job: Job | undefined }> {
+  const [gate, turn] = await db.batch<Record<string, unknown>>([
+    db
+      .prepare(
+        `SELECT ${RUNNING} AS running, ${STARTS} AS starts,
+           (SELECT state FROM breakers WHERE name = 'core') AS breaker,
+           (SELECT value FROM hub_settings WHERE key = 'autoSubmit.enabled') AS hubSwitch`,
+      )
+      .bind(now),
+    db
+      .prepare(
+        `WITH RECURSIVE waiting (clinic_id) AS (
+           SELECT MIN(clinic_id) FROM auto_submit_jobs WHERE ${WAITING}
+           UNION ALL
+           SELECT (SELECT MIN(clinic_id) FROM auto_submit_jobs WHERE ${WAITING} AND clinic_id > waiting.clinic_id)
+           FROM waiting WHERE waiting.clinic_id IS NOT NULL
+         ), heads AS (
+           SELECT waiting.clinic_id AS clinic_id,
+             (SELECT job_id FROM auto_submit_jobs WHERE clinic_id = waiting.clinic_id AND ${WAITING}
+                AND next_attempt_at <= ?1 ORDER BY next_attempt_at, job_id LIMIT 1) AS job_id,
+             (SELECT MAX(turn) FROM auto_submit_jobs WHERE clinic_id = waiting.clinic_id) AS turn
+           FROM waiting WHERE waiting.clinic_id IS NOT NULL
+         )
+         SELECT job_id AS jobId FROM heads WHERE job_id IS NOT NULL ORDER BY turn, clinic_id LIMIT 1`,
+      )
+      .bind(now),
+  ]);
+  const facts = gate?.results[0];
+  if (facts === undefined) throw new Error("a SELECT without FROM gave no row");
+  const { running, starts, breaker, hubSwitch } = facts;
+  const jobId = turn?.results[0]?.jobId;
+  return {
+    traffic: {
+      running: Number(running),
+      startsLastSecond: Number(starts),
+      breaker: breakerOf(typeof breaker === "string" ? breaker : null),
+      hubSwitch: typeof hubSwitch === "string" ? hubSwitch === "true" : undefined,
+    },
+    job: typeof jobId === "string" ? await findJob(db, jobId) : undefined,
+  };
+}
+
+/** The earliest time, after now, at which a waiting job comes due. */
+export async function nextDueAt(db: D1Database, now: number): Promise<number | undefined> {
+  const row = await db
+    .prepare(`SELECT MIN(next_attempt_at) AS at FROM auto_submit_jobs WHERE ${WAITING} AND next_attempt_at > ?`)
+    .bind(now)
+    .first<{ at: number | null }>();
+  return row?.at ?? undefined;
+}
+
+export interface FailedFilter {
+  /** undefined: of all clinics. */
+  readonly clinicId: string | undefined;
+  /** A code, or the part of it before the colon. */
+  readonly error: string | undefined;
+  /** Failed at this time or later. */
+  readonly since: number | undefined;
+}
+
+/** Failed jobs, longest failed first. The page key's `createdAt` is the time of failure. */
+export async function listFailedJobs(
+  db: D1Database,
+  filter: FailedFilter,
+  page: { readonly limit: number; readonly after: PageKey | undefined },
+): Promise<Page<Job>> {
+  const { clinicId, error, since } = filter;
+  const { updatedAt, jobId, lastError } = autoSubmitJobs;
+  const rows = await drizzle(db)
+    .select()
+    .from(autoSubmitJobs)
+    .where(
+      and(
+        eq(autoSubmitJobs.state, "failed"),
+        clinicId === undefined ? undefined : eq(autoSubmitJobs.clinicId, clinicId),
+        error === undefined
+          ? undefined
+          : sql`(${lastError} = ${error} OR substr(${lastError}, 1, length(${error}) + 1) = ${`${error}:`})`,
+        since === undefined ? undefined : gte(updatedAt, since),
+        page.after === undefined
+          ? undefined
+          : sql`(${updatedAt}, ${jobId}) > (${page.after.createdAt}, ${page.after.id})`,
+      ),
+    )
+    .orderBy(asc(updatedAt), asc(jobId))
+    .limit(page.limit + 1);
+  const cut = cutPage(rows, page.limit, (row) => ({ createdAt: row.updatedAt, id: row.jobId }));
+  return { ...cut, items: cut.items.map(readRow) };
+}
+
+/** Failed jobs by their code, most first; at most 20 codes. */
+export async function countFailures(
+  db: D1Database,
+  clinicId: string | undefined,
+): Promise<readonly { readonly error: string; readonly count: number }[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT COALESCE(last_error, 'unknown') AS error, COUNT(*) AS count FROM auto_submit_jobs
+       WHERE state = 'failed' AND (?1 IS NULL OR clinic_id = ?1) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20`,
+    )
+    .bind(clinicId ?? null)
+    .all<{ error: string; count: number }>();
+  return results;
+}
+
+/** Since when the job that has waited longest is due. */
+export async function oldestDueAt(db: D1Database, clinicId: string | undefined): Promise<number | undefined> {
+  const row = await db
+    .prepare(
+      `SELECT MIN(next_attempt_at) AS at FROM auto_submit_jobs WHERE ${WAITING} AND (?1 IS NULL OR clinic_id = ?1)`,
+    )
+    .bind(clinicId ?? null)
+    .first<{ at: number | null }>();
+  return row?.at ?? undefined;
+}
 
 export async function countLiveJobs(db: D1Database): Promise<number> {
   const row = await db

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { none, ok, operation } from "../operation.edge.ts";
-import { JOB_STATES } from "./job.ts";
 import { countJobs, listJobs } from "./jobs.store.ts";
+import { jobCountsSchema, showCounts } from "./read-status.route.ts";
 import { jobSchema, showJob } from "./show-job.ts";
 
 const count = z.number().int();
@@ -18,14 +18,7 @@ export const readQueue = operation(
         description: "Limits, counts by state, jobs",
         schema: z.object({
           config: z.object({ maxAttempts: count, baseDelayMs: count, maxDelayMs: count, queueLimit: count }),
-          stats: z.object({
-            queued: count,
-            running: count,
-            retrying: count,
-            succeeded: count,
-            failed: count,
-            total: count,
-          }),
+          stats: jobCountsSchema,
           jobs: z.array(jobSchema),
         }),
       },
@@ -36,8 +29,6 @@ export const readQueue = operation(
       countJobs(hub.db, user.clinicId),
       listJobs(hub.db, user.clinicId, params.limit),
     ]);
-    const byState = Object.fromEntries(JOB_STATES.map((state) => [state, counts.get(state) ?? 0]));
-    const total = [...counts.values()].reduce((sum, each) => sum + each, 0);
     const { settings } = hub;
     return ok(200, {
       config: {
@@ -46,7 +37,7 @@ export const readQueue = operation(
         maxDelayMs: settings.ITRANS_AUTO_SUBMIT_MAX_DELAY_MS,
         queueLimit: settings.ITRANS_AUTO_SUBMIT_QUEUE_LIMIT,
       },
-      stats: { ...byState, total },
+      stats: showCounts(counts),
       jobs: jobs.map(showJob),
     });
   },

@@ -1,8 +1,14 @@
 import { z } from "@hono/zod-openapi";
 import { none, ok, operation } from "../operation.edge.ts";
-import { isAutoSubmitOn } from "./submit.edge.ts";
+import { readSwitches } from "./settings.store.ts";
+import { isOn } from "./switches.ts";
 
-export const autoSubmitSettingsSchema = z.object({ enabled: z.boolean() }).openapi("AutoSubmitSettings");
+export const autoSubmitSettingsSchema = z
+  .object({
+    enabled: z.boolean().openapi({ description: "New claims are queued by themselves" }),
+    heldByOperator: z.boolean().openapi({ description: "Off for the whole hub: queued claims wait too" }),
+  })
+  .openapi("AutoSubmitSettings");
 
 export const readAutoSubmitSettings = operation(
   {
@@ -13,5 +19,9 @@ export const readAutoSubmitSettings = operation(
     body: none,
     answers: { 200: { description: "The switch", schema: autoSubmitSettingsSchema } },
   },
-  async ({ hub, user }) => ok(200, { enabled: await isAutoSubmitOn(hub, user.clinicId) }),
+  async ({ hub, user }) => {
+    const switches = await readSwitches(hub.db, user.clinicId);
+    const enabled = isOn({ ...switches, setting: hub.settings.ITRANS_AUTO_SUBMIT_ENABLED });
+    return ok(200, { enabled, heldByOperator: switches.hub === false });
+  },
 );

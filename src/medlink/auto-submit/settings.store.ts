@@ -1,21 +1,46 @@
-/** A clinic's hot switches. What is not set here is as the worker's settings say. */
+/** Hot switches: a clinic's own, and the whole hub's. What is not set here is as the worker's settings say. */
+import type { AutoSubmitSwitches } from "./switches.ts";
+
 const AUTO_SUBMIT_ENABLED = "autoSubmit.enabled";
 
-export async function readAutoSubmitEnabled(db: D1Database, clinicId: string): Promise<boolean | undefined> {
+const flagOf = (value: string | null): boolean | undefined => (value === null ? undefined : value === "true");
+
+/** @param clinicId undefined: the hub's switch alone. */
+export async function readSwitches(
+  db: D1Database,
+  clinicId: string | undefined,
+): Promise<Pick<AutoSubmitSwitches, "hub" | "clinic">> {
   const row = await db
-    .prepare("SELECT value FROM settings WHERE clinic_id = ? AND key = ?")
-    .bind(clinicId, AUTO_SUBMIT_ENABLED)
-    .first<{ value: string }>();
-  return row === null ? undefined : row.value === "true";
+    .prepare(
+      `SELECT (SELECT value FROM hub_settings WHERE key = ?1) AS hub,
+         (SELECT value FROM settings WHERE clinic_id = ?2 AND key = ?1) AS clinic`,
+    )
+    .bind(AUTO_SUBMIT_ENABLED, clinicId ?? null)
+    .first<{ hub: string | null; clinic: string | null }>();
+  return { hub: flagOf(row?.hub ?? null), clinic: flagOf(row?.clinic ?? null) };
 }
 
-export const autoSubmitEnabledUpsert = (
+interface SwitchChange {
+  readonly enabled: boolean;
+  readonly by: string;
+  readonly at: number;
+}
+
+export const clinicSwitchUpsert = (
   db: D1Database,
-  change: { readonly clinicId: string; readonly enabled: boolean; readonly userId: string; readonly at: number },
+  change: SwitchChange & { readonly clinicId: string },
 ): D1PreparedStatement =>
   db
     .prepare(
       `INSERT INTO settings (clinic_id, key, value, updated_by, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)
        ON CONFLICT (clinic_id, key) DO UPDATE SET value = ?3, updated_by = ?4, updated_at = ?5`,
     )
-    .bind(change.clinicId, AUTO_SUBMIT_ENABLED, String(change.enabled), change.userId, change.at);
+    .bind(change.clinicId, AUTO_SUBMIT_ENABLED, String(change.enabled), change.by, change.at);
+
+export const hubSwitchUpsert = (db: D1Database, change: SwitchChange): D1PreparedStatement =>
+  db
+    .prepare(
+      `INSERT INTO hub_settings (key, value, updated_by, updated_at) VALUES (?1, ?2, ?3, ?4)
+       ON CONFLICT (key) DO UPDATE SET value = ?2, updated_by = ?3, updated_at = ?4`,
+    )
+    .bind(AUTO_SUBMIT_ENABLED, String(change.enabled), change.by, change.at);

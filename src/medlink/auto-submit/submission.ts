@@ -1,4 +1,7 @@
-/** Reads core's answer to a submission. Any 2xx with both ids is final; everything else is tried again. */
+/**
+ * Reads core's answer to a submission. Any 2xx with both ids is final. 502, 503 and 504 are no answer of core: something
+ * before it speaks, or it cannot take anything now. Everything else is a refusal, and tried again.
+ */
 import * as z from "zod";
 import type { AttemptOutcome } from "./job.ts";
 
@@ -8,6 +11,8 @@ const idsSchema = z.object({
 });
 
 const problemSchema = z.object({ code: z.string().regex(/^[a-z_]{1,40}$/) });
+
+const UNREACHED: ReadonlySet<number> = new Set([502, 503, 504]);
 
 const parseJson = (text: string): unknown => {
   try {
@@ -27,5 +32,18 @@ export function readSubmission(answer: { readonly status: number; readonly text:
   }
   const problem = problemSchema.safeParse(body);
   const suffix = problem.success ? `:${problem.data.code}` : "";
-  return { type: "refused", error: `upstream_${answer.status}${suffix}`, status: answer.status };
+  const error = `upstream_${answer.status}${suffix}`;
+  return { type: UNREACHED.has(answer.status) ? "unreached" : "refused", error, status: answer.status };
 }
+
+/** What an attempt shows of core; undefined when core was not asked. */
+export const reached = (outcome: AttemptOutcome): boolean | undefined => {
+  switch (outcome.type) {
+    case "accepted":
+      return true;
+    case "refused":
+      return outcome.status === undefined ? undefined : true;
+    case "unreached":
+      return false;
+  }
+};

@@ -11,7 +11,7 @@ import { offchainPayload } from "../claims/offchain-payload.ts";
 import type { Hub } from "../hub.edge.ts";
 import { newId } from "../ids.ts";
 import { findInsurer } from "../records/records.store.ts";
-import { LEASE_MARGIN_MS } from "../settings.ts";
+import { LEASE_MARGIN_MS, MAX_DEFERRALS } from "../settings.ts";
 import {
   type AttemptOutcome,
   decide,
@@ -23,26 +23,24 @@ import {
   newJob,
 } from "./job.ts";
 import { countLiveJobs, findJob, findLiveJob, jobInsert, jobUpdate } from "./jobs.store.ts";
-import { readAutoSubmitEnabled } from "./settings.store.ts";
+import { readSwitches } from "./settings.store.ts";
 import { readSubmission } from "./submission.ts";
+import { isOn } from "./switches.ts";
 
 const ACTOR = "auto-submit";
-
-/** A hint that comes this much early is sent again; one that comes earlier yet has another hint, or the sweep, behind it. */
-const EARLY_HINT_MS = 2_000;
 
 export const jobLimits = (hub: Hub): JobLimits => ({
   maxAttempts: hub.settings.ITRANS_AUTO_SUBMIT_MAX_ATTEMPTS,
   baseDelayMs: hub.settings.ITRANS_AUTO_SUBMIT_BASE_DELAY_MS,
   maxDelayMs: hub.settings.ITRANS_AUTO_SUBMIT_MAX_DELAY_MS,
   leaseMs: hub.settings.ITRANS_API_TIMEOUT_MS + LEASE_MARGIN_MS,
+  maxDeferrals: MAX_DEFERRALS,
 });
 
-/** The clinic's own switch, else the worker's setting. */
 export const isAutoSubmitOn = async (hub: Hub, clinicId: string): Promise<boolean> =>
-  (await readAutoSubmitEnabled(hub.db, clinicId)) ?? hub.settings.ITRANS_AUTO_SUBMIT_ENABLED;
+  isOn({ ...(await readSwitches(hub.db, clinicId)), setting: hub.settings.ITRANS_AUTO_SUBMIT_ENABLED });
 
-/** Never fails: a hint that is lost is sent again by the sweep. */
+/** A hint wakes a consumer for whatever is due; the job it names only says why. Never fails: the sweep sends more. */
 export async function sendHint(hub: Hub, jobId: string, delayMs = 0): Promise<void> {
   try {
     await hub.queue.send({ jobId }, { delaySeconds: Math.ceil(delayMs / 1_000) });
@@ -107,12 +105,14 @@ export function queueStatements(
 /**
  * Queues a claim that exists. A claim with a live job keeps it: asking twice is asking once. The claim's version moves
  * with it, so that an edit decided before the job was there fails: what is sent must not change between attempts.
+ * @param wake false: the caller sends a hint for many.
  * @returns undefined when the claim changed since it was read.
  */
 export async function queueClaim(
   hub: Hub,
   claim: Claim,
   by: { readonly userId: string; readonly correlationId: string },
+  wake = true,
 ): Promise<Submission | undefined> {
   const { job, statements } = queueStatements(hub, claim, by);
   let inserted: D1Result | undefined;
@@ -124,7 +124,7 @@ export async function queueClaim(
     return undefined;
   }
   if (inserted?.meta.changes === 1) {
-    await sendHint(hub, job.jobId);
+    if (wake) await sendHint(hub, job.jobId);
     return showSubmission(job);
   }
   const live = await findLiveJob(hub.db, claim.clinicId, claim.claimId);
@@ -156,7 +156,7 @@ export async function changeJob(hub: Hub, jobId: string, command: JobCommand): P
 
 /** What a job's event means for its claim: state, timeline, audit. */
 async function claimStatements(hub: Hub, job: Job, event: JobEvent): Promise<readonly D1PreparedStatement[]> {
-  if (event.type === "started") return [];
+  if (event.type === "started" || event.type === "deferred") return [];
   const claim = await findClaim(hub.db, hub.fields, job.clinicId, job.claimId);
   if (claim === undefined) return [];
   const at = job.updatedAt;
@@ -201,29 +201,8 @@ async function claimStatements(hub: Hub, job: Job, event: JobEvent): Promise<rea
   }
 }
 
-/** Runs one attempt of a job, if it is due. Called for every hint; most of the time exactly once per attempt. */
-export async function runJob(hub: Hub, jobId: string): Promise<void> {
-  const started = await changeJob(hub, jobId, { type: "start" });
-  if (started.type === "ignored") {
-    if (started.dueInMs !== undefined && started.dueInMs <= EARLY_HINT_MS) await sendHint(hub, jobId, started.dueInMs);
-    return;
-  }
-  const { job } = started;
-  const outcome = await attempt(hub, job);
-  const finished = await changeJob(hub, jobId, { type: "finish", attempt: job.attempt, outcome });
-  hub.log(outcome.type === "accepted" ? "info" : "warn", `auto-submit.${outcome.type}`, {
-    jobId,
-    attempt: job.attempt,
-    correlationId: job.correlationId,
-    ...(outcome.type === "accepted" ? { requestIdHash: outcome.requestIdHash } : { reason: outcome.error }),
-    ...(outcome.status === undefined ? {} : { status: outcome.status }),
-  });
-  if (finished.type === "changed" && finished.event.type === "retryScheduled") {
-    await sendHint(hub, jobId, finished.event.nextAttemptAt - finished.job.updatedAt);
-  }
-}
-
-async function attempt(hub: Hub, job: Job): Promise<AttemptOutcome> {
+/** Asks core to take the claim of a job that was started. */
+export async function attempt(hub: Hub, job: Job): Promise<AttemptOutcome> {
   const claim = await findClaim(hub.db, hub.fields, job.clinicId, job.claimId);
   const insurer = claim === undefined ? undefined : await findInsurer(hub.db, job.clinicId, claim.insurerId);
   if (claim === undefined || insurer === undefined) {
@@ -244,12 +223,12 @@ async function attempt(hub: Hub, job: Job): Promise<AttemptOutcome> {
     case "answered":
       return readSubmission(answer);
     case "timeout":
-      return { type: "refused", error: "upstream_timeout", status: undefined };
+      return { type: "unreached", error: "upstream_timeout", status: undefined };
     case "unreachable":
-      return { type: "refused", error: "upstream_unreachable", status: undefined };
+      return { type: "unreached", error: "upstream_unreachable", status: undefined };
   }
 }
 
-/** True when no further job is taken now. */
-export const isQueueFull = async (hub: Hub): Promise<boolean> =>
-  (await countLiveJobs(hub.db)) >= hub.settings.ITRANS_AUTO_SUBMIT_QUEUE_LIMIT;
+/** How many further jobs are taken now. */
+export const queueRoom = async (hub: Hub): Promise<number> =>
+  Math.max(0, hub.settings.ITRANS_AUTO_SUBMIT_QUEUE_LIMIT - (await countLiveJobs(hub.db)));

@@ -1,35 +1,53 @@
 import { z } from "@hono/zod-openapi";
-import { auditInsert } from "../audit/audit.store.ts";
-import { none, ok, operation } from "../operation.edge.ts";
+import { auditInsert, WHOLE_HUB } from "../audit/audit.store.ts";
+import { isMissingClinic } from "../batch.store.ts";
+import { clinicInReach, none, notFound, ok, staffOperation } from "../operation.edge.ts";
+import { wakeConsumers } from "./drain.edge.ts";
 import { autoSubmitSettingsSchema } from "./read-settings.route.ts";
-import { autoSubmitEnabledUpsert } from "./settings.store.ts";
+import { clinicSwitchUpsert, hubSwitchUpsert, readSwitches } from "./settings.store.ts";
+import { isOn } from "./switches.ts";
 
-/** Off stops new claims from being queued by themselves; jobs queued already, and those a person asks for, still run. */
-export const updateAutoSubmitSettings = operation(
+/**
+ * A clinic's off stops its new claims from being queued by themselves; jobs queued already, and those a person asks for,
+ * still run. The hub's off, which only its operator sets, holds those back too; an attempt under way ends by itself.
+ */
+export const updateAutoSubmitSettings = staffOperation(
   {
     method: "put",
     path: "/api/itrans/auto-submit/settings",
-    summary: "Switch auto-submit on or off for this clinic, at once",
+    summary: "Switch auto-submit on or off at once: for a clinic, or by the operator for the whole hub",
     roles: ["admin"],
     params: none,
-    body: z.object({ enabled: z.boolean() }),
+    body: z.object({ enabled: z.boolean(), clinicId: z.string().max(64).optional() }),
     answers: { 200: { description: "The switch", schema: autoSubmitSettingsSchema } },
   },
-  async ({ hub, user, body, correlationId }) => {
-    const { clinicId, userId } = user;
+  async ({ hub, actor, body, correlationId }) => {
+    const reach = clinicInReach(actor, body.clinicId);
+    if (!reach.ok) return reach.answer;
+    const { clinicId } = reach;
     const at = hub.now();
-    await hub.db.batch([
-      autoSubmitEnabledUpsert(hub.db, { clinicId, enabled: body.enabled, userId, at }),
-      auditInsert(hub.db, {
-        clinicId,
-        actor: userId,
-        action: "autoSubmit.settings",
-        subject: clinicId,
-        detail: body.enabled ? "on" : "off",
-        correlationId,
-        at,
-      }),
-    ]);
-    return ok(200, { enabled: body.enabled });
+    const change = { enabled: body.enabled, by: actor.name, at };
+    const audited = clinicId ?? WHOLE_HUB;
+    try {
+      await hub.db.batch([
+        clinicId === undefined ? hubSwitchUpsert(hub.db, change) : clinicSwitchUpsert(hub.db, { ...change, clinicId }),
+        auditInsert(hub.db, {
+          clinicId: audited,
+          actor: actor.name,
+          action: "autoSubmit.settings",
+          subject: audited,
+          detail: body.enabled ? "on" : "off",
+          correlationId,
+          at,
+        }),
+      ]);
+    } catch (thrown) {
+      if (!isMissingClinic(thrown)) throw thrown;
+      return notFound("clinic");
+    }
+    if (clinicId === undefined && body.enabled) await wakeConsumers(hub);
+    const switches = await readSwitches(hub.db, clinicId);
+    const enabled = isOn({ ...switches, setting: hub.settings.ITRANS_AUTO_SUBMIT_ENABLED });
+    return ok(200, { enabled, heldByOperator: switches.hub === false });
   },
 );

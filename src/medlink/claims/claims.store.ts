@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gte, isNull, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
 import type { Fields } from "../fields.ts";
@@ -106,6 +106,66 @@ export async function listClaims(
     .limit(limit + 1);
   const page = cutPage(rows, limit, (row) => ({ createdAt: row.createdAt, id: row.claimId }));
   return { ...page, items: await Promise.all(page.items.map((row) => readRow(fields, row))) };
+}
+
+/** What names a claim, without what it says. */
+export interface ClaimKey {
+  readonly claimId: string;
+  readonly clinicId: string;
+  readonly createdAt: number;
+}
+
+const keyColumns = { claimId: claims.claimId, clinicId: claims.clinicId, createdAt: claims.createdAt };
+
+/** @param clinicId undefined: of all clinics. Ids that name no claim are left out. */
+export async function findClaimKeys(
+  db: D1Database,
+  clinicId: string | undefined,
+  claimIds: readonly string[],
+): Promise<readonly ClaimKey[]> {
+  return drizzle(db)
+    .select(keyColumns)
+    .from(claims)
+    .where(
+      and(
+        sql`${claims.claimId} IN (SELECT value FROM json_each(${JSON.stringify(claimIds)}))`,
+        clinicId === undefined ? undefined : eq(claims.clinicId, clinicId),
+      ),
+    )
+    .orderBy(asc(claims.createdAt), asc(claims.claimId));
+}
+
+/** Claims that core has not taken, oldest first. */
+export async function listUnsubmittedClaims(
+  db: D1Database,
+  filter: {
+    /** undefined: of all clinics. */
+    readonly clinicId: string | undefined;
+    readonly status: ClaimStatus;
+    readonly type: ClaimType | undefined;
+    readonly since: number;
+  },
+  page: { readonly limit: number; readonly after: PageKey | undefined },
+): Promise<Page<ClaimKey>> {
+  const { after } = page;
+  const rows = await drizzle(db)
+    .select(keyColumns)
+    .from(claims)
+    .where(
+      and(
+        eq(claims.status, filter.status),
+        isNull(claims.requestId),
+        gte(claims.createdAt, filter.since),
+        filter.clinicId === undefined ? undefined : eq(claims.clinicId, filter.clinicId),
+        filter.type === undefined ? undefined : eq(claims.type, filter.type),
+        after === undefined
+          ? undefined
+          : sql`(${claims.createdAt}, ${claims.claimId}) > (${after.createdAt}, ${after.id})`,
+      ),
+    )
+    .orderBy(asc(claims.createdAt), asc(claims.claimId))
+    .limit(page.limit + 1);
+  return cutPage(rows, page.limit, (row) => ({ createdAt: row.createdAt, id: row.claimId }));
 }
 
 export async function claimInsert(db: D1Database, fields: Fields, claim: Claim): Promise<D1PreparedStatement> {

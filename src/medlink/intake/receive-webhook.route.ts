@@ -86,7 +86,7 @@ async function applyEvent(hub: Hub, event: ReceivedEvent, correlationId: string)
     }
     try {
       await hub.db.batch([...writing.statements]);
-      hub.log("info", "webhook.applied", { eventId, requestIdHash, code: writing.effect, correlationId });
+      hub.log("debug", "webhook.applied", { eventId, requestIdHash, code: writing.effect, correlationId });
       return ok(200, { ok: true, claimId: writing.claimId, eventType });
     } catch (thrown) {
       // Another delivery of this event, or another event of this claim, was faster: look again.

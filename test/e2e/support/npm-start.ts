@@ -18,6 +18,8 @@ export interface Started {
   waitFor(pattern: RegExp, timeoutMs?: number): Promise<RegExpExecArray>;
   /** What a terminal does at Ctrl-C. */
   ctrlC(): void;
+  /** SIGKILL of what was spawned, and of nothing else. */
+  kill(): void;
   ended(timeoutMs: number): Promise<Ended>;
   /** Processes that it started, at any depth, and that live. Seen by looking often, whatever group they are in. */
   alive(): readonly string[];
@@ -55,7 +57,7 @@ export function npmStart(
   });
   // A child of a child that has ended already belongs to nobody, so the family is written down while it lives.
   const family = new Map<number, string>();
-  const watch = setInterval(() => noteFamily(child, family), 100);
+  const watch = setInterval(() => noteFamily(child, family), 250);
   void closed.then(() => clearInterval(watch));
   const output = () => `${stdout}\n${stderr}`;
   const alive = () =>
@@ -73,6 +75,10 @@ export function npmStart(
     ctrlC() {
       noteFamily(child, family);
       if (child.pid !== undefined) process.kill(-child.pid, "SIGINT");
+    },
+    kill() {
+      noteFamily(child, family);
+      child.kill("SIGKILL");
     },
     async ended(timeoutMs) {
       const late = sleep(timeoutMs).then(() => undefined);

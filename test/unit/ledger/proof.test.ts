@@ -97,6 +97,18 @@ describe("consistency proofs", () => {
     }
   });
 
+  it("are as long as their sizes ask for, or fail", async () => {
+    const proof = await proveConsistency(4, 8, SIZE, read);
+    expect(verifyConsistency(4, 8, root(4), root(8), proof)).toBe(true);
+    for (const [from, to] of [
+      [4, 12],
+      [4, 16],
+      [2, 8],
+    ] as const) {
+      expect(verifyConsistency(from, to, root(4), root(8), proof)).toBe(false);
+    }
+  });
+
   it("are refused from nothing, backwards, and empty between different sizes", async () => {
     expect(verifyConsistency(0, 5, root(0), root(5), [])).toBe(false);
     expect(verifyConsistency(6, 5, root(6), root(5), [leaf(0)])).toBe(false);

@@ -81,10 +81,10 @@ class World {
         this.step("saveBuilt", () => {
           this.stored.built = built;
         }),
-      compareAndSet: (expected, next) =>
+      compareAndSet: (expected, next, built) =>
         this.step("compareAndSet", () => {
           if (this.stored.signed !== expected) return false;
-          this.stored = { ...this.stored, signed: next, released: false };
+          this.stored = { signed: next, released: false, built };
           return true;
         }),
       markReleased: () =>

@@ -192,6 +192,32 @@ describe("a step of the commit that fails", () => {
     expect(await findings(db)).toEqual([]);
   });
 
+  it("makes a sequencer that was at work forget its head, and read it once more", async () => {
+    const { db, sqlite } = withDestination();
+    let loads = 0;
+    let failsNow = false;
+    const { sequencer, seen } = makeSequencer(db, (port) => ({
+      loadHead: () => {
+        loads += 1;
+        return port.loadHead();
+      },
+      commit: async (planned) => {
+        const receipt = await port.commit(planned);
+        if (!failsNow) return receipt;
+        failsNow = false;
+        throw new Error("the answer was lost");
+      },
+    }));
+    for (const id of ["A", "B"]) await sequencer.append(submitCommand(id));
+    expect(loads).toBe(1);
+    failsNow = true;
+    expect(heard(await sequencer.append(submitCommand("C")))).toBe("unchanged");
+    expect(heard(await sequencer.append(submitCommand("D")))).toBe("committed");
+    expect([loads, seen.uncertain]).toEqual([2, [1]]);
+    expect(storedIds(sqlite)).toEqual(["A", "B", "C", "D"].map((id) => `default:${id}`));
+    expect(await findings(db)).toEqual([]);
+  });
+
   it("does not stop the loop: what comes after the fault commits with the same sequencer", async () => {
     const { db, sqlite } = withDestination();
     const { sequencer } = makeSequencer(db, failing("commit, not persisted", LIMITS.maxAttempts));

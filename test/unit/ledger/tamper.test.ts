@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { MUTATIONS } from "../../support/tamper.ts";
 import { TamperedCopies } from "../../support/tampered-copies.ts";
 
-const SUBJECTS = 60;
+const SUBJECTS = 110;
 
 describe("verification", () => {
   it("names every kind of change, one at a time", async () => {

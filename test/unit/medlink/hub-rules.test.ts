@@ -132,7 +132,7 @@ describe("what core is sent and answers", () => {
       { type: "refused", error: "upstream_409:conflict", status: 409 },
     ],
     [400, JSON.stringify({ code: "Jane Doe born 1901" }), { type: "refused", error: "upstream_400", status: 400 }],
-    [502, "<html>", { type: "refused", error: "upstream_502", status: 502 }],
+    [502, "<html>", { type: "unreached", error: "upstream_502", status: 502 }],
     [302, "", { type: "refused", error: "upstream_302", status: 302 }],
   ])("reads a %i answer without keeping upstream text", (status, text, outcome) => {
     expect(readSubmission({ status, text })).toEqual(outcome);

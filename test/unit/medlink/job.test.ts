@@ -10,7 +10,7 @@ import {
   retryDelayMs,
 } from "../../../src/medlink/auto-submit/job.ts";
 
-const LIMITS: JobLimits = { maxAttempts: 4, baseDelayMs: 3_000, maxDelayMs: 60_000, leaseMs: 50_000 };
+const LIMITS: JobLimits = { maxAttempts: 4, baseDelayMs: 3_000, maxDelayMs: 60_000, leaseMs: 50_000, maxDeferrals: 3 };
 
 const fresh = (maxAttempts = 4): Job =>
   newJob(
@@ -41,11 +41,19 @@ const refused = (attempt: number): JobCommand => ({
   type: "finish",
   attempt,
   outcome: { type: "refused", error: "upstream_500", status: 500 },
+  coreDown: false,
+});
+const unreached = (attempt: number, coreDown: boolean): JobCommand => ({
+  type: "finish",
+  attempt,
+  outcome: { type: "unreached", error: "upstream_timeout", status: undefined },
+  coreDown,
 });
 const accepted = (attempt: number): JobCommand => ({
   type: "finish",
   attempt,
   outcome: { type: "accepted", requestId: "clm_1", requestIdHash: "0x1", status: 201 },
+  coreDown: false,
 });
 const requeue: JobCommand = { type: "requeue", maxAttempts: 4, correlationId: "d", requestedBy: "usr_2" };
 
@@ -90,6 +98,27 @@ describe("an auto-submit job", () => {
     expect(applied(failed, [accepted(1), 52_000])).toMatchObject({ state: "succeeded" });
   });
 
+  it("gets an attempt back that did not reach core, and waits as after a refusal", () => {
+    const first = applied(fresh(), [start, 1_000], [unreached(1, false), 2_000]);
+    expect(first).toMatchObject({ state: "queued", attempt: 0, deferrals: 1, nextAttemptAt: 5_000 });
+    expect(first).toMatchObject({ lastError: "upstream_timeout", leaseUntil: undefined });
+    const second = applied(first, [start, 5_000], [refused(1), 6_000], [start, 10_000], [unreached(2, false), 11_000]);
+    expect(second).toMatchObject({ state: "retrying", attempt: 1, deferrals: 2, nextAttemptAt: 17_000 });
+  });
+
+  it("outlasts an outage of any length, and not an endless silence while core answers others", () => {
+    let job = fresh();
+    for (let probe = 1; probe <= 500; probe++)
+      job = applied(job, [start, probe * 60_000], [unreached(1, true), probe * 60_000 + 20_000]);
+    expect(job).toMatchObject({ state: "queued", attempt: 0, deferrals: 0 });
+    for (let round = 1; round <= 4; round++) {
+      const at = 1e9 + round * 1e6;
+      job = applied(job, [start, at], [unreached(1, false), at + 1]);
+    }
+    expect(job).toMatchObject({ state: "failed", lastError: "upstream_timeout" });
+    expect(applied(job, [requeue, 2e9])).toMatchObject({ state: "queued", attempt: 0, deferrals: 0 });
+  });
+
   it("is queued again only from failed, with all attempts new", () => {
     const failed = applied(fresh(1), [start, 1_000], [refused(1), 2_000]);
     expect(applied(failed, [requeue, 3_000])).toMatchObject({
@@ -117,9 +146,16 @@ describe("an auto-submit job", () => {
     for (let run = 0; run < 200; run++) {
       let job = fresh();
       let now = 1_000;
-      for (let step = 0; step < 60 && isLive(job.state); step++) {
+      for (let step = 0; step < 500 && isLive(job.state); step++) {
         now += random(60_000);
-        const commands = [start, start, recover, refused(job.attempt), refused(job.attempt - 1)] as const;
+        const commands = [
+          start,
+          start,
+          recover,
+          refused(job.attempt),
+          refused(job.attempt - 1),
+          unreached(job.attempt, false),
+        ] as const;
         const decision = decide(job, commands[random(commands.length)] ?? start, LIMITS, now);
         if (decision.type === "ignored") continue;
         const next = evolve(job, decision.event, now);

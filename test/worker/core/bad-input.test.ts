@@ -21,6 +21,11 @@ async function traces() {
 
 async function refused(path: string, options: CallOptions, statuses: readonly number[]) {
   const before = await traces();
+  await answersProblem(path, options, statuses);
+  expect(await traces()).toEqual(before);
+}
+
+async function answersProblem(path: string, options: CallOptions, statuses: readonly number[]) {
   const answer = await call(path, options);
   expect(statuses).toContain(answer.status);
   expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
@@ -30,8 +35,6 @@ async function refused(path: string, options: CallOptions, statuses: readonly nu
     message: expect.stringMatching(/\S+ \S+/),
     correlationId: answer.headers.get("x-correlation-id"),
   });
-  expect(await traces()).toEqual(before);
-  return answer;
 }
 
 const without = (key: string) =>
@@ -305,7 +308,9 @@ describe("an id in a path", () => {
       [`/claims/${id}/settle`, { method: "POST", key: KEYS.CLAIMS_API_KEY }],
       [`/claims/${id}/anchor/status`, { key: KEYS.CLAIMS_API_KEY }],
     ];
-    for (const [path, options] of paths) await refused(path, options, [404]);
+    const before = await traces();
+    for (const [path, options] of paths) await answersProblem(path, options, [404]);
+    expect(await traces()).toEqual(before);
   });
 
   it("is a known one also when it came encoded", async () => {

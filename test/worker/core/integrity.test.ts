@@ -32,6 +32,9 @@ describe("the database", () => {
     `${columns} VALUES ('${ledger}', ${seq}, ${hash}, ${prev}, '0x', ${command}, 0, '{}')`;
   const raised = "UPDATE ledger_heads SET version = version + 1, size = size + 1 WHERE ledger_id = 'main'";
 
+  /** Of the first submit; the entry before it is of another command. */
+  const COMMAND_OF_A = "(SELECT command_id FROM ledger_entries WHERE ledger_id = 'main' AND seq = 0)";
+
   /** Each in one batch, as a whole refused. */
   const REFUSED: readonly [what: string, sql: readonly string[], why: RegExp][] = [
     ["UPDATE of an entry", ["UPDATE ledger_entries SET body = '{}' WHERE seq = 1"], /never changed/],
@@ -80,12 +83,12 @@ describe("the database", () => {
     ],
     [
       "INSERT of a command that exists",
-      [raised, `INSERT INTO ledger_entries ${entry(3, LAST, "main", `'${ONES}'`, "'default:A'")}`],
+      [raised, `INSERT INTO ledger_entries ${entry(3, LAST, "main", `'${ONES}'`, COMMAND_OF_A)}`],
       /command exists/,
     ],
     [
       "REPLACE by a command that exists",
-      [raised, `REPLACE INTO ledger_entries ${entry(3, LAST, "main", `'${ONES}'`, "'default:A'")}`],
+      [raised, `REPLACE INTO ledger_entries ${entry(3, LAST, "main", `'${ONES}'`, COMMAND_OF_A)}`],
       /command exists/,
     ],
     ["a head whose version stays", ["UPDATE ledger_heads SET head_hash = ''"], /version moved/],
@@ -107,7 +110,10 @@ describe("the database", () => {
     [
       "a second request of one hash",
       [
-        `INSERT INTO requests SELECT ledger_id, tenant_id, 'D', request_id_hash, request_type, insurer_address, submitter, payload_hash, state, round, decision_hash, submitted_seq, acknowledged_seq, adjudicated_seq, amount_minor, currency FROM requests WHERE request_id = 'A'`,
+        `INSERT INTO requests (ledger_id, tenant_id, request_id, request_id_hash, request_type, insurer_address, submitter,
+           payload_hash, state, round, submitted_seq, amount_minor, currency)
+         SELECT ledger_id, tenant_id, 'D', request_id_hash, request_type, insurer_address, submitter, payload_hash, state,
+           round, submitted_seq, amount_minor, currency FROM requests WHERE request_id = 'A'`,
       ],
       /UNIQUE constraint failed/,
     ],

@@ -2,9 +2,9 @@ import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { verifyProviderSignature } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
-import { CLAIM, hashFor, INSURER_ADDRESS, migrate, Session, TestHub } from "./harness.ts";
+import { CLAIM, type CoreStub, forgetJobs, hashFor, INSURER_ADDRESS, migrate, Session, TestHub } from "./harness.ts";
 
-const ON = { ITRANS_AUTO_SUBMIT_ENABLED: "true", ITRANS_AUTO_SUBMIT_BASE_DELAY_MS: "1" };
+const ON = { ITRANS_AUTO_SUBMIT_ENABLED: "true" };
 
 let hub: TestHub;
 let session: Session;
@@ -15,11 +15,11 @@ beforeAll(async () => {
   await migrate();
   hub = new TestHub();
   await hub.seed();
-  ({ cookie } = await hub.signIn());
+  ({ cookie } = await hub.signInAs("usr_demo_admin"));
 });
 
 beforeEach(async () => {
-  await env.DB.exec("DELETE FROM auto_submit_jobs; DELETE FROM settings;");
+  await forgetJobs();
   hub = new TestHub(ON);
   session = new Session(hub, cookie);
   hub.answer = async (request) => {
@@ -56,7 +56,7 @@ describe("auto-submit", () => {
     expect(verifyProviderSignature(sent.offchainPayload, sent.providerSignature, secrets)).toBe(true);
     expect(await claimOf(claimId)).toMatchObject({ status: "submitted", requestId: claimId });
     expect(await queue()).toMatchObject({
-      config: { maxAttempts: 4, baseDelayMs: 1, maxDelayMs: 60_000, queueLimit: 1_000 },
+      config: { maxAttempts: 4, baseDelayMs: 3_000, maxDelayMs: 60_000, queueLimit: 1_000 },
       stats: { queued: 0, running: 0, retrying: 0, succeeded: 1, failed: 0, total: 1 },
       jobs: [{ claimId, claimType: "claim", state: "succeeded", attempt: 1, lastError: null, lastUpstreamStatus: 201 }],
     });
@@ -75,7 +75,7 @@ describe("auto-submit", () => {
       const { claimId } = (await session.read("POST", "/api/claims", CLAIM)).body;
       for (let round = 0; round < 4; round++) {
         expect(await hub.runQueue()).toBe(1);
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        hub.clock = hub.now() + 12_000;
       }
       expect(await hub.runQueue()).toBe(0);
       expect(hub.calls).toHaveLength(4);
@@ -93,9 +93,7 @@ describe("auto-submit", () => {
   );
 
   it("waits 3, 6 and 12 seconds between attempts by default", async () => {
-    hub = new TestHub({ ITRANS_AUTO_SUBMIT_ENABLED: "true" });
     hub.answer = () => new Response("{}", { status: 500 });
-    session = new Session(hub, cookie);
     await session.call("POST", "/api/claims", CLAIM);
     const delays: number[] = [];
     for (let round = 0; round < 4; round++) {
@@ -115,19 +113,33 @@ describe("auto-submit", () => {
     expect(await queue()).toMatchObject({ jobs: [{ state: "retrying", lastError: "upstream_answer_without_ids" }] });
   });
 
-  it("counts a timeout and a broken connection as failed attempts", async () => {
+  it("counts no attempt that timed out, was cut off, or met 502, 503 or 504", async () => {
     hub.env.ITRANS_API_TIMEOUT_MS = "100";
-    hub.answer = (request) =>
-      new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason)));
     await session.call("POST", "/api/claims", CLAIM);
-    await hub.runQueue();
-    expect(await queue()).toMatchObject({
-      jobs: [{ state: "retrying", lastError: "upstream_timeout", lastUpstreamStatus: null }],
-    });
-    hub.answer = () => Promise.reject(new Error("connection refused"));
-    await new Promise((resolve) => setTimeout(resolve, 15));
-    await hub.runQueue();
-    expect(await queue()).toMatchObject({ jobs: [{ state: "retrying", lastError: "upstream_unreachable" }] });
+    const silent: CoreStub = (request) =>
+      new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason)));
+    const status =
+      (code: number): CoreStub =>
+      () =>
+        new Response("no JSON", { status: code });
+    const outages: readonly [CoreStub, string, number | null][] = [
+      [silent, "upstream_timeout", null],
+      [() => Promise.reject(new Error("connection refused")), "upstream_unreachable", null],
+      [status(502), "upstream_502", 502],
+      [status(503), "upstream_503", 503],
+      [status(504), "upstream_504", 504],
+    ];
+    for (const [answer, lastError, lastUpstreamStatus] of outages) {
+      hub.answer = answer;
+      await env.DB.exec(
+        "UPDATE auto_submit_jobs SET next_attempt_at = 1, version = version + 1; DELETE FROM breakers;",
+      );
+      await hub.sweep();
+      hub.hints.splice(1);
+      await hub.runQueue();
+      expect(await queue()).toMatchObject({ jobs: [{ state: "queued", attempt: 0, lastError, lastUpstreamStatus }] });
+    }
+    expect(hub.calls).toHaveLength(5);
   });
 
   it("runs an attempt once when its hint comes twice at once", async () => {
@@ -204,9 +216,9 @@ describe("auto-submit", () => {
 
   it("is switched on and off by an admin at once, and by nobody else", async () => {
     const off = await session.read("PUT", "/api/itrans/auto-submit/settings", { enabled: false });
-    expect(off).toEqual({ status: 200, body: { enabled: false } });
+    expect(off).toEqual({ status: 200, body: { enabled: false, heldByOperator: false } });
     expect((await session.read("POST", "/api/claims", CLAIM)).body.itransSubmission).toBeUndefined();
-    const billing = await hub.signIn("billing@demo.invalid");
+    const billing = await hub.signInAs("usr_demo_billing");
     expect((await billing.call("PUT", "/api/itrans/auto-submit/settings", { enabled: true })).status).toBe(403);
     await session.call("PUT", "/api/itrans/auto-submit/settings", { enabled: true });
     expect((await session.read("POST", "/api/claims", CLAIM)).body.itransSubmission).toBeDefined();

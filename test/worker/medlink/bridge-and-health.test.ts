@@ -12,7 +12,7 @@ beforeAll(async () => {
   await migrate();
   hub = new TestHub();
   await hub.seed();
-  ({ cookie } = await hub.signIn());
+  ({ cookie } = await hub.signInAs("usr_demo_admin"));
 });
 
 beforeEach(() => {

@@ -7,7 +7,7 @@ import { clinicUpsert } from "../../../src/medlink/records/records.store.ts";
 import { systemRandomBytes } from "../../../src/platform/clock.edge.ts";
 import { makeKeyring } from "../../../src/platform/keyring.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
-import { ADMIN, CLAIM, hashFor, json, migrate, type Session, TestHub } from "./harness.ts";
+import { ADMIN, CLAIM, forgetClaims, hashFor, json, migrate, type Session, TestHub } from "./harness.ts";
 
 let hub: TestHub;
 let admin: Session;
@@ -172,7 +172,7 @@ describe("claims", () => {
   );
 
   it("pages newest first without losing or doubling a claim, and filters by status and type", async () => {
-    await env.DB.exec("DELETE FROM claim_events; DELETE FROM claims;");
+    await forgetClaims();
     const ids: string[] = [];
     for (let i = 0; i < 5; i++) ids.push((await newClaim({ type: i % 2 === 0 ? "claim" : "preauth" })).claimId);
     const seen: string[] = [];
@@ -277,6 +277,7 @@ describe("records", () => {
 
   it("leaves no personal value in plain text in the database or the log", async () => {
     const lines: string[] = [];
+    hub.env.LOG_LEVEL = "debug";
     const spies = (["log", "warn", "error"] as const).map((name) =>
       vi.spyOn(console, name).mockImplementation((line: string) => void lines.push(line)),
     );

@@ -1,7 +1,12 @@
 /** The hub with a core that the test writes, on a fresh database. */
 import { applyD1Migrations, createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { sessionInsert } from "../../../src/medlink/accounts/accounts.store.ts";
+import { newSession, SESSION_COOKIE } from "../../../src/medlink/accounts/session.ts";
+import { consumeAutoSubmit } from "../../../src/medlink/auto-submit/auto-submit.consumer.ts";
+import { sweepAutoSubmit } from "../../../src/medlink/auto-submit/auto-submit.cron.ts";
 import type { AutoSubmitHint, HubEnv } from "../../../src/medlink/env.ts";
+import { type Hub, startHub } from "../../../src/medlink/hub.edge.ts";
 import { SEED_TOKEN_HEADER, seedToken } from "../../../src/medlink/seed/seed-token.ts";
 import worker from "../../../src/medlink/worker.ts";
 import { signRelayBody } from "../../../src/platform/signature.ts";
@@ -24,14 +29,20 @@ export type CoreStub = (request: Request) => Response | Promise<Response>;
 export interface SentHint {
   readonly jobId: string;
   readonly delaySeconds: number;
+  readonly sentAt: number;
 }
+
+/** As wrangler.medlink.toml says. */
+const HINTS_A_BATCH = 10;
 
 /** A hub whose core is `core.answer` and whose queue only remembers what was sent. */
 export class TestHub {
   readonly calls: { method: string; path: string; headers: Headers; body: string }[] = [];
   readonly hints: SentHint[] = [];
+  /** The consumers' and the sweep's clock; undefined: the real one. Requests always have the real one. */
+  clock: number | undefined;
   answer: CoreStub = () => new Response("{}", { status: 503 });
-  readonly env: HubEnv & Record<string, unknown>;
+  readonly env: { -readonly [Name in keyof HubEnv]: HubEnv[Name] } & Record<string, unknown>;
 
   constructor(overrides: Record<string, unknown> = {}) {
     const core = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
@@ -43,29 +54,69 @@ export class TestHub {
     };
     const queue = {
       send: async ({ jobId }: AutoSubmitHint, { delaySeconds }: { readonly delaySeconds: number }) => {
-        this.hints.push({ jobId, delaySeconds });
+        this.hints.push({ jobId, delaySeconds, sentAt: this.now() });
       },
       sendBatch: async (messages: readonly { readonly body: AutoSubmitHint }[]) => {
-        for (const { body } of messages) this.hints.push({ jobId: body.jobId, delaySeconds: 0 });
+        for (const { body } of messages) this.hints.push({ jobId: body.jobId, delaySeconds: 0, sentAt: this.now() });
       },
     };
-    this.env = { ...env, CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides };
+    this.env = { ...env, LOG_LEVEL: "error", CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides };
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     return worker.fetch(new Request(ORIGIN + path, init), this.env, createExecutionContext());
   }
 
-  /** Delivers the hints sent so far, as the queue would; returns how many. */
+  now(): number {
+    return this.clock ?? Date.now();
+  }
+
+  /** The hub as an invocation has it, under this test's clock. */
+  async hub(): Promise<Hub> {
+    const started = await startHub(this.env, () => undefined);
+    if (!started.ok) throw new Error(started.detail);
+    return { ...started.hub, now: () => this.now() };
+  }
+
+  /** Delivers the hints sent so far, due or not, in one batch; returns how many. */
   async runQueue(): Promise<number> {
     const hints = this.hints.splice(0);
-    if (hints.length === 0) return 0;
+    if (hints.length > 0) await this.deliver(hints);
+    return hints.length;
+  }
+
+  async deliver(hints: readonly Pick<SentHint, "jobId">[]): Promise<void> {
     const batch = createMessageBatch(
       "auto-submit",
       hints.map(({ jobId }, i) => ({ id: `m${i}`, timestamp: new Date(), attempts: 1, body: { jobId } })),
     );
-    await worker.queue(batch, this.env);
-    return hints.length;
+    if (this.clock === undefined) await worker.queue(batch, this.env);
+    else await consumeAutoSubmit(await this.hub(), batch);
+  }
+
+  /**
+   * Lets the clock run: hints come when they are due, ten a batch, and the sweep every minute.
+   * @returns once `until` says so, or when the time is over.
+   */
+  async live(forMs: number, until: () => boolean = () => false): Promise<void> {
+    const end = this.now() + forMs;
+    let sweepAt = this.now() + 60_000;
+    while (this.now() < end && !until()) {
+      const now = this.now();
+      const dueAt = (hint: SentHint): number => hint.sentAt + hint.delaySeconds * 1_000;
+      const due = this.hints.filter((hint) => dueAt(hint) <= now).slice(0, HINTS_A_BATCH);
+      if (due.length > 0) {
+        for (const hint of due) this.hints.splice(this.hints.indexOf(hint), 1);
+        await this.deliver(due);
+        continue;
+      }
+      const next = Math.min(sweepAt, ...this.hints.map(dueAt));
+      this.clock = Math.max(now, next);
+      if (this.clock >= sweepAt) {
+        sweepAt += 60_000;
+        await this.sweep();
+      }
+    }
   }
 
   async deadLetter(body: unknown): Promise<readonly string[]> {
@@ -78,6 +129,10 @@ export class TestHub {
   }
 
   async sweep(): Promise<void> {
+    if (this.clock !== undefined) {
+      await sweepAutoSubmit(await this.hub());
+      return;
+    }
     await worker.scheduled({ cron: "* * * * *", scheduledTime: 0, noRetry: () => undefined }, this.env);
   }
 
@@ -91,6 +146,14 @@ export class TestHub {
         insurerAddress: INSURER_ADDRESS,
       }),
     });
+  }
+
+  /** A session made without the sign-in, whose password hash takes its time by design. */
+  async signInAs(userId: string): Promise<Session> {
+    const { db, random, sessionSecrets, now } = await this.hub();
+    const { hash, cookie } = newSession(random, sessionSecrets[0]);
+    await sessionInsert(db, hash, userId, now()).run();
+    return new Session(this, `${SESSION_COOKIE}=${cookie}`);
   }
 
   async signIn(email: string = ADMIN.email, password: string = ADMIN.password): Promise<Session> {
@@ -139,7 +202,25 @@ export const json = (method: string, body: unknown): RequestInit & { headers: Re
   body: typeof body === "string" ? body : JSON.stringify(body),
 });
 
-export const migrate = (): Promise<void> => applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+/** Jobs, switches and what is known of core. */
+export const forgetJobs = async (): Promise<void> => {
+  await env.DB.exec(
+    "DELETE FROM auto_submit_jobs; DELETE FROM settings; DELETE FROM hub_settings; DELETE FROM breakers;",
+  );
+};
+
+export const forgetClaims = async (): Promise<void> => {
+  await forgetJobs();
+  await env.DB.exec("DELETE FROM claim_events; DELETE FROM claims;");
+};
+
+/** Files share a worker and its database: each begins with an empty one. */
+export async function migrate(): Promise<void> {
+  await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+  await forgetClaims();
+  const tables = "audit_events webhook_events bridge_requests insurers providers patients sessions users clinics";
+  for (const table of tables.split(" ")) await env.DB.exec(`DELETE FROM ${table}`);
+}
 
 export const CLAIM = {
   patientId: "pat_demo_1",

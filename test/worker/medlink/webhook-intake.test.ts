@@ -10,7 +10,7 @@ beforeAll(async () => {
   await migrate();
   hub = new TestHub({ ITRANS_AUTO_SUBMIT_ENABLED: "true" });
   await hub.seed();
-  session = await hub.signIn();
+  session = await hub.signInAs("usr_demo_admin");
 });
 
 let claimId: string;

@@ -1,0 +1,41 @@
+import { eq } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/d1";
+import { breakers } from "../schema.ts";
+import { CLOSED, type CoreBreaker, coreBreakerSchema } from "./core-breaker.ts";
+
+const NAME = "core";
+
+export interface StoredBreaker {
+  readonly breaker: CoreBreaker;
+  /** 0: no row yet. */
+  readonly version: number;
+}
+
+/** A row that cannot be read counts as closed: the attempts will show what core is. */
+export const breakerOf = (state: string | null): CoreBreaker => {
+  if (state === null) return CLOSED;
+  const parsed = coreBreakerSchema.safeParse(JSON.parse(state));
+  return parsed.success ? parsed.data : CLOSED;
+};
+
+export async function readBreaker(db: D1Database): Promise<StoredBreaker> {
+  const row = await drizzle(db).select().from(breakers).where(eq(breakers.name, NAME)).get();
+  return { breaker: breakerOf(row?.state ?? null), version: row?.version ?? 0 };
+}
+
+/** @returns false when another writer was faster. */
+export async function saveBreaker(
+  db: D1Database,
+  read: StoredBreaker,
+  next: CoreBreaker,
+  now: number,
+): Promise<boolean> {
+  const result = await db
+    .prepare(
+      `INSERT INTO breakers (name, state, version, updated_at) VALUES (?1, ?2, ?3 + 1, ?4)
+       ON CONFLICT (name) DO UPDATE SET state = ?2, version = ?3 + 1, updated_at = ?4 WHERE version = ?3`,
+    )
+    .bind(NAME, JSON.stringify(next), read.version, now)
+    .run();
+  return result.meta.changes === 1;
+}
