@@ -89,8 +89,8 @@ const content = { "application/json": { schema: reportSchema } };
 
 const querySchema = z
   .object({
-    from: wholeNumber.optional(),
-    to: wholeNumber.optional(),
+    from: wholeNumber().optional(),
+    to: wholeNumber().optional(),
     full: z.enum(["true", "false"]).optional(),
   })
   .refine(({ from = 0, to = from + MAX_RANGE }) => to > from && to - from <= MAX_RANGE, {
