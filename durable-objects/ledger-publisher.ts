@@ -74,6 +74,8 @@ export type PublisherStatus =
 export interface Promised {
   readonly size: number;
   readonly rootHash: string;
+  /** Whether it is recorded in the database and readers see it. */
+  readonly released: boolean;
 }
 
 type EnabledLog = Extract<LogSettings, { type: "enabled" }>;
@@ -134,8 +136,8 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
 
   /** @throws when it can not be told: then nothing may be appended. */
   async promised(): Promise<Promised | undefined> {
-    const { signed } = await this.#loadState();
-    return signed && { size: signed.size, rootHash: signed.rootHash };
+    const { signed, released } = await this.#loadState();
+    return signed && { size: signed.size, rootHash: signed.rootHash, released };
   }
 
   status(): PublisherStatus {

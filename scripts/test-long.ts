@@ -9,6 +9,7 @@ import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
+import { tamperSuite } from "../test/support/tamper-suite.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
 import { Failure } from "./lib/fail.ts";
 import type { LongSuite } from "./lib/long-suite.ts";
@@ -16,7 +17,7 @@ import type { LongSuite } from "./lib/long-suite.ts";
 /** Later than this after its start a run begins no further piece. */
 const LAST_PIECE_BEGINS_MS = 40 * 60_000;
 
-const SUITES: readonly LongSuite[] = [killSuite];
+const SUITES: readonly LongSuite[] = [killSuite, tamperSuite];
 
 const progressSchema = z.object({
   commit: z.string(),

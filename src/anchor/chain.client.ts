@@ -50,18 +50,19 @@ const heightOf = (blockNumber: number): string => `0x${blockNumber.toString(16)}
 /** All nodes as one: reads from the first that answers, sends to every one. One instance for one tick. */
 export class ChainClient {
   readonly signer: string;
+  /** Lower-case address. */
+  readonly contract: string;
   readonly #target: ChainTarget;
   readonly #key: SigningKey;
-  readonly #contract: string;
   /** In the order in which they are asked: one that did not answer goes to the end. */
   #nodes: readonly ChainNode[];
 
   constructor(target: ChainTarget) {
     this.#target = target;
     this.#key = new SigningKey(target.privateKey);
-    this.#contract = target.contractAddress.toLowerCase();
+    this.contract = target.contractAddress.toLowerCase();
     this.signer = computeAddress(this.#key).toLowerCase();
-    this.#nodes = target.rpcUrls.map((url) => new ChainNode(url, target, this.#contract, this.signer));
+    this.#nodes = target.rpcUrls.map((url) => new ChainNode(url, target, this.contract, this.signer));
   }
 
   /** Ends the providers' timers; the client is of no use afterwards. */
@@ -103,13 +104,31 @@ export class ChainClient {
     return { ...view, contradicted };
   }
 
+  /** What the contract holds; undefined when no node of the chain answers, or it has no such contract. */
+  newestAnchor(): Promise<{ readonly size: number; readonly root: string } | undefined> {
+    return this.#first((node) => node.newestAnchor());
+  }
+
+  /** The anchors of one block; undefined when no node of the chain answers that has the block. */
+  anchorsIn(blockNumber: number): Promise<readonly AnchoredEvent[] | undefined> {
+    return this.#first((node) => node.anchorsIn(blockNumber));
+  }
+
+  async #first<Answer>(ask: (node: ChainNode) => Promise<Answer | undefined>): Promise<Answer | undefined> {
+    for (const node of this.#nodes) {
+      const answer = await ask(node);
+      if (answer !== undefined) return answer;
+    }
+    return undefined;
+  }
+
   /** EIP-1559 or legacy by the draft's fees. Signing is deterministic (RFC 6979): the same draft gives the same hash. */
   sign(draft: AnchorDraft): { readonly hash: string; readonly rawTx: string } {
     const { fees } = draft;
     const transaction = Transaction.from({
       chainId: this.#target.chainId,
       nonce: draft.nonce,
-      to: this.#contract,
+      to: this.contract,
       data: encodeAnchorCall(draft.previousSize, draft.size, draft.root),
       gasLimit: this.#target.gasLimit,
       ...(fees.type === "eip1559"
@@ -152,6 +171,7 @@ function heightsInQuestion(view: ReachableChain, state: AnchorState): ReadonlyMa
 
 class ChainNode {
   readonly #provider: JsonRpcProvider;
+  readonly #chainId: number;
   readonly #timeoutMs: number;
   readonly #contract: string;
   readonly #signer: string;
@@ -162,9 +182,47 @@ class ChainNode {
     // The next tick is the retry; waiting inside one would hold every other anchor step.
     request.setThrottleParams({ maxAttempts: 1 });
     this.#provider = new JsonRpcProvider(request, target.chainId, { staticNetwork: true, batchStallTime: 1 });
+    this.#chainId = target.chainId;
     this.#timeoutMs = target.timeoutMs;
     this.#contract = contract;
     this.#signer = signer;
+  }
+
+  /** @returns undefined for anything the node did not answer as a node of this chain with our contract does. */
+  async newestAnchor(): Promise<{ readonly size: number; readonly root: string } | undefined> {
+    return this.#quietly(async () => {
+      const call = { to: this.#contract, data: LEDGER_ANCHOR.encodeFunctionData("anchored") };
+      const [chainId, anchored] = await Promise.all([
+        this.#provider.send("eth_chainId", []),
+        this.#provider.send("eth_call", [call, "latest"]),
+      ]);
+      if (number.parse(chainId) !== this.#chainId) return undefined;
+      const [size, root] = LEDGER_ANCHOR.decodeFunctionResult("anchored", bytes.parse(anchored));
+      return { size: Number(size), root: String(root).slice(2) };
+    });
+  }
+
+  /** @returns undefined for anything the node did not answer, and while it has no such block. */
+  async anchorsIn(blockNumber: number): Promise<readonly AnchoredEvent[] | undefined> {
+    return this.#quietly(async () => {
+      const send = (method: string, params: readonly unknown[]): Promise<unknown> =>
+        this.#provider.send(method, [...params]);
+      const [chainId, block, events] = await Promise.all([
+        send("eth_chainId", []),
+        send("eth_getBlockByNumber", [heightOf(blockNumber), false]),
+        this.#eventsIn(blockNumber, send),
+      ]);
+      const known = blockSchema.nullish().parse(block) ?? undefined;
+      return number.parse(chainId) === this.#chainId && known !== undefined ? events : undefined;
+    });
+  }
+
+  async #quietly<Answer>(ask: () => Promise<Answer | undefined>): Promise<Answer | undefined> {
+    try {
+      return await withDeadline(ask(), 2 * this.#timeoutMs);
+    } catch {
+      return undefined;
+    }
   }
 
   destroy(): void {
@@ -308,25 +366,33 @@ class ChainNode {
     size: number,
     send: (method: string, params: readonly unknown[]) => Promise<unknown>,
   ): Promise<AnchoredEvent | undefined> {
+    return (await this.#eventsIn(blockNumber, send)).find((event) => event.size === size);
+  }
+
+  async #eventsIn(
+    blockNumber: number,
+    send: (method: string, params: readonly unknown[]) => Promise<unknown>,
+  ): Promise<readonly AnchoredEvent[]> {
     const block = heightOf(blockNumber);
     const logs = await send("eth_getLogs", [
       { address: this.#contract, topics: [anchoredTopic()], fromBlock: block, toBlock: block },
     ]);
-    for (const log of z.array(logSchema).parse(logs)) {
-      if (!this.#isAnchored(log)) continue;
-      const event = LEDGER_ANCHOR.decodeEventLog("Anchored", log.data, log.topics);
-      if (Number(event.getValue("size")) !== size) continue;
-      return {
-        size,
-        root: String(event.getValue("root")).slice(2),
-        previousSize: Number(event.getValue("previousSize")),
-        txHash: log.transactionHash,
-        blockNumber: log.blockNumber,
-        blockHash: log.blockHash,
-        logIndex: log.logIndex,
-      };
-    }
-    return undefined;
+    return z
+      .array(logSchema)
+      .parse(logs)
+      .filter((log) => this.#isAnchored(log))
+      .map((log) => {
+        const event = LEDGER_ANCHOR.decodeEventLog("Anchored", log.data, log.topics);
+        return {
+          size: Number(event.getValue("size")),
+          root: String(event.getValue("root")).slice(2),
+          previousSize: Number(event.getValue("previousSize")),
+          txHash: log.transactionHash,
+          blockNumber: log.blockNumber,
+          blockHash: log.blockHash,
+          logIndex: log.logIndex,
+        };
+      });
   }
 
   #isAnchored(log: Log): boolean {

@@ -3,7 +3,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { wholeNumber } from "../ledger/proof-schema.ts";
-import { ledgerSize } from "../ledger/verify.store.ts";
+import { ledgerSize } from "../ledger/scrub.store.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import type { Problem } from "../platform/problem.ts";

@@ -1,6 +1,7 @@
 /** What wrangler.toml binds. Secrets are strings in the environment; settings are parsed by platform/settings. */
 import type { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 import type { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
+import type { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 import type { RelayHint } from "../relay/port.ts";
@@ -11,6 +12,7 @@ export interface CoreEnv {
   readonly RELAY_QUEUE: Queue<RelayHint>;
   readonly SEQUENCER: DurableObjectNamespace<LedgerSequencer>;
   readonly PUBLISHER: DurableObjectNamespace<LedgerPublisher>;
+  readonly SCRUBBER: DurableObjectNamespace<LedgerScrubber>;
   readonly ANCHOR: DurableObjectNamespace<LedgerAnchor>;
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>;
   /** The least level that is logged: debug, info (default), warn, error. */

@@ -11,6 +11,7 @@ import { registerLogCheckpoint } from "../ledger/log-checkpoint.route.ts";
 import { registerLogKey } from "../ledger/log-key.route.ts";
 import { registerLogTile } from "../ledger/log-tile.route.ts";
 import { publishLedger } from "../ledger/publish.cron.ts";
+import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -55,6 +56,7 @@ import type { CoreEnv } from "./env.ts";
 
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
+export { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 export { RelayPort } from "../relay/port.edge.ts";
@@ -120,6 +122,7 @@ async function runCron(env: CoreEnv): Promise<void> {
     anchor: () => driveAnchor(env, settings),
     sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
     prune: () => pruneRelay(env, settings, systemNow()),
+    scrub: () => scrubLedger(env, settings),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
   };
   await Promise.all(

@@ -3,7 +3,8 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { anchorOf } from "../anchor/anchor.cron.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import type { CoreEnv } from "../core/env.ts";
-import { ledgerSize } from "../ledger/verify.store.ts";
+import { scrubberOf } from "../ledger/scrub.cron.ts";
+import { ledgerSize } from "../ledger/scrub.store.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";
@@ -15,7 +16,10 @@ const healthSchema = z
     timestamp: z.string(),
     uptime: z.number().openapi({ description: "Seconds since this isolate started." }),
     database: z.object({ ok: z.boolean(), latencyMs: z.number() }),
-    ledger: z.object({ size: z.number().int().nullable() }),
+    ledger: z.object({
+      size: z.number().int().nullable(),
+      lastVerifiedAt: z.string().nullable().openapi({ description: "End of the scrub's last whole round." }),
+    }),
     queues: z.object({ relay: z.object({ pending: z.number().int(), deadLetters: z.number().int() }).nullable() }),
     chain: z.object({ state: z.string(), reason: z.string().nullable(), anchoredSize: z.number().int().nullable() }),
   })
@@ -65,7 +69,11 @@ export function registerHealth(app: OpenAPIHono<CoreAppEnv>): void {
 
 async function healthOf(env: CoreEnv, settings: CoreSettings, since: number): Promise<Health> {
   const began = systemNow();
-  const [database, chain] = await Promise.all([databaseOf(env, settings), chainOf(env, settings)]);
+  const [database, chain, lastVerifiedAt] = await Promise.all([
+    databaseOf(env, settings),
+    chainOf(env, settings),
+    lastVerified(env, settings),
+  ]);
   const now = systemNow();
   const healthy = database.ok && (chain.state === "idle" || chain.state === "pending" || chain.state === "starting");
   return {
@@ -73,7 +81,7 @@ async function healthOf(env: CoreEnv, settings: CoreSettings, since: number): Pr
     timestamp: new Date(now).toISOString(),
     uptime: Math.round((now - since) / 1000),
     database: { ok: database.ok, latencyMs: now - began },
-    ledger: { size: database.size },
+    ledger: { size: database.size, lastVerifiedAt },
     queues: { relay: database.relay },
     chain,
   };
@@ -88,6 +96,15 @@ async function databaseOf(env: CoreEnv, settings: CoreSettings) {
     return { ok: true, size, relay: { pending, deadLetters: deadLetterCount } };
   } catch {
     return { ok: false, size: null, relay: null };
+  }
+}
+
+async function lastVerified(env: CoreEnv, settings: CoreSettings): Promise<string | null> {
+  try {
+    const { lastCompletedAt } = await scrubberOf(env, settings).status();
+    return lastCompletedAt === null ? null : new Date(lastCompletedAt).toISOString();
+  } catch {
+    return null;
   }
 }
 

@@ -39,6 +39,10 @@ export const coreSettingsSchema = z.object({
   LEDGER_WAITING_MAX_COMMANDS: integer(4_096, 1, 100_000),
   LEDGER_WAITING_MAX_BYTES: integer(32_000_000, 10_000, 64_000_000),
   LEDGER_VERIFY_CACHE_MS: integer(2_000, 0, 60_000),
+  /** Work of the scrub, whose round passes each entry about twice: at 3,000 a million entries take 11 hours. 0: no scrub. */
+  LEDGER_SCRUB_ENTRIES_PER_MINUTE: integer(3_000, 0, 60_000),
+  /** Verifier keys that signed checkpoints before the present one and its predecessor, separated by spaces or commas. */
+  LEDGER_RETIRED_KEYS: optionalText,
 
   /** Base URL at which auditors reach the log, such as https://ledger.example/ledger/log. */
   LEDGER_LOG_URL: optionalText,

@@ -21,6 +21,8 @@ export type IdLookup = (kind: "request" | "claim", tenantId: string, id: string)
 export interface OpenSubject {
   /** `0x` and 64 hex; the API's requestIdHash. */
   readonly subject: string;
+  /** Whether the subject stands for this id. */
+  readonly isOf: (id: string) => boolean;
   readonly commit: (value: unknown) => string;
   readonly seal: (part: string, text: string) => Promise<string>;
   readonly open: (part: string, sealed: string) => Promise<string>;
@@ -47,6 +49,7 @@ export function makeVault(keyring: Keyring, scope: string, random: RandomBytes):
     const partPlace = (part: string) => `payload:${scope}:${subject}:${part}`;
     return {
       subject,
+      isOf: (id) => subjectOf(salt, id) === subject,
       commit: (value) => commitmentOf(salt, value),
       seal: (part, text) => seal(dataKey, utf8(text), partPlace(part), random),
       open: async (part, sealed) => fromUtf8(await open(dataKey, sealed, partPlace(part))),

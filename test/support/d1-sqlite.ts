@@ -22,6 +22,9 @@ export function migratedCore(): { readonly db: D1Database; readonly sqlite: Data
   return { db: new D1OnSqlite(sqlite), sqlite };
 }
 
+/** The same over a database that is there already. */
+export const d1On = (sqlite: DatabaseSync): D1Database => new D1OnSqlite(sqlite);
+
 const d1Error = (error: unknown): Error =>
   new Error(`D1_ERROR: ${error instanceof Error ? error.message : String(error)}: SQLITE_ERROR`, { cause: error });
 

@@ -3,8 +3,6 @@ import type { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import type { Head } from "../../../src/ledger/head.ts";
 import { type Appended, Sequencer, type SequencerLimits, type SequencerPort } from "../../../src/ledger/sequencer.ts";
-import { readNewestSegment } from "../../../src/ledger/verify.store.ts";
-import { verifyNewest } from "../../../src/ledger/verify.ts";
 import { type CommitReceipt, loadContext, loadHead, writeCommit } from "../../../src/workflow/commit.store.ts";
 import {
   type Command,
@@ -16,6 +14,7 @@ import {
 } from "../../../src/workflow/commit-plan.ts";
 import { adjudicateCommand, hashOf, INSURER, submitCommand } from "../../support/commands.ts";
 import { migratedCore } from "../../support/d1-sqlite.ts";
+import { logFindings } from "../../support/ledger-world.ts";
 
 const LEDGER = "main";
 const LIMITS: SequencerLimits = {
@@ -74,10 +73,7 @@ const storedIds = (sqlite: DatabaseSync): readonly unknown[] =>
     .all()
     .map((row) => row.command_id);
 
-async function findings(db: D1Database) {
-  const { head, entries, before } = await readNewestSegment(db, LEDGER, 10_000);
-  return verifyNewest(head, entries, before).findings;
-}
+const findings = (db: D1Database) => logFindings(db, LEDGER);
 
 function withDestination() {
   const made = migratedCore();

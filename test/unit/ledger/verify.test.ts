@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { linkEntry } from "../../../src/ledger/chain.ts";
+import type { StoredEntry } from "../../../src/ledger/check-entry.ts";
+import type { StoredHead } from "../../../src/ledger/check-log.ts";
+import { PURE_HASHER } from "../../../src/ledger/check-tree.ts";
 import { encodeEntry } from "../../../src/ledger/entry.ts";
 import { serializeFrontier } from "../../../src/ledger/frontier.ts";
 import { EMPTY_HEAD, type Head, rootHexOf } from "../../../src/ledger/head.ts";
-import { type StoredEntry, type StoredHead, verifyNewest } from "../../../src/ledger/verify.ts";
+import { type VerifyPort, verifyNewest } from "../../../src/ledger/verify.ts";
 
 interface Ledger {
   readonly head: StoredHead;
@@ -24,6 +27,8 @@ function ledgerOf(size: number): Ledger {
 }
 
 const storedHead = (head: Head): StoredHead => ({
+  version: head.frontier.size,
+  lastAt: head.lastAt,
   size: head.frontier.size,
   headHash: head.headHash,
   rootHash: rootHexOf(head),
@@ -45,8 +50,29 @@ const without = (ledger: Ledger, ...seqs: readonly number[]): Ledger => ({
   entries: ledger.entries.filter(({ seq }) => !seqs.includes(seq)),
 });
 
-const typesOf = ({ head, entries }: Ledger) =>
-  verifyNewest(head, entries, undefined).findings.map(({ type, seq }) => (seq === undefined ? type : `${type} ${seq}`));
+/** Over rows that are there, with nothing published. */
+const portOf = ({ head, entries }: Ledger, from = 0, before?: string): VerifyPort => ({
+  hasher: PURE_HASHER,
+  readPromised: async () => undefined,
+  readPublishedNote: async () => undefined,
+  openNote: () => undefined,
+  readNewest: async () => ({
+    head,
+    storedSize: (entries.at(-1)?.seq ?? -1) + 1,
+    from,
+    before,
+    entries,
+    newestCheckpoint: undefined,
+    newestAnchor: undefined,
+  }),
+  readLog: () => Promise.reject(new Error("not read here")),
+  readFile: async () => undefined,
+});
+
+const verified = (ledger: Ledger, from?: number, before?: string) => verifyNewest(portOf(ledger, from, before), 5_000);
+
+const typesOf = async (ledger: Ledger) =>
+  (await verified(ledger)).findings.map(({ type, seq }) => (seq === undefined ? type : `${type} ${seq}`));
 
 const ledger = ledgerOf(9);
 const OTHER = "f".repeat(64);
@@ -62,49 +88,48 @@ function rewritten(): Ledger {
 const body4 = ledger.entries[4]?.body ?? "";
 
 describe("verifying a whole ledger", () => {
-  it.each([0, 1, 2, 9, 64])("finds nothing in an honest one of %i entries", (size) => {
-    const { head, entries } = ledgerOf(size);
-    expect(verifyNewest(head, entries, undefined)).toEqual({ findings: [], method: "full", from: 0 });
+  it.each([0, 1, 2, 9, 64])("finds nothing in an honest one of %i entries", async (size) => {
+    expect(await verified(ledgerOf(size))).toMatchObject({ findings: [], method: "full", from: 0, through: size });
   });
 
   it.each<[string, Ledger, readonly string[]]>([
     [
       "a changed body",
       changed(ledger, 4, { body: body4.replace(`"n":4`, `"n":5`) }),
-      ["entry-hash-mismatch 4", "root-mismatch"],
+      ["entry-hash-mismatch 4", "head-mismatch", "root-mismatch"],
     ],
     [
       "a body that is no entry",
       changed(ledger, 4, { body: "{}" }),
-      ["entry-hash-mismatch 4", "entry-unreadable 4", "root-mismatch"],
+      ["entry-hash-mismatch 4", "entry-unreadable 4", "head-mismatch", "root-mismatch"],
     ],
     [
       "a stored hash that is not the body's",
       changed(ledger, 4, { entryHash: OTHER }),
       ["entry-hash-mismatch 4", "prev-mismatch 5"],
     ],
-    ["an entry rewritten with its hash", rewritten(), ["prev-mismatch 5", "root-mismatch"]],
+    ["an entry rewritten with its hash", rewritten(), ["prev-mismatch 5", "head-mismatch", "root-mismatch"]],
     ["a changed prev column", changed(ledger, 4, { prev: OTHER }), ["column-mismatch 4"]],
     ["a changed subject column", changed(ledger, 4, { subject: `0x${OTHER}` }), ["column-mismatch 4"]],
-    ["a missing entry", without(ledger, 4), ["seq-gap 4", "prev-mismatch 5", "root-mismatch"]],
-    ["a missing beginning", without(ledger, 0, 1), ["seq-gap 0", "prev-mismatch 2", "root-mismatch"]],
-    ["a missing end", without(ledger, 7, 8), ["truncated 7", "root-mismatch"]],
-    ["no entries at all", { ...ledger, entries: [] }, ["truncated 0", "root-mismatch"]],
-    ["entries beyond the head", headed(ledger, ledgerOf(7).head), ["head-mismatch", "root-mismatch"]],
+    ["a missing entry", without(ledger, 4), ["seq-gap 4", "prev-mismatch 5", "head-mismatch", "root-mismatch"]],
+    ["a missing beginning", without(ledger, 0, 1), ["seq-gap 0", "prev-mismatch 2", "head-mismatch", "root-mismatch"]],
+    ["a missing end", without(ledger, 7, 8), ["head-mismatch", "root-mismatch", "truncated"]],
+    ["no entries at all", { ...ledger, entries: [] }, ["head-mismatch", "root-mismatch", "truncated"]],
+    ["entries beyond the head", headed(ledger, ledgerOf(7).head), ["entry-unexpected 7", "entry-unexpected 8"]],
     ["a head of another entry", headed(ledger, { headHash: OTHER }), ["head-mismatch"]],
-    ["a head with another root", headed(ledger, { rootHash: OTHER }), ["head-mismatch", "root-mismatch"]],
+    ["a head with another root", headed(ledger, { rootHash: OTHER }), ["root-mismatch"]],
     ["a head with another frontier", headed(ledger, { frontier: "[]" }), ["head-mismatch"]],
     ["a head whose frontier is not JSON", headed(ledger, { frontier: "[" }), ["head-mismatch"]],
-  ])("finds %s", (_what, damaged, expected) => {
-    expect(typesOf(damaged)).toEqual(expected);
+  ])("finds %s", async (_what, damaged, expected) => {
+    expect(await typesOf(damaged)).toEqual(expected);
   });
 
-  it("lists every problem of several, not the first", () => {
+  it("lists every problem of several, not the first", async () => {
     const damaged = headed(changed(changed(without(ledger, 6), 2, { body: "{}" }), 4, { subject: "0x" }), {
       headHash: OTHER,
       frontier: "[]",
     });
-    expect(typesOf(damaged)).toEqual([
+    expect(await typesOf(damaged)).toEqual([
       "entry-hash-mismatch 2",
       "entry-unreadable 2",
       "column-mismatch 4",
@@ -121,21 +146,23 @@ describe("verifying the newest segment", () => {
   const segment = { ...ledger, entries: ledger.entries.slice(5) };
   const before = ledger.entries[4]?.entryHash ?? "";
 
-  it("finds nothing in an honest one, and says where it began", () => {
-    expect(verifyNewest(segment.head, segment.entries, before)).toEqual({
+  it("finds nothing in an honest one, and says where it began and that no tile bound it", async () => {
+    expect(await verified(segment, 5, before)).toMatchObject({
       findings: [],
       method: "newest-segment",
       from: 5,
+      through: 9,
+      tree: "none",
     });
   });
 
-  it("checks that its first entry names the hash stored before it", () => {
-    const { findings } = verifyNewest(segment.head, segment.entries, OTHER);
+  it("checks that its first entry names the hash stored before it", async () => {
+    const { findings } = await verified(segment, 5, OTHER);
     expect(findings.map(({ type, seq }) => [type, seq])).toEqual([["prev-mismatch", 5]]);
   });
 
-  it("checks the head against the last entry", () => {
-    const { findings } = verifyNewest({ ...segment.head, headHash: OTHER }, segment.entries, before);
+  it("checks the head against the last entry", async () => {
+    const { findings } = await verified(headed(segment, { headHash: OTHER }), 5, before);
     expect(findings.map(({ type }) => type)).toEqual(["head-mismatch"]);
   });
 });

@@ -276,11 +276,14 @@ describe("/ledger/verify", () => {
       error: "ledger_invalid",
       message: expect.any(String),
     });
-    expect(json.findings.map(({ type, seq }: { type: string; seq?: number }) => [type, seq])).toEqual([
+    // Whether a checkpoint was out by then is up to the publisher's alarm.
+    const findings = json.findings.filter(({ type }: { type: string }) => !type.startsWith("checkpoint-"));
+    expect(findings.map(({ type, seq }: { type: string; seq?: number }) => [type, seq])).toEqual([
       ["entry-hash-mismatch", 1],
       ["column-mismatch", 3],
       ["seq-gap", 5],
       ["prev-mismatch", 6],
+      ["head-mismatch", undefined], // its hash, and its frontier
       ["head-mismatch", undefined],
       ["root-mismatch", undefined],
     ]);

@@ -42,13 +42,15 @@ function requestOf(path: string, options: CallOptions): Request<unknown, Incomin
   });
 }
 
+const isLines = ({ headers }: Response): boolean => headers.get("content-type")?.includes("ndjson") === true;
+
 async function answerOf(response: Response) {
   const text = await response.text();
   return {
     status: response.status,
     headers: response.headers,
     text,
-    json: text.startsWith("{") ? JSON.parse(text) : {},
+    json: text.startsWith("{") && !isLines(response) ? JSON.parse(text) : {},
   };
 }
 

@@ -1,0 +1,66 @@
+/** Copies of one grown ledger, each changed and checked on its own. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { ScrubState } from "../../src/ledger/scrub.ts";
+import { seededRandom } from "../e2e/support/random.ts";
+import { d1On } from "./d1-sqlite.ts";
+import { checkEverything, grownWorld, type LedgerWorld } from "./ledger-world.ts";
+import { MemoryBucket } from "./memory-bucket.ts";
+import { type Attacked, type Done, dropTriggers, isNamed, mutate } from "./tamper.ts";
+
+const attackedOf = (sqlite: DatabaseSync, bucket: MemoryBucket): Attacked => ({
+  db: {
+    all: async (sql, ...values) => sqlite.prepare(sql).all(...values) as Record<string, string | number | null>[],
+    run: async (sql, ...values) => Number(sqlite.prepare(sql).run(...values).changes),
+  },
+  bucket: {
+    keys: async () => [...bucket.objects.keys()],
+    get: async (key) => bucket.objects.get(key),
+    put: async (key, bytes) => void bucket.objects.set(key, new Uint8Array(bytes)),
+    delete: async (key) => void bucket.objects.delete(key),
+  },
+});
+
+export class TamperedCopies {
+  readonly #world: LedgerWorld;
+  /** After one whole round that found nothing. */
+  readonly #clean: ScrubState;
+
+  private constructor(world: LedgerWorld, clean: ScrubState) {
+    this.#world = world;
+    this.#clean = clean;
+  }
+
+  static async make(subjects: number): Promise<TamperedCopies> {
+    const world = await grownWorld(subjects);
+    const { findings, state } = await world.check();
+    if (findings.length > 0) throw new Error(`nothing was changed: ${JSON.stringify(findings.slice(0, 5))}`);
+    return new TamperedCopies(world, state);
+  }
+
+  /** @returns what was changed and is not named; empty when all of it is. */
+  async tamper(n: number, seed: number, changes: number): Promise<readonly string[]> {
+    const dir = mkdtempSync(join(tmpdir(), "tamper-"));
+    const path = join(dir, "copy.sqlite");
+    this.#world.sqlite.prepare("VACUUM INTO ?").run(path);
+    const sqlite = new DatabaseSync(path);
+    try {
+      const bucket = new MemoryBucket(this.#world.bucket.objects);
+      const attacked = attackedOf(sqlite, bucket);
+      const random = seededRandom(seed).next;
+      await dropTriggers(attacked);
+      const done: Done[] = [];
+      for (let i = 0; i < changes; i++) done.push(await mutate(attacked, n + i * 29, random));
+      const stored = { db: d1On(sqlite), bucket, promised: this.#world.promised };
+      const { findings } = await checkEverything(stored, this.#world, this.#clean);
+      return done
+        .filter((one) => !isNamed(one, findings, changes === 1))
+        .map(({ what }) => `${what} (seed ${seed}): ${JSON.stringify(findings.slice(0, 3))}`);
+    } finally {
+      sqlite.close();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  }
+}
