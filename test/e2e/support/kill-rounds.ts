@@ -113,6 +113,8 @@ function replyOf(random: Random): (post: Post) => Reply {
 interface World {
   readonly options: KillOptions;
   readonly random: Random;
+  /** Apart from what clients and receivers draw, in whatever order they come: a seed gives the same moments again. */
+  readonly killRandom: Random;
   readonly medlink: Receiver;
   readonly insurer: Receiver;
   readonly start: (cronEveryMs: number) => Promise<Stack>;
@@ -157,6 +159,7 @@ export async function runKillRounds(options: KillOptions): Promise<KillReport> {
   const world: World = {
     options,
     random,
+    killRandom: seededRandom(~options.seed),
     medlink,
     insurer,
     start,
@@ -300,7 +303,7 @@ function freshRequest({ tracked, random }: World, round: number): Tracked {
 
 async function loadAndKill(world: World, stack: Stack, round: number): Promise<{ readonly killedAfterMs: number }> {
   const { random, tracked } = world;
-  const killedAfterMs = random.between(15, LONGEST_LOAD_MS);
+  const killedAfterMs = world.killRandom.between(15, LONGEST_LOAD_MS);
   let up = true;
   let fresh = 0;
   const client = async (): Promise<void> => {
