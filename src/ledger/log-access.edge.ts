@@ -1,5 +1,5 @@
 /** Who may read the log: everyone where it is public, else those who hold the auditor's token. And how it is answered. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context, Handler, MiddlewareHandler } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
 import { toHex } from "../platform/encoding.ts";
@@ -19,6 +19,14 @@ export function mayReadLog(): MiddlewareHandler<CoreAppEnv> {
   };
 }
 
+/** How the API document shows a file of the log, by its path under the log. */
+export interface LogDocument {
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: z.ZodObject;
+  readonly responses: ReturnType<typeof fileResponses>;
+}
+
 /**
  * Registers a GET under `/ledger/log` and under `/ledger/<id>/log`. Another ledger's id is not found.
  * @param path below the log, in the router's own syntax.
@@ -26,8 +34,24 @@ export function mayReadLog(): MiddlewareHandler<CoreAppEnv> {
 export function onLog(
   app: OpenAPIHono<CoreAppEnv>,
   path: string,
+  documents: readonly LogDocument[],
   handler: (c: Context<CoreAppEnv>) => Promise<Response>,
 ) {
+  for (const document of documents) {
+    const { params = z.object({}) } = document;
+    const { summary, responses } = document;
+    const common = { method: "get" as const, tags: ["log"], summary, responses };
+    app.openAPIRegistry.registerPath({
+      ...common,
+      path: `/ledger/log${document.path}`,
+      ...(document.params === undefined ? {} : { request: { params } }),
+    });
+    app.openAPIRegistry.registerPath({
+      ...common,
+      path: `/ledger/{ledgerId}/log${document.path}`,
+      request: { params: params.extend({ ledgerId: z.string() }) },
+    });
+  }
   const checked: Handler<CoreAppEnv> = (c) => {
     const ledgerId = c.req.param("ledgerId");
     if (ledgerId === undefined || ledgerId === c.get("settings").LEDGER_ID) return handler(c);

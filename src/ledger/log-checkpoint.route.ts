@@ -7,14 +7,12 @@ import { answerFile, fileResponses, onLog, refuse } from "./log-access.edge.ts";
 import { NOTHING_PUBLISHED } from "./published.edge.ts";
 
 export function registerLogCheckpoint(app: OpenAPIHono<CoreAppEnv>): void {
-  app.openAPIRegistry.registerPath({
-    method: "get",
-    path: "/ledger/log/checkpoint",
-    tags: ["log"],
-    summary: "The newest signed checkpoint (c2sp.org/tlog-checkpoint); also under /ledger/{ledgerId}/log",
+  const document = {
+    path: "/checkpoint",
+    summary: "The newest signed checkpoint (c2sp.org/tlog-checkpoint)",
     responses: fileResponses("text/plain; charset=utf-8", "A signed note."),
-  });
-  onLog(app, "/checkpoint", async (c) => {
+  };
+  onLog(app, "/checkpoint", [document], async (c) => {
     const note = await readCheckpointFile(c.env.LEDGER, c.get("settings").LEDGER_ID);
     if (note === undefined) return refuse(c, NOTHING_PUBLISHED);
     return answerFile(c, utf8(note), "text/plain; charset=utf-8", "newest");

@@ -7,14 +7,12 @@ import { logSettings, logSigners } from "./log-settings.ts";
 import { formatVerifierKey } from "./note.ts";
 
 export function registerLogKey(app: OpenAPIHono<CoreAppEnv>): void {
-  app.openAPIRegistry.registerPath({
-    method: "get",
-    path: "/ledger/log/key",
-    tags: ["log"],
+  const document = {
+    path: "/key",
     summary: "The log's verifier keys (c2sp.org/signed-note); pin them from somewhere else than the log",
     responses: fileResponses("text/plain; charset=utf-8", "One verifier key a line, the current one first."),
-  });
-  onLog(app, "/key", async (c) => {
+  };
+  onLog(app, "/key", [document], async (c) => {
     const log = logSettings(c.get("settings"), { ...c.env });
     if (log.type === "disabled") {
       return refuse(c, {

@@ -8,24 +8,22 @@ import { answerFile, fileResponses, onLog, refuse } from "./log-access.edge.ts";
 const OCTETS = "application/octet-stream";
 
 export function registerLogTile(app: OpenAPIHono<CoreAppEnv>): void {
-  app.openAPIRegistry.registerPath({
-    method: "get",
-    path: "/ledger/log/tile/{level}/{index}",
-    tags: ["log"],
-    summary:
-      "A tile of hashes (c2sp.org/tlog-tiles); the index is in groups of three digits, such as x001/x234/067.p/44",
-    request: { params: z.object({ level: z.string(), index: z.string() }) },
-    responses: fileResponses(OCTETS, "Up to 256 hashes of 32 bytes."),
-  });
-  app.openAPIRegistry.registerPath({
-    method: "get",
-    path: "/ledger/log/tile/entries/{index}",
-    tags: ["log"],
-    summary: "A bundle of entries (c2sp.org/tlog-tiles)",
-    request: { params: z.object({ index: z.string() }) },
-    responses: fileResponses(OCTETS, "Up to 256 entries, each as uint16 length and bytes."),
-  });
-  onLog(app, "/tile/*", async (c) => {
+  const documents = [
+    {
+      path: "/tile/{level}/{index}",
+      summary:
+        "A tile of hashes (c2sp.org/tlog-tiles); the index is in groups of three digits, such as x001/x234/067.p/44",
+      params: z.object({ level: z.string(), index: z.string() }),
+      responses: fileResponses(OCTETS, "Up to 256 hashes of 32 bytes."),
+    },
+    {
+      path: "/tile/entries/{index}",
+      summary: "A bundle of entries (c2sp.org/tlog-tiles)",
+      params: z.object({ index: z.string() }),
+      responses: fileResponses(OCTETS, "Up to 256 entries, each as uint16 length and bytes."),
+    },
+  ];
+  onLog(app, "/tile/*", documents, async (c) => {
     const path = c.req.path.slice(c.req.path.indexOf("/log/tile/") + "/log/".length);
     const tile = parseTilePath(path);
     if (tile === undefined) {
