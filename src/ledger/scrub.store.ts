@@ -183,7 +183,8 @@ export async function readAnchorEvents(
 export async function readNewestSlice(db: D1Database, ledgerId: string, length: number): Promise<NewestSlice> {
   const size =
     "COALESCE((SELECT size FROM ledger_heads WHERE ledger_id = ?1), (SELECT MAX(seq) + 1 FROM ledger_entries WHERE ledger_id = ?1), 0)";
-  const from = `(SELECT CASE WHEN ${size} <= ?2 THEN 0 ELSE ((${size} - ?2 + 255) / 256) * 256 END)`;
+  // D1 binds numbers as doubles: without the cast the division leaves a fraction.
+  const from = `(SELECT CASE WHEN ${size} <= ?2 THEN 0 ELSE ((${size} - CAST(?2 AS INTEGER) + 255) / 256) * 256 END)`;
   const results = await db.batch<unknown>([
     db.prepare(SELECT_HEAD).bind(ledgerId),
     db
