@@ -29,7 +29,11 @@ export interface LedgerFigures {
   readonly publishSeconds: number;
   readonly appendMs: { readonly small: number; readonly large: number };
   readonly verifyMs: { readonly small: number; readonly large: number };
-  readonly scrub: { readonly perSecond: number; readonly barePerSecond: number };
+  readonly scrub: {
+    readonly perSecond: number;
+    readonly barePerSecond: number;
+    readonly bareWithoutTreePerSecond: number;
+  };
   readonly ratios: { readonly appendCost: number; readonly scrubOverBare: number };
   readonly held: boolean;
 }
@@ -178,12 +182,19 @@ async function measure(
   }
 
   // In turns, so that a slow minute of the machine falls on both.
-  const through = z.object({ entries: z.number(), ms: z.number(), findings: z.number().default(0) });
+  const through = z.object({
+    entries: z.number(),
+    ms: z.number(),
+    findings: z.number().default(0),
+    entriesOnlyMs: z.number().default(0),
+  });
   const scrubs: number[] = [];
   const bares: number[] = [];
+  const entriesOnly: number[] = [];
   for (let round = 0; round < 2; round++) {
     const bare = await ask(`${urlOf("ledger", large)}/bare?count=${large}`, through);
     bares.push((1_000 * bare.entries) / bare.ms);
+    entriesOnly.push((1_000 * bare.entries) / bare.entriesOnlyMs);
     const scrub = await ask(`${urlOf("ledger", large)}/scrub`, through);
     if (scrub.findings > 0) throw new Error(`the scrub found ${scrub.findings} things wrong`);
     scrubs.push((1_000 * scrub.entries) / scrub.ms);
@@ -207,7 +218,7 @@ async function measure(
     publishSeconds: (published - seeded) / 1_000,
     appendMs,
     verifyMs: { small: verifyMs[SMALL] ?? Number.NaN, large: verifyMs[large] ?? Number.NaN },
-    scrub: { perSecond, barePerSecond },
+    scrub: { perSecond, barePerSecond, bareWithoutTreePerSecond: Math.max(...entriesOnly) },
     ratios,
     held:
       ratios.appendCost <= LEDGER_MUST.appendCost &&
@@ -223,6 +234,6 @@ export function ledgerReport(figures: LedgerFigures): string {
     `${large.toLocaleString("en")} entries seeded in ${round(figures.seedSeconds)} s, published in ${round(figures.publishSeconds)} s`,
     `append: ${appendMs.small.toFixed(2)} ms at ${SMALL}, ${appendMs.large.toFixed(2)} ms at ${large}: ${ratios.appendCost.toFixed(2)} times (at most ${LEDGER_MUST.appendCost})`,
     `GET /ledger/verify, median: ${round(verifyMs.small)} ms at ${SMALL}, ${round(verifyMs.large)} ms at ${large} (at most ${LEDGER_MUST.verifyMs})`,
-    `scrub of the log: ${round(scrub.perSecond)} entries/s, bare SHA-256: ${round(scrub.barePerSecond)}/s: ${ratios.scrubOverBare.toFixed(2)} (at least ${LEDGER_MUST.scrubOverBare})`,
+    `scrub of the log: ${round(scrub.perSecond)} entries/s, bare SHA-256 of the same bytes: ${round(scrub.barePerSecond)}/s (without the tree ${round(scrub.bareWithoutTreePerSecond)}/s): ${ratios.scrubOverBare.toFixed(2)} (at least ${LEDGER_MUST.scrubOverBare})`,
   ].join("\n");
 }
