@@ -54,14 +54,15 @@ async function withoutGuards<Result>(db: D1Database, work: () => Promise<Result>
   }
 }
 
-async function scrub(env: CoreEnv): Promise<{ entries: number; ms: number; findings: number }> {
+/** @param files whether published tiles and bundles are read and compared too. */
+async function scrub(env: CoreEnv, files: boolean): Promise<{ entries: number; ms: number; findings: number }> {
   const port = makeScrubPort({
     db: env.DB,
     bucket: env.LEDGER,
     ledgerId: LEDGER.ledgerId,
     vault: () => Promise.reject(new Error("no payload is opened here")),
     logKeys: [],
-    promised: () => env.PUBLISHER.getByName(LEDGER.ledgerId).promised(),
+    promised: async () => (files ? env.PUBLISHER.getByName(LEDGER.ledgerId).promised() : undefined),
     chain: { readChain: async () => undefined, isOnChain: async () => undefined },
     now: systemNow,
   });
@@ -108,7 +109,7 @@ export default {
       case "/publish":
         return Response.json(await publishLedger(env, { LEDGER_ID: LEDGER.ledgerId }));
       case "/scrub":
-        return Response.json(await scrub(env));
+        return Response.json(await scrub(env, searchParams.get("files") === "true"));
       case "/bare":
         return Response.json(await bare(env, count));
       default: {
