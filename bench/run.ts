@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
  * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
- * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`.
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api` or `--only ledger` for a part of it.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -18,6 +18,7 @@ import { claimPorts } from "../scripts/lib/ports.ts";
 import { completeSecrets } from "../scripts/lib/secrets-file.ts";
 import { workerSite } from "../scripts/lib/stack.ts";
 import { signProviderPayload } from "../src/platform/signature.ts";
+import { benchLedger, ledgerReport } from "./ledger.ts";
 import { READABLE_EVERY } from "./seeded.ts";
 
 const CONNECTIONS = 64;
@@ -29,12 +30,26 @@ const SEED_STEP = 5_000;
 const MUST = { groupOverOneWrite: 4, postOverNoopObject: 0.2 };
 
 const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "3" } },
+  options: {
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "3" },
+    only: { type: "string" },
+    large: { type: "string", default: "1000000" },
+  },
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
-if (!Number.isInteger(rounds) || rounds < 1 || !(seconds >= 1)) {
-  console.error("npm run bench -- [--rounds N] [--seconds S]");
+const large = Number(values.large);
+const knownPart = values.only === undefined || values.only === "api" || values.only === "ledger";
+if (
+  !Number.isInteger(rounds) ||
+  rounds < 1 ||
+  !(seconds >= 1) ||
+  !knownPart ||
+  !Number.isInteger(large) ||
+  large < 10_000
+) {
+  console.error("npm run bench -- [--rounds N] [--seconds S] [--only api|ledger] [--large ENTRIES]");
   process.exit(1);
 }
 
@@ -338,7 +353,27 @@ function report(writes: readonly Row[], reads: readonly Row[]): void {
   }
 }
 
-main().then(
+async function ledger(): Promise<void> {
+  const figures = await benchLedger(coreSettings, large, progress);
+  if (process.stderr.isTTY) progress("");
+  console.log(ledgerReport(figures));
+  const now = new Date().toISOString();
+  const path = join(import.meta.dirname, "results", `ledger-${now.slice(0, 10)}.json`);
+  mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
+  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
+  writeFileSync(path, `${JSON.stringify({ at: now, machine, ...figures }, null, 2)}\n`);
+  if (!figures.held) {
+    console.log("a ratio of the ledger that must hold does not");
+    process.exitCode = 1;
+  }
+}
+
+async function run(): Promise<void> {
+  if (values.only !== "ledger") await main();
+  if (values.only !== "api") await ledger();
+}
+
+run().then(
   () => process.exit(),
   (error: unknown) => {
     console.error(error instanceof Error ? error.message : error);

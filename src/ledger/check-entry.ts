@@ -5,10 +5,14 @@ import type { Finding } from "./finding.ts";
 export interface StoredEntry {
   readonly seq: number;
   readonly entryHash: string;
-  readonly prev: string;
-  readonly subject: string;
+  /** Undefined where columns are not looked at. */
+  readonly prev?: string | undefined;
+  readonly subject?: string | undefined;
   readonly body: string;
 }
+
+const columnsHold = (entry: ReadEntry, { prev, subject }: StoredEntry): boolean =>
+  (prev === undefined || prev === entry.prev) && (subject === undefined || subject === entry.subject);
 
 /** An entry as its bytes say it. */
 export interface ReadEntry {
@@ -32,15 +36,15 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 /** RFC 8785 for what an entry may hold: strings, integers, booleans and null, for which JSON.stringify is canonical. */
 function canonicalObject(value: Readonly<Record<string, unknown>>): string | undefined {
-  const members: string[] = [];
+  let members = "";
   for (const key of Object.keys(value).sort()) {
     const member = value[key];
     const simple =
       typeof member === "string" || typeof member === "boolean" || member === null || Number.isSafeInteger(member);
     if (!simple) return undefined;
-    members.push(`${JSON.stringify(key)}:${JSON.stringify(member)}`);
+    members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${JSON.stringify(member)}`;
   }
-  return `{${members.join(",")}}`;
+  return `{${members}}`;
 }
 
 /** @returns undefined when the text is not the one canonical form of an entry (ledger format, section 1). */
@@ -81,8 +85,7 @@ export function entryFindings(
     hashHex === stored.entryHash &&
     entry.prev === before.hash &&
     entry.seq === seq &&
-    entry.prev === stored.prev &&
-    entry.subject === stored.subject &&
+    columnsHold(entry, stored) &&
     (before.at === undefined || entry.at >= before.at)
   ) {
     return { entry, findings: [] };
@@ -101,7 +104,7 @@ export function entryFindings(
   if (before.at !== undefined && entry.at < before.at) {
     findings.push({ type: "time-mismatch", seq, detail: `entry ${seq} is earlier than its predecessor` });
   }
-  if (entry.seq !== seq || entry.prev !== stored.prev || entry.subject !== stored.subject) {
+  if (entry.seq !== seq || !columnsHold(entry, stored)) {
     findings.push({ type: "column-mismatch", seq, detail: `a column of entry ${seq} differs from the entry` });
   }
   return { entry, findings };

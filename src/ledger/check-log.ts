@@ -2,7 +2,7 @@
  * Going through the log from some entry to its end: bytes hashed again, the chain, the tree, and whatever names a size held
  * against the tree of that size. What is read comes in slices; what is carried from one to the next is a LogPosition.
  */
-import { toHex, utf8 } from "../platform/encoding.ts";
+import { toHex } from "../platform/encoding.ts";
 import { entryFindings, type StoredEntry } from "./check-entry.ts";
 import { EMPTY_TREE, type Hasher, Tree, type TreeRecord } from "./check-tree.ts";
 import type { Finding } from "./finding.ts";
@@ -52,8 +52,8 @@ export class LogWalk {
   #prev: string;
   #at: string | undefined;
   #gapUntil = 0;
-  /** Entries of the bundle that is not full yet. */
-  #bundle: Uint8Array[] = [];
+  /** The bundle that is not full yet. */
+  readonly #bundle = new BundleBuffer();
 
   /** With a published expectation the walk must begin where a bundle begins. */
   constructor(hasher: Hasher, from: LogPosition, published?: PublishedExpectation) {
@@ -109,13 +109,12 @@ export class LogWalk {
   }
 
   #one(row: StoredEntry): void {
-    const bytes = utf8(row.body);
-    const hash = this.#hasher.leaf(bytes);
+    const hash = this.#bundle.add(row.body, this.#hasher);
     const { entry, findings } = entryFindings(row, toHex(hash), { hash: this.#prev, at: this.#at });
     this.findings.push(...findings);
     this.#prev = row.entryHash;
     this.#at = entry?.at ?? this.#at;
-    this.#add(hash, bytes);
+    this.#add(hash);
   }
 
   /** Stands for every missing entry up to the next that is there, so that a large gap is one finding. */
@@ -126,26 +125,25 @@ export class LogWalk {
       this.findings.push({ type: "seq-gap", seq: this.size, detail: `${what} missing` });
       this.#gapUntil = end;
     }
-    this.#add(new Uint8Array(HASH_BYTES), new Uint8Array(0));
+    this.#bundle.add("", this.#hasher);
+    this.#add(new Uint8Array(HASH_BYTES));
   }
 
-  #add(leaf: Hash, bytes: Uint8Array): void {
+  #add(leaf: Hash): void {
     const published = this.#published;
-    if (published === undefined) {
-      this.#tree.add(leaf);
-      return;
+    if (published === undefined) this.#tree.add(leaf);
+    else {
+      this.#tree.add(leaf, (level, index, hashes) => {
+        if ((index + 1) * TILE_WIDTH ** (level + 1) > published.size) return;
+        published.expect({ kind: "hashes", level, index, width: TILE_WIDTH }, joined(hashes));
+      });
     }
-    this.#bundle.push(bytes);
-    this.#tree.add(leaf, (level, index, hashes) => {
-      if ((index + 1) * TILE_WIDTH ** (level + 1) > published.size) return;
-      published.expect({ kind: "hashes", level, index, width: TILE_WIDTH }, joined(hashes));
-    });
-    if (this.#bundle.length < TILE_WIDTH) return;
+    if (this.#bundle.count < TILE_WIDTH) return;
     const index = this.size / TILE_WIDTH - 1;
-    if (this.size <= published.size) {
-      published.expect({ kind: "entries", index, width: TILE_WIDTH }, bundleOf(this.#bundle));
+    if (published !== undefined && this.size <= published.size) {
+      published.expect({ kind: "entries", index, width: TILE_WIDTH }, this.#bundle.bytes());
     }
-    this.#bundle = [];
+    this.#bundle.clear();
   }
 
   #expectPartials(published: PublishedExpectation): void {
@@ -156,9 +154,9 @@ export class LogWalk {
       const tile: HashTile = { kind: "hashes", level, index, width: hashes.length };
       published.expect(tile, joined(hashes));
     }
-    if (this.#bundle.length > 0) {
+    if (this.#bundle.count > 0) {
       const index = Math.floor(this.size / TILE_WIDTH);
-      published.expect({ kind: "entries", index, width: this.#bundle.length }, bundleOf(this.#bundle));
+      published.expect({ kind: "entries", index, width: this.#bundle.count }, this.#bundle.bytes());
     }
   }
 
@@ -195,18 +193,42 @@ function joined(hashes: readonly Hash[]): Uint8Array {
   return bytes;
 }
 
-/** Each entry as uint16 big-endian length, then its bytes (tlog-tiles). */
-function bundleOf(entries: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(entries.reduce((length, entry) => length + 2 + entry.length, 0));
-  let at = 0;
-  for (const entry of entries) {
-    bytes[at] = Math.floor(entry.length / 256) % 256;
-    bytes[at + 1] = entry.length % 256;
-    bytes.set(entry, at + 2);
-    at += 2 + entry.length;
+/** Each entry as uint16 big-endian length, then its bytes (tlog-tiles); the bytes are hashed where they lie. */
+class BundleBuffer {
+  #buffer = new Uint8Array(TILE_WIDTH * 1_024);
+  #end = 0;
+  count = 0;
+
+  add(body: string, hasher: Hasher): Hash {
+    const start = this.#end + 2;
+    // A UTF-16 unit becomes at most three bytes.
+    if (start + 3 * body.length > this.#buffer.length) this.#grow(start + 3 * body.length);
+    const { written } = encoder.encodeInto(body, this.#buffer.subarray(start));
+    const hash = hasher.leafWithin(this.#buffer, start, written);
+    this.#buffer[this.#end] = Math.floor(written / 256) % 256;
+    this.#buffer[this.#end + 1] = written % 256;
+    this.#end = start + written;
+    this.count += 1;
+    return hash;
   }
-  return bytes;
+
+  #grow(least: number): void {
+    const larger = new Uint8Array(2 * least);
+    larger.set(this.#buffer.subarray(0, this.#end));
+    this.#buffer = larger;
+  }
+
+  bytes(): Uint8Array {
+    return this.#buffer.slice(0, this.#end);
+  }
+
+  clear(): void {
+    this.#end = 0;
+    this.count = 0;
+  }
 }
+
+const encoder = new TextEncoder();
 
 /** What a published file has wrong; undefined when it is as it must be. */
 export function fileFinding(tile: Tile, expected: Uint8Array, found: Uint8Array | undefined): Finding | undefined {
@@ -218,6 +240,14 @@ export function fileFinding(tile: Tile, expected: Uint8Array, found: Uint8Array 
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  let i = 0;
+  if (a.byteOffset % 4 === 0 && b.byteOffset % 4 === 0) {
+    // Four bytes at a time: bundles are long.
+    const words = Math.floor(a.length / 4);
+    const [x, y] = [new Uint32Array(a.buffer, a.byteOffset, words), new Uint32Array(b.buffer, b.byteOffset, words)];
+    for (let word = 0; word < words; word++) if (x[word] !== y[word]) return false;
+    i = words * 4;
+  }
+  for (; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

@@ -5,15 +5,42 @@
 import { fromHex, toHex } from "../platform/encoding.ts";
 import { EMPTY_ROOT, HASH_BYTES, type Hash, leafHash, nodeHash } from "./hash.ts";
 import { TILE_HEIGHT, TILE_WIDTH } from "./layout.ts";
+import { sha256Of } from "./sha256.ts";
 
 export interface Hasher {
   /** `SHA-256(0x00 || bytes)`. */
   leaf(bytes: Uint8Array): Hash;
+  /** The same of `length` bytes from `offset`, for whose duration the byte before them may be overwritten. */
+  leafWithin(buffer: Uint8Array, offset: number, length: number): Hash;
   /** `SHA-256(0x01 || left || right)`. */
   node(left: Hash, right: Hash): Hash;
 }
 
-export const PURE_HASHER: Hasher = { leaf: leafHash, node: nodeHash };
+export const PURE_HASHER: Hasher = {
+  leaf: leafHash,
+  leafWithin: (buffer, offset, length) => leafHash(buffer.subarray(offset, offset + length)),
+  node: nodeHash,
+};
+
+const joined = new Uint8Array(1 + 2 * HASH_BYTES);
+
+/** Without an object for each message. */
+export const FAST_HASHER: Hasher = {
+  leaf: leafHash,
+  leafWithin(buffer, offset, length) {
+    const before = buffer[offset - 1] ?? 0;
+    buffer[offset - 1] = 0;
+    const hash = sha256Of(buffer, offset - 1, length + 1);
+    buffer[offset - 1] = before;
+    return hash;
+  },
+  node(left, right) {
+    joined[0] = 1;
+    joined.set(left, 1);
+    joined.set(right, 1 + HASH_BYTES);
+    return sha256Of(joined);
+  },
+};
 
 /** As it is kept between slices: hashes in hex. */
 export interface TreeRecord {

@@ -29,8 +29,8 @@ const headFromRow = (row: HeadRow): StoredHead => ({
 interface EntryRow {
   readonly seq: number;
   readonly entry_hash: string;
-  readonly prev: string;
-  readonly subject: string;
+  readonly prev?: string;
+  readonly subject?: string;
   readonly body: string;
 }
 
@@ -46,7 +46,7 @@ const entryFromRow = (row: EntryRow): StoredEntry => ({
 const outside = "size < 1 OR size > COALESCE((SELECT size FROM ledger_heads WHERE ledger_id = ?1), 0)";
 const MAX_OUTSIDE = 100;
 
-/** Entries `from` up to `to` and what is said of their sizes. @throws when the database can not be read. */
+/** Entries `from` up to `to`, without columns that only repeat what the body says, and what is said of their sizes. @throws when the database can not be read. */
 export async function readLogSlice(db: D1Database, ledgerId: string, from: number, to: number): Promise<LogSlice> {
   const first = from === 0 ? Number.MIN_SAFE_INTEGER : from;
   const results = await db.batch<unknown>([
@@ -54,8 +54,7 @@ export async function readLogSlice(db: D1Database, ledgerId: string, from: numbe
     db.prepare("SELECT MAX(seq) + 1 AS size FROM ledger_entries WHERE ledger_id = ?1").bind(ledgerId),
     db
       .prepare(
-        `SELECT seq, entry_hash, prev, subject, body FROM ledger_entries
-         WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq`,
+        `SELECT seq, entry_hash, body FROM ledger_entries WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq`,
       )
       .bind(ledgerId, first, to),
     db
@@ -183,7 +182,8 @@ export async function readAnchorEvents(
 export async function readNewestSlice(db: D1Database, ledgerId: string, length: number): Promise<NewestSlice> {
   const size =
     "COALESCE((SELECT size FROM ledger_heads WHERE ledger_id = ?1), (SELECT MAX(seq) + 1 FROM ledger_entries WHERE ledger_id = ?1), 0)";
-  const from = `(SELECT CASE WHEN ${size} <= ?2 THEN 0 ELSE ((${size} - ?2 + 255) / 256) * 256 END)`;
+  // D1 binds numbers as doubles: without the cast the division leaves a fraction.
+  const from = `(SELECT CASE WHEN ${size} <= ?2 THEN 0 ELSE ((${size} - CAST(?2 AS INTEGER) + 255) / 256) * 256 END)`;
   const results = await db.batch<unknown>([
     db.prepare(SELECT_HEAD).bind(ledgerId),
     db

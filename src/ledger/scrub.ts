@@ -338,11 +338,12 @@ function claimsOf(state: ScrubState, slice: LogSlice): readonly RootClaim[] {
 
 async function logSlice(port: ScrubPort, state: ScrubState): Promise<Slice> {
   const from = state.log.tree.size;
-  return checkLogSlice(port, state, await port.readLog(from, from + SLICE_ENTRIES));
+  const slice = await port.readLog(from, from + SLICE_ENTRIES);
+  return checkLogSlice(port, state, slice, (files) => compareFiles(port, files));
 }
 
 /**
- * The log phase alone, to its end, with the next slice being read while one is hashed.
+ * The log phase alone, to its end, with the next slice being read while one is hashed, and the files of the one before compared.
  * @returns the state behind it, in the next phase.
  */
 export async function scrubLog(port: ScrubPort, state: ScrubState): Promise<ScrubState> {
@@ -353,20 +354,49 @@ export async function scrubLog(port: ScrubPort, state: ScrubState): Promise<Scru
     return slice;
   };
   let reading = read(now.log.tree.size);
+  let comparing: Promise<readonly Finding[]> = Promise.resolve([]);
   while (now.phase === "log") {
     const slice = await reading;
     reading = read(now.log.tree.size + SLICE_ENTRIES);
-    now = (await checkLogSlice(port, now, slice)).state;
+    const files: ExpectedFile[] = [];
+    now = (
+      await checkLogSlice(port, now, slice, async (expected) => {
+        files.push(...expected);
+        return [];
+      })
+    ).state;
+    now = withFindings(now, await comparing, port.now());
+    comparing = compareFiles(port, files);
+    comparing.catch(() => undefined);
   }
   await reading;
-  return now;
+  return withFindings(now, await comparing, port.now());
 }
 
-async function checkLogSlice(port: ScrubPort, state: ScrubState, slice: LogSlice): Promise<Slice> {
+interface ExpectedFile {
+  readonly tile: Tile;
+  readonly bytes: Uint8Array;
+}
+
+async function compareFiles(port: ScrubPort, files: readonly ExpectedFile[]): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  await inParallel(files, async ({ tile, bytes }) => {
+    const finding = fileFinding(tile, bytes, await readTile(port, tile));
+    if (finding !== undefined) findings.push(finding);
+  });
+  return findings;
+}
+
+async function checkLogSlice(
+  port: ScrubPort,
+  state: ScrubState,
+  slice: LogSlice,
+  compare: (files: readonly ExpectedFile[]) => Promise<readonly Finding[]>,
+): Promise<Slice> {
   const from = state.log.tree.size;
   const end = Math.min(slice.head?.size ?? slice.storedSize, slice.storedSize);
   const until = Math.max(from, Math.min(end, from + SLICE_ENTRIES));
-  const files: { readonly tile: Tile; readonly bytes: Uint8Array }[] = [];
+  const files: ExpectedFile[] = [];
   const published = {
     size: state.publishedSize,
     expect: (tile: Tile, bytes: Uint8Array) => files.push({ tile, bytes }),
@@ -378,10 +408,7 @@ async function checkLogSlice(port: ScrubPort, state: ScrubState, slice: LogSlice
     claimsOf(state, slice),
   );
   const findings = [...walk.findings];
-  await inParallel(files, async ({ tile, bytes }) => {
-    const finding = fileFinding(tile, bytes, await readTile(port, tile));
-    if (finding !== undefined) findings.push(finding);
-  });
+  findings.push(...(await compare(files)));
   const checked = await checkCheckpoints(port, state, slice.checkpoints, end);
   findings.push(...checked.findings);
 

@@ -14,6 +14,7 @@ const SUBJECTS = `WITH begun(subject) AS MATERIALIZED (
 interface EntryRow {
   readonly subject: string;
   readonly seq: number;
+  readonly prev: string;
   readonly command_id: string;
   readonly command_index: number;
   readonly body: string;
@@ -54,7 +55,7 @@ export async function readSubjects(
   const statement = (sql: string) => db.prepare(`${SUBJECTS} ${sql}`).bind(ledgerId, from, to);
   const results = await db.batch<unknown>([
     statement(
-      `SELECT e.subject, e.seq, e.command_id, e.command_index, e.body,
+      `SELECT e.subject, e.seq, e.prev, e.command_id, e.command_index, e.body,
          (SELECT seq FROM ledger_entries AS f INDEXED BY ledger_entries_command WHERE f.ledger_id = ?1
            AND f.command_id = e.command_id AND f.command_index = 0) AS command_began,
          (SELECT x.subject FROM erased_ids AS x WHERE x.ledger_id = ?1 AND x.lookup = substr(e.command_id, -64))
@@ -92,6 +93,7 @@ export async function readSubjects(
       subject,
       entries: own.slice(0, MAX_ENTRIES).map((row) => ({
         seq: row.seq,
+        prev: row.prev,
         commandId: row.command_id,
         commandIndex: row.command_index,
         body: row.body,

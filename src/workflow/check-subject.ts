@@ -16,6 +16,7 @@ export interface SubjectRows {
   readonly subject: string;
   readonly entries: readonly {
     readonly seq: number;
+    readonly prev: string;
     readonly commandId: string;
     readonly commandIndex: number;
     readonly body: string;
@@ -58,7 +59,15 @@ class Check {
 
 export async function checkSubject(rows: SubjectRows, port: SubjectPort): Promise<CheckedSubject> {
   const check = new Check(rows.subject);
-  const entries = rows.entries.map(({ body }) => readEntry(body)).filter((entry) => entry !== undefined);
+  const entries: ReadEntry[] = [];
+  for (const { seq, prev, body } of rows.entries) {
+    const entry = readEntry(body);
+    if (entry === undefined) continue;
+    entries.push(entry);
+    if (entry.seq === seq && entry.prev === prev && entry.subject === rows.subject) continue;
+    const detail = `a column of entry ${seq} differs from the entry`;
+    check.findings.push({ type: "column-mismatch", seq, detail });
+  }
   // Entries that can not be read are found where the log is gone through; nothing can be replayed over them.
   if (entries.length < rows.entries.length || entries.length === 0) {
     check.found(

@@ -1,5 +1,6 @@
 /** A ledger in Node with all that belongs to it: committed, published and anchored by the real code, and checked by the real checks. */
 import type { DatabaseSync } from "node:sqlite";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { recordStatements } from "../../src/anchor/anchor.store.ts";
 import type { AnchorChange, AnchorTransaction } from "../../src/anchor/state.ts";
 import { signCheckpoint } from "../../src/ledger/checkpoint.ts";
@@ -24,12 +25,13 @@ import {
   scrubSlice,
 } from "../../src/ledger/scrub.ts";
 import { verifyNewest } from "../../src/ledger/verify.ts";
+import { toHex, utf8 } from "../../src/platform/encoding.ts";
 import { makeKeyring } from "../../src/platform/keyring.ts";
 import { loadContext, loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
 import { type Command, planCommit } from "../../src/workflow/commit-plan.ts";
 import { keepLookupKey } from "../../src/workflow/id-lookup.store.ts";
 import { type IdLookup, makeVault, type Vault } from "../../src/workflow/vault.ts";
-import { INSURER } from "./commands.ts";
+import { INSURER, submitCommand } from "./commands.ts";
 import { migratedCore } from "./d1-sqlite.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
 
@@ -51,13 +53,8 @@ export interface Stored {
   readonly promised: PromisedCheckpoint | undefined;
 }
 
-/** Every finding of one whole round of the scrub and of the answer that is given at once. */
-export async function checkEverything(
-  stored: Stored,
-  keys: { readonly vault: Vault; readonly signer: NoteSigner },
-  before: ScrubState = NEVER_SCRUBBED,
-): Promise<{ readonly findings: readonly Finding[]; readonly state: ScrubState }> {
-  const port = makeScrubPort({
+const portOver = (stored: Stored, keys: { readonly vault: Vault; readonly signer: NoteSigner }) =>
+  makeScrubPort({
     db: stored.db,
     bucket: stored.bucket.r2,
     ledgerId: LEDGER,
@@ -67,6 +64,14 @@ export async function checkEverything(
     chain: { readChain: async () => undefined, isOnChain: async () => undefined },
     now: Date.now,
   });
+
+/** Every finding of one whole round of the scrub and of the answer that is given at once. */
+export async function checkEverything(
+  stored: Stored,
+  keys: { readonly vault: Vault; readonly signer: NoteSigner },
+  before: ScrubState = NEVER_SCRUBBED,
+): Promise<{ readonly findings: readonly Finding[]; readonly state: ScrubState }> {
+  const port = portOver(stored, keys);
   let state = before;
   for (let over = false; !over; ) {
     const slice = await scrubSlice(port, state);
@@ -204,6 +209,20 @@ export class LedgerWorld {
         },
       ]);
     }
+  }
+
+  /** Many entries in few commits; their payloads do not open, so only the log of such a world can be checked. */
+  async addEntries(count: number): Promise<void> {
+    const first = this.#ids;
+    this.#ids += count;
+    for (let from = first; from < first + count; from += 500) {
+      const ids = Array.from({ length: Math.min(500, first + count - from) }, (_, i) => `many-${from + i}`);
+      await this.commit(ids.map((id) => submitCommand(id, { requestIdHash: `0x${toHex(sha256(utf8(id)))}` })));
+    }
+  }
+
+  port() {
+    return portOver(this, this);
   }
 
   async erase(): Promise<void> {

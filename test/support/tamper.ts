@@ -45,10 +45,16 @@ export interface Done {
 /** Undefined: there was nothing to change. */
 type Mutation = (attacked: Attacked, random: Random) => Promise<Done | undefined>;
 
+/** With its key or its entries gone too, a subject's payload can not be looked into: what is named then is that. */
+const masks = (finding: Finding, about: Done["about"]): boolean =>
+  about?.subject !== undefined &&
+  finding.subject === about.subject &&
+  ["key-missing", "key-unreadable", "replay-failed"].includes(finding.type);
+
 export const isNamed = ({ types, about }: Done, findings: readonly Finding[], exactly: boolean): boolean =>
   findings.some(
     (finding) =>
-      types.includes(finding.type) &&
+      (types.includes(finding.type) || (!exactly && masks(finding, about))) &&
       (!exactly ||
         about === undefined ||
         Object.entries(about).every(([name, value]) => {
@@ -454,6 +460,12 @@ const forge: Mutation = async (attacked, random) => {
 const publishedKeys = async ({ bucket }: Attacked, part: string): Promise<readonly string[]> =>
   (await bucket.keys()).filter((key) => key.includes(part)).toSorted();
 
+/** The subject that a stored payload belongs to. */
+const ownerOf = (key: string): Done["about"] => {
+  const subject = /^payloads\/[^/]+\/(0x[0-9a-f]{64})\//.exec(key)?.[1];
+  return subject === undefined ? undefined : { subject };
+};
+
 const flipByte =
   (part: string, types: readonly FindingType[]): Mutation =>
   async (attacked, random) => {
@@ -463,7 +475,7 @@ const flipByte =
     const at = Math.floor(random() * bytes.length);
     bytes[at] = (bytes[at] ?? 0) ^ (1 + Math.floor(random() * 255));
     await attacked.bucket.put(key, bytes);
-    return { what: `byte ${at} of ${key} is another`, types };
+    return { what: `byte ${at} of ${key} is another`, types, about: ownerOf(key) };
   };
 
 const shorten =
@@ -473,7 +485,7 @@ const shorten =
     const bytes = key === undefined ? undefined : await attacked.bucket.get(key);
     if (key === undefined || bytes === undefined || bytes.length === 0) return undefined;
     await attacked.bucket.put(key, bytes.slice(0, Math.floor(random() * bytes.length)));
-    return { what: `${key} is cut short`, types };
+    return { what: `${key} is cut short`, types, about: ownerOf(key) };
   };
 
 /** Older partial tiles may go: the newest answers for them. */
@@ -484,7 +496,7 @@ const loseFile =
     const key = pick(keys, random);
     if (key === undefined) return undefined;
     await attacked.bucket.delete(key);
-    return { what: `${key} is gone`, types };
+    return { what: `${key} is gone`, types, about: ownerOf(key) };
   };
 
 const swapFiles =

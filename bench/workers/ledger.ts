@@ -1,0 +1,124 @@
+/**
+ * A ledger of any size and what going through it costs: `/seed?count=N` fills it in bulk (entries, head and projections, with the
+ * real planning), `/publish` builds its tiles, `/append` appends through the sequencer, `/scrub` goes through the whole
+ * log as the scrub does, `/bare` hashes the same entries and does nothing else.
+ */
+import { createHash } from "node:crypto";
+import type { CoreEnv } from "../../src/core/env.ts";
+import { publishLedger } from "../../src/ledger/publish.cron.ts";
+import { makeScrubPort } from "../../src/ledger/scrub.edge.ts";
+import { readLogSlice } from "../../src/ledger/scrub.store.ts";
+import { NEVER_SCRUBBED, scrubLog } from "../../src/ledger/scrub.ts";
+import { systemNow } from "../../src/platform/clock.edge.ts";
+import { utf8 } from "../../src/platform/encoding.ts";
+import { loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
+import { planCommit } from "../../src/workflow/commit-plan.ts";
+import { preparedSubmit } from "./prepared.ts";
+
+export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
+export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+
+const LEDGER = { ledgerId: "main", chainId: 31_337 };
+const GROUP = 1_000;
+const BARE_CHUNK = 16_384;
+
+let appended = 0;
+const run = () => crypto.randomUUID();
+
+async function seed(env: CoreEnv, count: number): Promise<number> {
+  let head = await loadHead(env.DB, LEDGER.ledgerId);
+  const until = head.frontier.size + count;
+  const context = { requests: new Map(), claims: new Map(), destinations: [] };
+  while (head.frontier.size < until) {
+    const from = head.frontier.size;
+    const commands = Array.from({ length: Math.min(GROUP, until - from) }, (_, i) =>
+      preparedSubmit(`seed-${from + i}`),
+    );
+    const plan = planCommit(head, context, commands, systemNow(), LEDGER);
+    await writeCommit(env.DB, LEDGER.ledgerId, { ...plan, payloads: [], payloadKeys: [] });
+    head = plan.head;
+  }
+  return head.frontier.size;
+}
+
+/** The guards look at each row that comes in; what is seeded here was planned by the code they guard against. */
+async function withoutGuards<Result>(db: D1Database, work: () => Promise<Result>): Promise<Result> {
+  const { results } = await db
+    .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'ledger_entries'")
+    .all<{ name: string; sql: string }>();
+  await db.batch(results.map(({ name }) => db.prepare(`DROP TRIGGER ${name}`)));
+  try {
+    return await work();
+  } finally {
+    await db.batch(results.map(({ sql }) => db.prepare(sql)));
+  }
+}
+
+/** @param files whether published tiles and bundles are read and compared too. */
+async function scrub(env: CoreEnv, files: boolean): Promise<{ entries: number; ms: number; findings: number }> {
+  const port = makeScrubPort({
+    db: env.DB,
+    bucket: env.LEDGER,
+    ledgerId: LEDGER.ledgerId,
+    vault: () => Promise.reject(new Error("no payload is opened here")),
+    logKeys: [],
+    promised: async () => (files ? env.PUBLISHER.getByName(LEDGER.ledgerId).promised() : undefined),
+    chain: { readChain: async () => undefined, isOnChain: async () => undefined },
+    now: systemNow,
+  });
+  const began = systemNow();
+  const state = await scrubLog(port, NEVER_SCRUBBED);
+  return { entries: state.size, ms: systemNow() - began, findings: Object.keys(state.findings).length };
+}
+
+/**
+ * The same bytes as the scrub hashes, by the runtime's own SHA-256: each entry, and for each entry one node of the tree. Time is
+ * that of the loop alone: what it hashes is in memory before, and the clock moves with the wait after it.
+ */
+async function bare(env: CoreEnv, limit: number): Promise<{ entries: number; ms: number; entriesOnlyMs: number }> {
+  let [ms, entriesOnlyMs, entries] = [0, 0, 0];
+  const node = new Uint8Array(65);
+  while (entries < limit) {
+    const bodies: Uint8Array[] = [];
+    for (let from = entries; from < entries + BARE_CHUNK; from += 1_024) {
+      const slice = await readLogSlice(env.DB, LEDGER.ledgerId, from, from + 1_024);
+      bodies.push(...slice.entries.map(({ body }) => utf8(body)));
+    }
+    if (bodies.length === 0) break;
+    await scheduler.wait(1);
+    const began = systemNow();
+    for (const body of bodies) createHash("sha256").update(body).digest();
+    await scheduler.wait(0);
+    const leaves = systemNow();
+    for (let i = 0; i < bodies.length; i++) createHash("sha256").update(node).digest();
+    await scheduler.wait(0);
+    ms += systemNow() - began;
+    entriesOnlyMs += leaves - began;
+    entries += bodies.length;
+  }
+  return { entries, ms, entriesOnlyMs };
+}
+
+export default {
+  async fetch(request, env) {
+    const { pathname, searchParams } = new URL(request.url);
+    const count = Number(searchParams.get("count"));
+    switch (pathname) {
+      case "/seed":
+        return Response.json({ size: await withoutGuards(env.DB, () => seed(env, count)) });
+      case "/publish":
+        return Response.json(await publishLedger(env, { LEDGER_ID: LEDGER.ledgerId }));
+      case "/scrub":
+        return Response.json(await scrub(env, searchParams.get("files") === "true"));
+      case "/bare":
+        return Response.json(await bare(env, count));
+      default: {
+        appended += 1;
+        const sequencer = env.SEQUENCER.getByName(LEDGER.ledgerId);
+        const answer = await sequencer.append(preparedSubmit(`${run()}-${appended}`));
+        const ok = answer.type === "done" && answer.result.type === "committed";
+        return Response.json({ ok }, { status: ok ? 201 : 500 });
+      }
+    }
+  },
+} satisfies ExportedHandler<CoreEnv>;
