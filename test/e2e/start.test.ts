@@ -169,8 +169,10 @@ describe("npm start -- --no-hub", () => {
 
   it("calls a MedLink elsewhere back, with the headers, signatures and body of the contract", async () => {
     const receiver = await startReceiver();
+    // Its own data: what the other runs keep is sealed under other secrets.
+    const own = temporaryDirectory();
     const environment = { ...secrets, RELAY_MEDLINK_WEBHOOK_URL: `${receiver.url}/hooks/itrans` };
-    const run = npmStart([...FREE_PORTS, "--data", dataDir, "--no-hub"], environment, "node");
+    const run = npmStart([...FREE_PORTS, "--data", own.path, "--no-hub"], environment, "node");
     started.push(run);
     await run.waitFor(/Serving/);
     const [, core = ""] = await run.waitFor(/core +(http\S+)/);
@@ -259,5 +261,6 @@ describe("npm start -- --no-hub", () => {
     expect(code).toBe(0);
     expect(run.alive()).toEqual([]);
     await receiver.dispose();
+    own.remove();
   });
 });
