@@ -113,6 +113,8 @@ export interface WorldOptions {
   /** Requests begin in the first half of it; then the faults end. */
   readonly faultyMs: number;
   readonly faults: Faults;
+  /** The faults end only when all has settled under them. */
+  readonly faultsGoOn: boolean;
   /** Chance of a client sending a second time at once, or other content under the same id. */
   readonly duplicates: number;
   readonly conflicts: number;
@@ -205,6 +207,7 @@ export function drawOptions(random: Random): WorldOptions {
     destinations: drawDestinations(random),
     faultyMs: random.between(30, 240) * 1_000,
     faults: drawFaults(random),
+    faultsGoOn: false,
     duplicates: random.probability(0.5),
     conflicts: random.probability(0.3),
     sequencerEvictions: random.chance(0.6) ? random.between(1, 6) : 0,

@@ -38,6 +38,14 @@ describe("the simulation", () => {
     expect(result?.posts).toBeGreaterThan(500);
   });
 
+  test("delivers all in order, and gives nothing up, when a destination was down for six hours", {
+    timeout: 120_000,
+  }, async () => {
+    const result = await scenarios["destination-down"]?.run({ seed: 1, requests: 40 });
+    expect(result?.violation).toBeUndefined();
+    expect(result?.virtualMs).toBeGreaterThan(6 * 3_600_000);
+  });
+
   test("delivers from the sweep alone when the queue was wiped", { timeout: 120_000 }, async () => {
     const result = await scenarios["queue-wiped"]?.run({ seed: 1, requests: 200 });
     expect(result?.violation).toBeUndefined();
