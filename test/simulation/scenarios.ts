@@ -72,7 +72,11 @@ const deadLetters = (world: World): number =>
 function withoutDeadLetters({ world }: Simulation): void {
   const look = (): void => {
     const dead = deadLetters(world);
-    if (dead > 0) world.violate("scenario", `${dead} deliveries were given up`);
+    if (dead > 0) {
+      const row = world.row("SELECT outbox_id, attempts, last_error FROM outbox WHERE state = 'dead'");
+      const first = `row ${row?.outbox_id} after ${row?.attempts} attempts, ${row?.last_error}`;
+      world.violate("scenario", `${dead} deliveries were given up: ${first}`);
+    }
     world.scheduler.after(MINUTE_MS, look);
   };
   look();
