@@ -1,9 +1,11 @@
 /**
  * `npm run simulate -- [--seed N] [--runs M] [--trace] [--scenario NAME [--requests N]]`: seeded runs of the write path and the delivery
  * path under faults. A seed that fails is printed with the commit and its last events; on that commit it fails alike again.
+ * `npm run simulate -- --mutations`: breaks each rule on purpose and says which seed noticed.
  */
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
+import { catchMutation, MUTATION_SEEDS, mutations } from "../test/simulation/mutations.ts";
 import { scenarios } from "../test/simulation/scenarios.ts";
 import { type SimulationResult, simulate } from "../test/simulation/simulate.ts";
 import { projectRoot } from "./lib/bundle.ts";
@@ -32,6 +34,16 @@ function report(result: SimulationResult, scenario: string | undefined): void {
   for (const line of result.trace) console.error(line);
 }
 
+async function breakRules(): Promise<void> {
+  for (const mutation of mutations) {
+    const { seed, rule, name } = await catchMutation(mutation, MUTATION_SEEDS);
+    console.log(
+      `${(seed === undefined ? "NOT NOTICED" : `seed ${seed}`).padEnd(12)} ${(rule ?? "").padEnd(24)} ${name}`,
+    );
+    if (seed === undefined) process.exitCode = 1;
+  }
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -40,8 +52,10 @@ async function main(): Promise<void> {
       trace: { type: "boolean", default: false },
       scenario: { type: "string" },
       requests: { type: "string" },
+      mutations: { type: "boolean", default: false },
     },
   });
+  if (values.mutations) return breakRules();
   const seed = integerOf("seed", values.seed, 1);
   const runs = integerOf("runs", values.runs, 1);
   const scenario = values.scenario === undefined ? undefined : scenarios[values.scenario];

@@ -1,5 +1,6 @@
 /** Core's side of delivery: the port the relay calls, the sweep, confirmed anchors. What port.edge.ts does with bindings, on virtual ones. */
-import { claimWake, releaseAnchored, type ScheduledRetry } from "../../src/relay/outbox.store.ts";
+import { recordConfirmedStatements } from "../../src/anchor/anchor.store.ts";
+import { claimWake, type ScheduledRetry } from "../../src/relay/outbox.store.ts";
 import type { DeliveryOutcome, Lease, RelayHint, RelayPortApi } from "../../src/relay/port.ts";
 import { sweepRelay } from "../../src/relay/sweep.cron.ts";
 import { remoteCall } from "./calls.ts";
@@ -26,6 +27,7 @@ export class Core {
   readonly #database: Database;
   readonly #queue: HintQueue;
   readonly #parts: Parts;
+  #anchoredSize = 0;
 
   constructor(world: World, database: Database, queue: HintQueue, parts: Parts) {
     this.#world = world;
@@ -93,23 +95,29 @@ export class Core {
   /** The chain has confirmed an anchor over everything that is committed now; its record is tried until the database takes it. */
   async confirmAnchor(block: number): Promise<void> {
     const { scheduler, random, coreClock } = this.#world;
-    const size = Number(this.#world.row("SELECT size FROM ledger_heads WHERE ledger_id = ?", LEDGER_ID)?.size ?? 0);
-    if (size === 0) return;
+    const head = this.#world.row("SELECT size, root_hash FROM ledger_heads WHERE ledger_id = ?", LEDGER_ID);
+    const size = Number(head?.size ?? 0);
+    if (size <= this.#anchoredSize) return;
     const hash = (of: string): string => `0x${Buffer.from(`${of} ${block}`).toString("hex").padStart(64, "0")}`;
-    const chain = {
-      chainId: CHAIN_ID,
-      contractAddress: `0x${"c0".repeat(20)}`,
+    const anchor = {
+      size,
+      root: String(head?.root_hash),
+      previousSize: this.#anchoredSize,
+      txHash: hash("transaction"),
       blockNumber: block,
       blockHash: hash("block"),
-      txHash: hash("transaction"),
       logIndex: 0,
+      confirmedAt: coreClock.now(),
+      sent: undefined,
     };
+    this.#anchoredSize = size;
+    const target = { ledgerId: LEDGER_ID, chainId: CHAIN_ID, contractAddress: `0x${"c0".repeat(20)}` };
     const life = new Life();
     const db = this.#database.connect(life, "anchor");
     await scheduler.sleep(life, random.between(1, 10_000));
     for (;;) {
       try {
-        await db.batch([releaseAnchored(db, { ledgerId: LEDGER_ID, size, chain, now: coreClock.now() })]);
+        await db.batch([...recordConfirmedStatements(db, target, { type: "confirmed", anchor }, coreClock.now())]);
         this.#world.trace("anchor", "confirmed", "size", size);
         await this.#queue.binding(life).send({ outboxIds: [] });
         return;

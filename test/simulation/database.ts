@@ -72,7 +72,12 @@ class Connection extends D1OnSqlite {
   }
 
   override prepare(sql: string): D1PreparedStatement {
-    return super.prepare(this.#parts.rewriteSql?.(sql) ?? sql);
+    try {
+      return super.prepare(this.#parts.rewriteSql?.(sql) ?? sql);
+    } catch (error) {
+      this.#world.violate("mutation", error instanceof Error ? error.message : String(error));
+      throw error;
+    }
   }
 
   override batch<T = unknown>(statements: D1PreparedStatement[]): Promise<D1Result<T>[]> {

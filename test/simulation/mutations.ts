@@ -144,9 +144,9 @@ export const mutations: readonly Mutation[] = [
     name: "an anchor rewrites bodies that were frozen",
     parts: {
       rewriteSql: replacing(
-        "json_set(body",
-        "WHERE state = 'waiting' AND",
-        "WHERE state IN ('waiting', 'due', 'leased') AND",
+        "due_at = ?3, body = json_set(body",
+        "o.state = 'waiting' AND",
+        "o.state IN ('waiting', 'due', 'leased') AND",
       ),
     },
   },
@@ -209,6 +209,9 @@ export const mutations: readonly Mutation[] = [
   },
 ];
 
+/** Seeds that are tried for each at most; the rarest is noticed by one in forty. */
+export const MUTATION_SEEDS = 200;
+
 export interface Caught {
   readonly name: string;
   /** Undefined: no seed noticed. */
@@ -216,10 +219,14 @@ export interface Caught {
   readonly rule: string | undefined;
 }
 
-/** Tries seeds from 1 on until one notices the mutation. */
+/**
+ * Tries seeds from 1 on until one notices the mutation.
+ * @throws Error when the source has changed so that the mutation can no longer be made.
+ */
 export async function catchMutation({ name, parts }: Mutation, maxSeeds: number): Promise<Caught> {
   for (let seed = 1; seed <= maxSeeds; seed++) {
     const { violation } = await simulate({ seed, parts: { ...REAL_PARTS, ...parts } });
+    if (violation?.rule === "mutation") throw new Error(`the mutation "${name}" cannot be made: ${violation.detail}`);
     if (violation !== undefined) return { name, seed, rule: violation.rule };
   }
   return { name, seed: undefined, rule: undefined };

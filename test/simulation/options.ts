@@ -35,6 +35,8 @@ export interface QueueFaults {
 export interface ReceiverFaults {
   /** 5xx, 429 or 408, with or without Retry-After, nothing applied. */
   readonly errors: number;
+  /** Of these errors: with Retry-After, which a 429 asks for all lanes of its destination. */
+  readonly retryAfter: number;
   /** Applied, then answered with an error or not at all. */
   readonly errorsAfterEffect: number;
   readonly connectionFails: number;
@@ -73,6 +75,7 @@ export const NO_FAULTS: Faults = {
   queue: { sendFails: 0, lost: 0, doubled: 0, late: 0 },
   receivers: {
     errors: 0,
+    retryAfter: 0,
     errorsAfterEffect: 0,
     connectionFails: 0,
     slow: 0,
@@ -113,6 +116,8 @@ export interface WorldOptions {
   /** Requests begin in the first half of it; then the faults end. */
   readonly faultyMs: number;
   readonly faults: Faults;
+  /** The faults end only when all has settled under them. */
+  readonly faultsGoOn: boolean;
   /** Chance of a client sending a second time at once, or other content under the same id. */
   readonly duplicates: number;
   readonly conflicts: number;
@@ -179,6 +184,7 @@ export function drawFaults(random: Random): Faults {
     queue: { sendFails: p(0.2), lost: p(0.4), doubled: p(0.3), late: p(0.3) },
     receivers: {
       errors: p(0.4),
+      retryAfter: p(0.8),
       errorsAfterEffect: p(0.3),
       connectionFails: p(0.2),
       slow: p(0.2),
@@ -205,6 +211,7 @@ export function drawOptions(random: Random): WorldOptions {
     destinations: drawDestinations(random),
     faultyMs: random.between(30, 240) * 1_000,
     faults: drawFaults(random),
+    faultsGoOn: false,
     duplicates: random.probability(0.5),
     conflicts: random.probability(0.3),
     sequencerEvictions: random.chance(0.6) ? random.between(1, 6) : 0,

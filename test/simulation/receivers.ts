@@ -299,7 +299,7 @@ export class Receivers {
     }
     if (random.chance(receivers.errors)) {
       const status = random.pick([500, 502, 503, 503, 429, 429, 408]);
-      const retryAfter = random.chance(0.4) ? this.#drawRetryAfter() : undefined;
+      const retryAfter = random.chance(receivers.retryAfter) ? this.#drawRetryAfter() : undefined;
       const result = answer(status, retryAfter === undefined ? {} : { retryAfter });
       return { arriveMs, landMs: undefined, answerMs, result };
     }

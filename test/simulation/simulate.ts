@@ -89,24 +89,30 @@ export class Simulation {
     const failed = (): boolean => this.world.violation !== undefined;
     const healsAt = START_MS + options.faultyMs;
     await scheduler.run(failed, healsAt);
+    if (options.faultsGoOn) await this.#settle();
     if (failed()) return;
     this.#heal();
+    await this.#settle();
+    if (!failed()) this.judge.final();
+  }
+
+  /** Goes on until nothing is under way; it is a violation when that takes too long. */
+  async #settle(): Promise<void> {
+    const { scheduler, options } = this.world;
+    const failed = (): boolean => this.world.violation !== undefined;
     let settled = false;
     const look = (): void => {
       settled = this.#clients.idle && this.#anchoring === 0 && this.queue.empty && this.judge.unsettled() === 0;
       if (!settled) scheduler.after(LOOK_MS, look);
     };
     look();
-    await scheduler.run(() => failed() || settled, healsAt + options.settleMs);
-    if (failed()) return;
-    if (settled) this.judge.final();
-    else {
-      const left = this.judge.unsettled();
-      this.world.violate(
-        "liveness",
-        `${left} rows have not settled, clients ${this.#clients.idle ? "idle" : "busy"}, queue ${this.queue.empty ? "empty" : "busy"}`,
-      );
-    }
+    await scheduler.run(() => failed() || settled, scheduler.now() + options.settleMs);
+    if (settled) return;
+    const left = this.judge.unsettled();
+    this.world.violate(
+      "liveness",
+      `${left} rows have not settled, clients ${this.#clients.idle ? "idle" : "busy"}, queue ${this.queue.empty ? "empty" : "busy"}`,
+    );
   }
 
   result(seed: number): SimulationResult {
