@@ -1,6 +1,6 @@
 /**
  * A ledger of any size and what going through it costs: `/seed?count=N` fills it in bulk (entries, head and projections, with the
- * real planning), `/publish` builds its tiles, `/append` appends through the sequencer, `/scrub` goes through the whole
+ * real planning), `/publish` builds its tiles, `/append?count=N` appends through the sequencer, `/scrub` goes through the whole
  * log as the scrub does, `/bare` hashes the same entries and does nothing else.
  */
 import { createHash } from "node:crypto";
@@ -22,8 +22,24 @@ const LEDGER = { ledgerId: "main", chainId: 31_337 };
 const GROUP = 1_000;
 const BARE_CHUNK = 16_384;
 
-let appended = 0;
-const run = () => crypto.randomUUID();
+/** Callers at once; the sequencer commits in groups what waits. */
+const CALLERS = 64;
+
+async function appendMany(env: CoreEnv, count: number): Promise<{ appended: number; ms: number }> {
+  const sequencer = env.SEQUENCER.getByName(LEDGER.ledgerId);
+  const run = crypto.randomUUID();
+  let next = 0;
+  const caller = async (): Promise<void> => {
+    while (next < count) {
+      next += 1;
+      const answer = await sequencer.append(preparedSubmit(`${run}-${next}`));
+      if (answer.type !== "done" || answer.result.type !== "committed") throw new Error("an append was refused");
+    }
+  };
+  const began = systemNow();
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+  return { appended: next, ms: systemNow() - began };
+}
 
 async function seed(env: CoreEnv, count: number): Promise<number> {
   let head = await loadHead(env.DB, LEDGER.ledgerId);
@@ -112,13 +128,10 @@ export default {
         return Response.json(await scrub(env, searchParams.get("files") === "true"));
       case "/bare":
         return Response.json(await bare(env, count));
-      default: {
-        appended += 1;
-        const sequencer = env.SEQUENCER.getByName(LEDGER.ledgerId);
-        const answer = await sequencer.append(preparedSubmit(`${run()}-${appended}`));
-        const ok = answer.type === "done" && answer.result.type === "committed";
-        return Response.json({ ok }, { status: ok ? 201 : 500 });
-      }
+      case "/append":
+        return Response.json(await appendMany(env, count));
+      default:
+        return new Response(null, { status: 404 });
     }
   },
 } satisfies ExportedHandler<CoreEnv>;

@@ -37,7 +37,11 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** RFC 8785 for what an entry may hold: strings, integers, booleans and null, for which JSON.stringify is canonical. */
 function canonicalObject(value: Readonly<Record<string, unknown>>): string | undefined {
   let members = "";
-  for (const key of Object.keys(value).sort()) {
+  let last = "";
+  for (const key of Object.keys(value)) {
+    // In the order in which they were written, but for integer keys; no entry has those.
+    if (members !== "" && key <= last) return undefined;
+    last = key;
     const member = value[key];
     const simple =
       typeof member === "string" || typeof member === "boolean" || member === null || Number.isSafeInteger(member);
@@ -47,8 +51,11 @@ function canonicalObject(value: Readonly<Record<string, unknown>>): string | und
   return `{${members}}`;
 }
 
-/** @returns undefined when the text is not the one canonical form of an entry (ledger format, section 1). */
-export function readEntry(body: string): ReadEntry | undefined {
+/**
+ * @param knownPrev a hash that `prev` may be; its form need not be looked at again.
+ * @returns undefined when the text is not the one canonical form of an entry (ledger format, section 1).
+ */
+export function readEntry(body: string, knownPrev?: string): ReadEntry | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body);
@@ -58,7 +65,8 @@ export function readEntry(body: string): ReadEntry | undefined {
   if (!isRecord(parsed)) return undefined;
   const { v, seq, prev, at, type, subject, commitment, data } = parsed;
   if (v !== 1 || typeof seq !== "number" || !Number.isSafeInteger(seq) || seq < 0) return undefined;
-  if (typeof prev !== "string" || !HEX64.test(prev) || typeof at !== "string" || !AT.test(at)) return undefined;
+  if (typeof prev !== "string" || (prev !== knownPrev && !HEX64.test(prev)) || typeof at !== "string" || !AT.test(at))
+    return undefined;
   if (!isEntryType(type) || typeof subject !== "string" || !PREFIXED_HEX64.test(subject)) return undefined;
   if (commitment !== undefined && (typeof commitment !== "string" || !PREFIXED_HEX64.test(commitment)))
     return undefined;
@@ -71,15 +79,16 @@ export function readEntry(body: string): ReadEntry | undefined {
 
 /**
  * What is wrong with one stored entry by itself and after its predecessor.
- * @param before stored hash and time of the entry before it; `at` undefined when that is not known.
+ * @param before stored hash and time of the entry before it; `at` undefined when that is not known; `isHash` when the stored hash
+ *   was found to be that of the bytes.
  */
 export function entryFindings(
   stored: StoredEntry,
   hashHex: string,
-  before: { readonly hash: string | undefined; readonly at: string | undefined },
+  before: { readonly hash: string | undefined; readonly at: string | undefined; readonly isHash: boolean },
 ): { readonly entry: ReadEntry | undefined; readonly findings: readonly Finding[] } {
   const { seq } = stored;
-  const entry = readEntry(stored.body);
+  const entry = readEntry(stored.body, before.isHash ? before.hash : undefined);
   if (
     entry !== undefined &&
     hashHex === stored.entryHash &&

@@ -51,6 +51,7 @@ export class LogWalk {
   readonly findings: Finding[] = [];
   #prev: string;
   #at: string | undefined;
+  #prevIsHash = false;
   #gapUntil = 0;
   /** The bundle that is not full yet. */
   readonly #bundle = new BundleBuffer();
@@ -110,9 +111,15 @@ export class LogWalk {
 
   #one(row: StoredEntry): void {
     const hash = this.#bundle.add(row.body, this.#hasher);
-    const { entry, findings } = entryFindings(row, toHex(hash), { hash: this.#prev, at: this.#at });
+    const hashHex = toHex(hash);
+    const { entry, findings } = entryFindings(row, hashHex, {
+      hash: this.#prev,
+      at: this.#at,
+      isHash: this.#prevIsHash,
+    });
     this.findings.push(...findings);
     this.#prev = row.entryHash;
+    this.#prevIsHash = row.entryHash === hashHex;
     this.#at = entry?.at ?? this.#at;
     this.#add(hash);
   }

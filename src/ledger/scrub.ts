@@ -185,7 +185,7 @@ export const NEVER_SCRUBBED: ScrubState = {
 };
 
 /** A multiple of 256: every slice of the log begins with a bundle. */
-export const SLICE_ENTRIES = 1_024;
+export const SLICE_ENTRIES = 2_048;
 const SUBJECT_ENTRIES = 256;
 const OWNERS = 1_000;
 const ANCHORS = 100;

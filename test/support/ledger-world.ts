@@ -230,7 +230,13 @@ export class LedgerWorld {
     if (requestId === undefined) throw new Error("there is no request to erase");
     const lookup = this.#lookup("request", "default", requestId);
     const erase = { type: "EraseRequest", tenantId: "default", requestId, lookup, actor: "operator" } as const;
+    const found = this.sqlite
+      .prepare("SELECT request_id_hash AS subject FROM requests WHERE request_id = ?")
+      .get(requestId);
     await this.commit([{ ...erase, reason: "PATIENT_REQUEST", correlationId: "c" }]);
+    // What the sweep of erasures does.
+    const { objects } = await this.bucket.list({ prefix: `payloads/${LEDGER}/${String(found?.subject)}/` });
+    await this.bucket.delete(objects.map(({ key }) => key));
   }
 
   async publish(): Promise<void> {
