@@ -31,6 +31,7 @@ import { loadContext, loadHead, writeCommit } from "../../src/workflow/commit.st
 import { type Command, planCommit } from "../../src/workflow/commit-plan.ts";
 import { keepLookupKey } from "../../src/workflow/id-lookup.store.ts";
 import { type IdLookup, makeVault, type Vault } from "../../src/workflow/vault.ts";
+import { seededRandom } from "../e2e/support/random.ts";
 import { INSURER, submitCommand } from "./commands.ts";
 import { migratedCore } from "./d1-sqlite.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
@@ -39,10 +40,14 @@ export const LEDGER = "main";
 const ORIGIN = "test.invalid/log";
 const CHAIN = { ledgerId: LEDGER, chainId: 31_337, contractAddress: `0x${"ab".repeat(20)}` };
 
-const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+/** Bytes of which each world draws the same: what a seed finds in one run, it finds in the next. */
+function seededBytes(seed: number): (length: number) => Uint8Array<ArrayBuffer> {
+  const { next } = seededRandom(seed);
+  return (length) => Uint8Array.from({ length }, () => Math.floor(next() * 256));
+}
 
 export const testVault = async (): Promise<Vault> =>
-  makeVault(await makeKeyring(["a master key of the tests, long enough"], "payload"), LEDGER, random);
+  makeVault(await makeKeyring(["a master key of the tests, long enough"], "payload"), LEDGER, seededBytes(1));
 
 export const testSigner = async (): Promise<NoteSigner> =>
   makeSigner(ORIGIN, await importSigningKey(new Uint8Array(32).fill(7)));

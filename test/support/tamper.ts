@@ -45,11 +45,11 @@ export interface Done {
 /** Undefined: there was nothing to change. */
 type Mutation = (attacked: Attacked, random: Random) => Promise<Done | undefined>;
 
-/** With its key or its entries gone too, a subject's payload can not be looked into: what is named then is that. */
+/** With its key, its payload or its entries gone too, what a subject holds can not be looked into: what is named then is that. */
 const masks = (finding: Finding, about: Done["about"]): boolean =>
   about?.subject !== undefined &&
   finding.subject === about.subject &&
-  ["key-missing", "key-unreadable", "replay-failed"].includes(finding.type);
+  ["key-missing", "key-unreadable", "payload-missing", "payload-unreadable", "replay-failed"].includes(finding.type);
 
 export const isNamed = ({ types, about }: Done, findings: readonly Finding[], exactly: boolean): boolean =>
   findings.some(
