@@ -1,4 +1,5 @@
-/** Byte encodings that work alike in workerd, Node and a browser. */
+/** Byte encodings that work alike in workerd and Node. */
+import { Buffer } from "node:buffer";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 
 const encoder = new TextEncoder();
@@ -16,14 +17,8 @@ export const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(en
 export const fromUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 /** Standard base64 with padding (RFC 4648 section 4). */
-export function toBase64(bytes: Uint8Array): string {
-  let binary = "";
-  const chunkLength = 0x8000; // fromCharCode takes its bytes as arguments, and those are limited
-  for (let offset = 0; offset < bytes.length; offset += chunkLength) {
-    binary += String.fromCharCode(...bytes.subarray(offset, offset + chunkLength));
-  }
-  return btoa(binary);
-}
+export const toBase64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 
 /** @throws DOMException when `text` is not base64. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
