@@ -1,5 +1,6 @@
 /** Byte encodings that work alike in workerd and Node. */
 import { Buffer } from "node:buffer";
+import { TextEncoder } from "node:util";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 
 const encoder = new TextEncoder();
@@ -11,7 +12,7 @@ export const toHex = bytesToHex;
 /** @throws RangeError when `hex` is not an even number of hex digits. */
 export const fromHex = hexToBytes;
 
-export const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(encoder.encode(text));
+export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
 
 /** @throws TypeError when `bytes` is not well-formed UTF-8. */
 export const fromUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);

@@ -40,7 +40,7 @@ const route = createRoute({
 
 export function registerGetRequest(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const { principal } = c.var;
+    const principal = c.get("principal");
     const found = await readRequestOf(c, principal.tenantId, c.req.valid("param").requestId);
     if (found === undefined) {
       return answerProblem(c, { code: "not_found", detail: "There is no request of this id in your tenant." });
@@ -55,7 +55,7 @@ export function registerGetRequest(app: OpenAPIHono<CoreAppEnv>): void {
 }
 
 async function newestOf(c: Context<CoreAppEnv>, { request }: RequestRecord): Promise<RequestRecord | undefined> {
-  const { LEDGER_ID } = c.var.settings;
+  const { LEDGER_ID } = c.get("settings");
   const current = await currentHash(c.env.DB, LEDGER_ID, request.requestIdHash);
   if (current.type === "endless") return undefined;
   return readRequestRecord(c.env.DB, LEDGER_ID, request.tenantId, current.requestIdHash);
@@ -83,7 +83,7 @@ async function openParts(
   { request, wrappedKey, parts }: RequestRecord,
 ): Promise<Pick<RequestView, "offchainPayload" | "notes">> {
   if (wrappedKey === undefined) return {};
-  const opened = await (await c.var.vault()).unwrap(request.requestIdHash, wrappedKey);
+  const opened = await (await c.get("vault")()).unwrap(request.requestIdHash, wrappedKey);
   const texts = await Promise.all(
     parts.map(async (part) => ({
       part: part.part,

@@ -11,7 +11,7 @@ import type { IdLookup } from "./vault.ts";
 let held: { readonly env: CoreEnv; readonly lookup: IdLookup } | undefined;
 
 async function hold(c: Context<CoreAppEnv>, wrappedKey: SealedValue): Promise<IdLookup> {
-  const lookup = await (await c.var.vault()).openLookupKey(wrappedKey);
+  const lookup = await (await c.get("vault")()).openLookupKey(wrappedKey);
   held = { env: c.env, lookup };
   return lookup;
 }
@@ -20,14 +20,14 @@ async function hold(c: Context<CoreAppEnv>, wrappedKey: SealedValue): Promise<Id
 export async function idLookup(c: Context<CoreAppEnv>): Promise<IdLookup> {
   const known = await knownIdLookup(c);
   if (known !== undefined) return known;
-  const drawn = await (await c.var.vault()).createLookupKey();
-  return hold(c, await keepLookupKey(c.env.DB, c.var.settings.LEDGER_ID, drawn));
+  const drawn = await (await c.get("vault")()).createLookupKey();
+  return hold(c, await keepLookupKey(c.env.DB, c.get("settings").LEDGER_ID, drawn));
 }
 
 /** Undefined while the ledger has no key, and so nothing erased. */
 export async function knownIdLookup(c: Context<CoreAppEnv>): Promise<IdLookup | undefined> {
   if (held?.env === c.env) return held.lookup;
-  const key = await findLookupKey(c.env.DB, c.var.settings.LEDGER_ID);
+  const key = await findLookupKey(c.env.DB, c.get("settings").LEDGER_ID);
   return key === undefined ? undefined : hold(c, key);
 }
 
