@@ -30,6 +30,7 @@ import { setupTotp } from "./accounts/setup-totp.route.ts";
 import { updateMe } from "./accounts/update-me.route.ts";
 import { updateUser } from "./accounts/update-user.route.ts";
 import { withdrawInvitation } from "./accounts/withdraw-invitation.route.ts";
+import { listAudit } from "./audit/list-audit.route.ts";
 import { enqueueClaims } from "./auto-submit/enqueue-claims.route.ts";
 import { readQueue } from "./auto-submit/read-queue.route.ts";
 import { readAutoSubmitSettings } from "./auto-submit/read-settings.route.ts";
@@ -48,6 +49,8 @@ import { settleClaim } from "./bridge/settle-claim.route.ts";
 import { createClaim } from "./claims/create-claim.route.ts";
 import { listClaimsRoute } from "./claims/list-claims.route.ts";
 import { readClaim } from "./claims/read-claim.route.ts";
+import { readProof } from "./claims/read-proof.route.ts";
+import { readTimelineRoute } from "./claims/read-timeline.route.ts";
 import { submitClaim } from "./claims/submit-claim.route.ts";
 import { updateClaim } from "./claims/update-claim.route.ts";
 import type { HubEnv } from "./env.ts";
@@ -64,8 +67,16 @@ import { createInsurer } from "./records/create-insurer.route.ts";
 import { createPatient } from "./records/create-patient.route.ts";
 import { createProvider } from "./records/create-provider.route.ts";
 import { listInsurersRoute } from "./records/list-insurers.route.ts";
-import { listPatientsRoute } from "./records/list-patients.route.ts";
+import { listPatientsRoute, searchPatients } from "./records/list-patients.route.ts";
 import { listProvidersRoute } from "./records/list-providers.route.ts";
+import { readClinic } from "./records/read-clinic.route.ts";
+import { readInsurer } from "./records/read-insurer.route.ts";
+import { readPatient } from "./records/read-patient.route.ts";
+import { readProvider } from "./records/read-provider.route.ts";
+import { updateClinic } from "./records/update-clinic.route.ts";
+import { updateInsurer } from "./records/update-insurer.route.ts";
+import { updatePatient } from "./records/update-patient.route.ts";
+import { updateProvider } from "./records/update-provider.route.ts";
 import { seed } from "./seed/seed.route.ts";
 
 const OPERATIONS: readonly Operation[] = [
@@ -102,15 +113,27 @@ const OPERATIONS: readonly Operation[] = [
   readExposures,
   listPatientsRoute,
   createPatient,
+  searchPatients,
+  readPatient,
+  updatePatient,
   listProvidersRoute,
   createProvider,
+  readProvider,
+  updateProvider,
   listInsurersRoute,
   createInsurer,
+  readInsurer,
+  updateInsurer,
+  readClinic,
+  updateClinic,
+  listAudit,
   listClaimsRoute,
   createClaim,
   readClaim,
   updateClaim,
   submitClaim,
+  readTimelineRoute,
+  readProof,
   readQueue,
   readAutoSubmitSettings,
   updateAutoSubmitSettings,

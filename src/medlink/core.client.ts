@@ -4,12 +4,14 @@ import { signProviderPayload } from "../platform/signature.ts";
 export type Surface = "claims" | "workflow" | "open";
 
 export interface CoreCall {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** Begins with a slash; ids in it are already encoded. */
   readonly path: string;
   readonly surface: Surface;
   /** Sent as JSON; a POST without one has an empty body. */
   readonly body?: unknown;
+  /** The form of the answer; JSON when left out. */
+  readonly accept?: string;
   readonly correlationId: string;
   readonly timeoutMs?: number;
 }
@@ -46,11 +48,19 @@ export function makeCoreClient(options: CoreClientOptions): CoreClient {
     sign(payload) {
       return { offchainPayload: payload, providerSignature: signProviderPayload(payload, options.providerSecret) };
     },
-    async call({ method, path, surface, body, correlationId, timeoutMs = options.timeoutMs }) {
-      const headers = new Headers({ accept: "application/json", "x-correlation-id": correlationId });
+    async call({
+      method,
+      path,
+      surface,
+      body,
+      accept = "application/json",
+      correlationId,
+      timeoutMs = options.timeoutMs,
+    }) {
+      const headers = new Headers({ accept, "x-correlation-id": correlationId });
       const key = keyOf[surface];
       if (key !== undefined) headers.set("x-api-key", key);
-      if (method === "POST") headers.set("content-type", "application/json");
+      if (method !== "GET") headers.set("content-type", "application/json");
       const signal = AbortSignal.timeout(timeoutMs);
       try {
         const response = await options.fetcher.fetch(

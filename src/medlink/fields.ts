@@ -13,12 +13,17 @@ export interface Fields {
   /** @throws when the text was sealed elsewhere, by a key not held, or was changed. */
   open(sealed: string, place: string): Promise<unknown>;
   /** 64 hex digits. @param scope the clinic, or empty for what is unique across clinics. */
-  hash(kind: "email" | "health-number" | "name" | "backup-code" | "address", scope: string, value: string): string;
+  hash(kind: HashKind, scope: string, value: string): string;
+  /** Names the key that `seal` uses now; what it sealed begins with it. */
+  readonly currentKeyId: string;
 }
+
+export type HashKind = "email" | "health-number" | "name" | "patient-term" | "bulk-row" | "backup-code" | "address";
 
 export function makeFields(keyring: Keyring, hashSecret: string, random: RandomBytes): Fields {
   const hashKey = deriveKey(hashSecret, "equality");
   return {
+    currentKeyId: keyring.currentKeyId,
     async seal(value, place) {
       const { keyId, sealed } = await keyring.seal(utf8(JSON.stringify(value)), place, random);
       return `${keyId}.${sealed}`;
@@ -42,3 +47,14 @@ export const normalizeName = (first: string, last: string): string =>
     .replace(/\p{Diacritic}/gu, "")
     .replace(/\s+/g, " ")
     .toLowerCase();
+
+/** What a patient is found by: each word of the name and the birth date, as they are hashed. */
+export function searchTerms(text: string): readonly string[] {
+  const words = normalizeName(text, "").split(/[\s'’.,-]+/);
+  const dates = text.match(/\b\d{4}-\d{2}-\d{2}\b/g) ?? [];
+  const digits = new Set(dates.flatMap((date) => date.split("-")));
+  const terms = new Set([...dates, ...words.filter((word) => word !== "" && !digits.has(word))]);
+  return [...terms].slice(0, MAX_SEARCH_TERMS);
+}
+
+export const MAX_SEARCH_TERMS = 16;

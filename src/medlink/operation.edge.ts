@@ -54,6 +54,8 @@ interface Spec<Params extends z.ZodType, Body extends z.ZodType> {
   /** Path and query parameters together: a name in the path's braces is of the path. */
   readonly params: Params;
   readonly body: Body;
+  /** Media types of a body that is not JSON: the handler reads it from the request itself. */
+  readonly takes?: readonly string[];
   /** Asked before anything of the request is looked at; an answer ends it there. */
   readonly gate?: (hub: Hub, request: Request) => Answer | undefined;
   /** Success answers, by status. */
@@ -281,7 +283,7 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
   const answer = async (context: Context<Vars>): Promise<Answer> => {
     const hub = context.get("hub");
     const request = context.req.raw;
-    const fault = spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, takesBody(spec));
+    const fault = spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, spec);
     if (fault !== undefined) return fault;
     const caller: Caller = access === undefined ? { type: "nobody" } : await callerOf(hub, request);
     const refused = access === undefined ? undefined : await refusalOf(hub, caller, access, request.method);
@@ -311,6 +313,8 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
   });
 }
 
+const binary = z.string().openapi({ format: "binary" });
+
 const takesBody = (spec: Spec<z.ZodType, z.ZodType>): boolean => spec.body !== none;
 
 function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access | undefined): void {
@@ -332,6 +336,9 @@ function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access 
       params: schemaOf(parameters.filter(inPath)),
       query: schemaOf(parameters.filter((parameter) => !inPath(parameter))),
       ...(takesBody(spec) ? { body: { content: { "application/json": { schema: spec.body } } } } : {}),
+      ...(spec.takes === undefined
+        ? {}
+        : { body: { content: Object.fromEntries(spec.takes.map((type) => [type, { schema: binary }])) } }),
     },
     responses: {
       ...responses,
@@ -357,13 +364,25 @@ function faultOfOrigin(context: Context<Vars>): Answer | undefined {
   return crossSite ? refuse("forbidden", "This request comes from another site's page.") : undefined;
 }
 
-/** A form on another page can send anything but JSON without asking; so JSON is all that is taken. */
-function faultOfContentType(context: Context<Vars>, needsBody: boolean): Answer | undefined {
+/**
+ * A form on another page can send a few types without asking, so none of them is taken: JSON, or what the operation names.
+ */
+function faultOfContentType(context: Context<Vars>, spec: Spec<z.ZodType, z.ZodType>): Answer | undefined {
   if (context.req.method === "GET") return undefined;
   const contentType = context.req.header("content-type");
-  if (contentType === undefined && !needsBody) return undefined;
+  if (spec.takes !== undefined) {
+    const type = mediaTypeOf(contentType);
+    return type !== undefined && spec.takes.includes(type)
+      ? undefined
+      : refuse("unsupported_media_type", `Send ${spec.takes.join(", ")}.`);
+  }
+  if (contentType === undefined && !takesBody(spec)) return undefined;
   return isJsonType(contentType) ? undefined : refuse("unsupported_media_type", "Send JSON as application/json.");
 }
+
+/** In lower case, without parameters. */
+export const mediaTypeOf = (contentType: string | undefined): string | undefined =>
+  contentType?.split(";")[0]?.trim().toLowerCase();
 
 export const isJsonType = (contentType: string | undefined): boolean =>
   /^application\/json\s*(;|$)/i.test(contentType?.trim() ?? "");

@@ -1,6 +1,8 @@
 /** The tables of D1 `medlink` as drizzle sees them; the truth is migrations/medlink. */
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { ERASURE_REASONS } from "../workflow/erasure.ts";
 import { ACCOUNT_ROLES, LOCALES } from "./accounts/user.ts";
+import { ATTACHMENT_TYPES } from "./attachments/attachment.ts";
 import { JOB_STATES } from "./auto-submit/job.ts";
 import { CLAIM_STATUSES, CLAIM_TYPES } from "./claims/claim.ts";
 
@@ -8,6 +10,8 @@ export const clinics = sqliteTable("clinics", {
   clinicId: text("clinic_id").primaryKey(),
   name: text("name").notNull(),
   createdAt: integer("created_at").notNull(),
+  locale: text("locale", { enum: LOCALES }).notNull(),
+  retentionYears: integer("retention_years").notNull(),
 });
 
 export const users = sqliteTable("users", {
@@ -98,6 +102,7 @@ export const patients = sqliteTable("patients", {
   nameHash: text("name_hash").notNull(),
   createdAt: integer("created_at").notNull(),
   updatedAt: integer("updated_at").notNull(),
+  erasingAt: integer("erasing_at"),
 });
 
 export const providers = sqliteTable("providers", {
@@ -139,6 +144,9 @@ export const claims = sqliteTable("claims", {
   version: integer("version").notNull(),
   createdAt: integer("created_at").notNull(),
   updatedAt: integer("updated_at").notNull(),
+  correctsClaimId: text("corrects_claim_id"),
+  correctsHash: text("corrects_hash"),
+  incidentTicket: text("incident_ticket"),
 });
 
 export const claimEvents = sqliteTable("claim_events", {
@@ -237,4 +245,69 @@ export const auditEvents = sqliteTable("audit_events", {
   detail: text("detail"),
   correlationId: text("correlation_id").notNull(),
   at: integer("at").notNull(),
+  isView: integer("is_view", { mode: "boolean" }).notNull(),
+});
+
+export const attachments = sqliteTable("attachments", {
+  attachmentId: text("attachment_id").primaryKey(),
+  clinicId: text("clinic_id").notNull(),
+  claimId: text("claim_id").notNull(),
+  nameSealed: text("name_sealed").notNull(),
+  contentType: text("content_type", { enum: ATTACHMENT_TYPES }).notNull(),
+  size: integer("size").notNull(),
+  sha256: text("sha256"),
+  state: text("state", { enum: ["receiving", "stored", "deleting"] }).notNull(),
+  createdBy: text("created_by").notNull(),
+  createdAt: integer("created_at").notNull(),
+  updatedAt: integer("updated_at").notNull(),
+});
+
+export const remittances = sqliteTable("remittances", {
+  remittanceId: text("remittance_id").primaryKey(),
+  clinicId: text("clinic_id").notNull(),
+  insurerId: text("insurer_id").notNull(),
+  reference: text("reference").notNull(),
+  paidOn: text("paid_on").notNull(),
+  totalMinor: integer("total_minor").notNull(),
+  currency: text("currency").notNull(),
+  createdBy: text("created_by").notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const remittanceLines = sqliteTable(
+  "remittance_lines",
+  {
+    remittanceId: text("remittance_id").notNull(),
+    claimId: text("claim_id").notNull(),
+    clinicId: text("clinic_id").notNull(),
+    paidMinor: integer("paid_minor").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.remittanceId, table.claimId] })],
+);
+
+export const bulkRows = sqliteTable(
+  "bulk_rows",
+  {
+    clinicId: text("clinic_id").notNull(),
+    rowKey: text("row_key").notNull(),
+    contentHash: text("content_hash").notNull(),
+    claimId: text("claim_id").notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.clinicId, table.rowKey] })],
+);
+
+export const erasures = sqliteTable("erasures", {
+  patientId: text("patient_id").primaryKey(),
+  clinicId: text("clinic_id").notNull(),
+  reason: text("reason", { enum: ERASURE_REASONS }).notNull(),
+  state: text("state", { enum: ["running", "complete"] }).notNull(),
+  claimsErased: integer("claims_erased").notNull(),
+  lastError: text("last_error"),
+  requestedBy: text("requested_by").notNull(),
+  correlationId: text("correlation_id").notNull(),
+  requestedAt: integer("requested_at").notNull(),
+  nextAttemptAt: integer("next_attempt_at"),
+  completedAt: integer("completed_at"),
+  completeEverywhereAt: integer("complete_everywhere_at"),
 });

@@ -32,6 +32,14 @@ export interface AppliedEvent {
   readonly occurredAt: number;
 }
 
+/** The claim that a corrective one supersedes. */
+export interface Corrects {
+  readonly claimId: string;
+  /** Its requestIdHash at core. */
+  readonly requestIdHash: string;
+  readonly incidentTicket: string | undefined;
+}
+
 export interface Claim {
   readonly claimId: string;
   readonly clinicId: string;
@@ -46,6 +54,7 @@ export interface Claim {
   readonly requestId: string | undefined;
   readonly requestIdHash: string | undefined;
   readonly lastEvent: AppliedEvent | undefined;
+  readonly corrects?: Corrects | undefined;
   readonly createdBy: string;
   readonly version: number;
   readonly createdAt: number;

@@ -1,10 +1,11 @@
-import { and, asc, desc, eq, gte, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, getTableColumns, gte, isNull, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
 import type { Fields } from "../fields.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
 import { claimEvents, claims } from "../schema.ts";
 import type { Claim, ClaimDetails, ClaimStatus, ClaimType } from "./claim.ts";
+import { type ClaimFilter, indexFor } from "./claim-filter.ts";
 
 const detailsSchema = z.object({
   codes: z.array(
@@ -21,10 +22,10 @@ const detailsSchema = z.object({
   notes: z.string(),
 });
 
-const place = (claimId: string): string => `claims/${claimId}`;
+export const claimPlace = (claimId: string): string => `claims/${claimId}`;
 
 async function readRow(fields: Fields, row: typeof claims.$inferSelect): Promise<Claim> {
-  const details: ClaimDetails = detailsSchema.parse(await fields.open(row.detailsSealed, place(row.claimId)));
+  const details: ClaimDetails = detailsSchema.parse(await fields.open(row.detailsSealed, claimPlace(row.claimId)));
   return {
     claimId: row.claimId,
     clinicId: row.clinicId,
@@ -45,6 +46,14 @@ async function readRow(fields: Fields, row: typeof claims.$inferSelect): Promise
             ledgerId: row.eventLedgerId ?? undefined,
             seq: row.eventSeq ?? undefined,
             occurredAt: row.eventOccurredAt,
+          },
+    corrects:
+      row.correctsClaimId === null || row.correctsHash === null
+        ? undefined
+        : {
+            claimId: row.correctsClaimId,
+            requestIdHash: row.correctsHash,
+            incidentTicket: row.incidentTicket ?? undefined,
           },
     createdBy: row.createdBy,
     version: row.version,
@@ -77,35 +86,91 @@ export async function findClaimByRequestHash(
   return row === undefined ? undefined : readRow(fields, row);
 }
 
+type ClaimRow = typeof claims.$inferSelect;
+
+const COLUMNS = Object.entries(getTableColumns(claims))
+  .map(([name, column]) => `c.${column.name} AS ${name}`)
+  .join(", ");
+
+/**
+ * The statement of a filtered page: keys from one index alone, then their rows. One row more than `limit` tells that there
+ * is a next page.
+ */
+export function claimsQuery(
+  clinicId: string,
+  filter: ClaimFilter,
+  page: { readonly limit: number; readonly after: PageKey | undefined },
+): { readonly sql: string; readonly bound: readonly (string | number)[] } {
+  const { after } = page;
+  // The smaller of two upper bounds: an index seeks one of them, and steps over what is between.
+  const to = after !== undefined && filter.to !== undefined && filter.to > after.createdAt ? undefined : filter.to;
+  const index = indexFor(filter);
+  // The plus keeps the planner from walking all of the clinic's claims where a few are named by key.
+  const clinic = index === "primary key" ? "+clinic_id" : "clinic_id";
+  const conditions: readonly (readonly [string, readonly (string | number | undefined)[]])[] = [
+    [`${clinic} = ?`, [clinicId]],
+    ["patient_id = ?", [filter.patientId]],
+    ["status = ?", [filter.status]],
+    ["provider_id = ?", [filter.providerId]],
+    ["insurer_id = ?", [filter.insurerId]],
+    ["type = ?", [filter.type]],
+    ["created_at >= ?", [filter.from]],
+    ["created_at < ?", [to]],
+    ["(created_at, claim_id) < (?, ?)", [after?.createdAt, after?.id]],
+    [
+      filter.named?.by === "claimId"
+        ? "claim_id >= ? AND claim_id < ?"
+        : "request_id_hash >= ? AND request_id_hash < ?",
+      [filter.named?.from, filter.named?.to],
+    ],
+  ];
+  const bound: (string | number)[] = [];
+  const where: string[] = [];
+  for (const [text, values] of conditions) {
+    const known = values.filter((value) => value !== undefined);
+    if (known.length < values.length) continue;
+    where.push(text);
+    bound.push(...known);
+  }
+  const walked = index === "primary key" ? "NOT INDEXED" : `INDEXED BY ${index}`;
+  return {
+    sql: `SELECT ${COLUMNS} FROM (
+        SELECT claim_id, created_at FROM claims ${walked} WHERE ${where.join(" AND ")}
+        ORDER BY created_at DESC, claim_id DESC LIMIT ?
+      ) AS page CROSS JOIN claims AS c ON c.claim_id = page.claim_id
+      ORDER BY page.created_at DESC, page.claim_id DESC`,
+    bound: [...bound, page.limit + 1],
+  };
+}
+
+/** Newest first. */
 export async function listClaims(
   db: D1Database,
   fields: Fields,
   clinicId: string,
-  query: {
-    readonly limit: number;
-    readonly after: PageKey | undefined;
-    readonly status: ClaimStatus | undefined;
-    readonly type: ClaimType | undefined;
-  },
+  query: ClaimFilter & { readonly limit: number; readonly after: PageKey | undefined },
 ): Promise<Page<Claim>> {
-  const { limit, after, status, type } = query;
-  const rows = await drizzle(db)
-    .select()
-    .from(claims)
-    .where(
-      and(
-        eq(claims.clinicId, clinicId),
-        status === undefined ? undefined : eq(claims.status, status),
-        type === undefined ? undefined : eq(claims.type, type),
-        after === undefined
-          ? undefined
-          : sql`(${claims.createdAt}, ${claims.claimId}) < (${after.createdAt}, ${after.id})`,
-      ),
-    )
-    .orderBy(desc(claims.createdAt), desc(claims.claimId))
-    .limit(limit + 1);
-  const page = cutPage(rows, limit, (row) => ({ createdAt: row.createdAt, id: row.claimId }));
+  const { limit, after, ...filter } = query;
+  const { sql: text, bound } = claimsQuery(clinicId, filter, { limit, after });
+  const { results } = await db
+    .prepare(text)
+    .bind(...bound)
+    .all<ClaimRow>();
+  const page = cutPage(results, limit, (row) => ({ createdAt: row.createdAt, id: row.claimId }));
   return { ...page, items: await Promise.all(page.items.map((row) => readRow(fields, row))) };
+}
+
+/** The claim that supersedes this one, sent or not. */
+export async function findCorrection(
+  db: D1Database,
+  clinicId: string,
+  claimId: string,
+): Promise<{ readonly claimId: string; readonly requestId: string | null } | undefined> {
+  return drizzle(db)
+    .select({ claimId: claims.claimId, requestId: claims.requestId })
+    .from(claims)
+    .where(and(eq(claims.correctsClaimId, claimId), eq(claims.clinicId, clinicId)))
+    .get();
 }
 
 /** What names a claim, without what it says. */
@@ -172,8 +237,8 @@ export async function claimInsert(db: D1Database, fields: Fields, claim: Claim):
   return db
     .prepare(
       `INSERT INTO claims (claim_id, clinic_id, patient_id, provider_id, insurer_id, type, status, amount_minor, currency,
-         details_sealed, created_by, version, created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         details_sealed, created_by, version, created_at, updated_at, corrects_claim_id, corrects_hash, incident_ticket)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .bind(
       claim.claimId,
@@ -185,11 +250,14 @@ export async function claimInsert(db: D1Database, fields: Fields, claim: Claim):
       claim.status,
       claim.amount.minor,
       claim.amount.currency,
-      await fields.seal(claim.details, place(claim.claimId)),
+      await fields.seal(claim.details, claimPlace(claim.claimId)),
       claim.createdBy,
       claim.version,
       claim.createdAt,
       claim.updatedAt,
+      claim.corrects?.claimId ?? null,
+      claim.corrects?.requestIdHash ?? null,
+      claim.corrects?.incidentTicket ?? null,
     );
 }
 
@@ -209,7 +277,7 @@ export async function claimFieldsUpdate(db: D1Database, fields: Fields, claim: C
       claim.status,
       claim.amount.minor,
       claim.amount.currency,
-      await fields.seal(claim.details, place(claim.claimId)),
+      await fields.seal(claim.details, claimPlace(claim.claimId)),
       claim.version,
       claim.updatedAt,
       claim.claimId,
@@ -250,6 +318,10 @@ export interface TimelineEntry {
     | "attemptFailed"
     | "submissionFailed"
     | "submissionAccepted"
+    | "corrected"
+    | "remitted"
+    | "attached"
+    | "detached"
     | "REQUEST_SUBMITTED"
     | "REQUEST_ACKNOWLEDGED"
     | "REQUEST_ADJUDICATED";

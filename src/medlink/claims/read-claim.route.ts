@@ -1,11 +1,13 @@
 import { z } from "@hono/zod-openapi";
+import { viewed } from "../audit/audited.edge.ts";
 import { findLiveJob } from "../auto-submit/jobs.store.ts";
 import { showSubmission } from "../auto-submit/submit.edge.ts";
+import { cachedInsurers, cachedProviders } from "../cache/record-cache.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import { none, notFound, ok, operation } from "../operation.edge.ts";
 import { iso } from "../page-query.ts";
 import type { Claim } from "./claim.ts";
-import { findClaim, readTimeline } from "./claims.store.ts";
+import { findClaim, findCorrection, readTimeline } from "./claims.store.ts";
 import { claimSchema, showClaim, submissionSchema } from "./show-claim.ts";
 
 /** What core says of a request: passed on as it is, for core's contract to define. */
@@ -38,6 +40,9 @@ export const readClaim = operation(
       200: {
         description: "The claim",
         schema: claimSchema.extend({
+          providerName: z.string().nullable(),
+          insurerName: z.string().nullable(),
+          correctedBy: z.object({ claimId: z.string(), submitted: z.boolean() }).nullable(),
           timeline: z.array(timelineSchema),
           itransSubmission: submissionSchema.optional(),
           itrans: coreViewSchema.nullable(),
@@ -45,16 +50,25 @@ export const readClaim = operation(
       },
     },
   },
-  async ({ hub, user, params, correlationId }) => {
+  async (input) => {
+    const { hub, user, params, correlationId } = input;
     const claim = await findClaim(hub.db, hub.fields, user.clinicId, params.claimId);
     if (claim === undefined) return notFound("claim");
-    const [timeline, job, itrans] = await Promise.all([
+    const [timeline, job, itrans, correction, providers, insurers] = await Promise.all([
       readTimeline(hub.db, user.clinicId, claim.claimId),
       findLiveJob(hub.db, user.clinicId, claim.claimId),
       readCoreView(hub, claim, correlationId),
+      findCorrection(hub.db, user.clinicId, claim.claimId),
+      cachedProviders(hub, user.clinicId, [claim.providerId]),
+      cachedInsurers(hub, user.clinicId, [claim.insurerId]),
+      viewed(input, "claim.view", claim.claimId),
     ]);
     return ok(200, {
       ...showClaim(claim),
+      providerName: providers.get(claim.providerId)?.name ?? null,
+      insurerName: insurers.get(claim.insurerId)?.name ?? null,
+      correctedBy:
+        correction === undefined ? null : { claimId: correction.claimId, submitted: correction.requestId !== null },
       ...(job === undefined ? {} : { itransSubmission: showSubmission(job) }),
       timeline: timeline.map(({ kind, status, actor, detail, eventId, ledgerSeq, entryHash, at }) => ({
         kind,

@@ -71,6 +71,7 @@ export const claimSchema = z
     notes: z.string(),
     requestId: z.string().nullable(),
     requestIdHash: z.string().nullable(),
+    corrects: z.object({ claimId: z.string(), incidentTicket: z.string().nullable() }).nullable(),
     createdAt: z.string(),
     updatedAt: z.string(),
   })
@@ -102,6 +103,10 @@ export const showClaim = (claim: Claim) => ({
   notes: claim.details.notes,
   requestId: claim.requestId ?? null,
   requestIdHash: claim.requestIdHash ?? null,
+  corrects:
+    claim.corrects === undefined
+      ? null
+      : { claimId: claim.corrects.claimId, incidentTicket: claim.corrects.incidentTicket ?? null },
   createdAt: iso(claim.createdAt),
   updatedAt: iso(claim.updatedAt),
 });

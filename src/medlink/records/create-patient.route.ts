@@ -2,7 +2,7 @@ import { auditInsert } from "../audit/audit.store.ts";
 import { isTaken } from "../batch.store.ts";
 import { newId } from "../ids.ts";
 import { none, ok, operation, refuse } from "../operation.edge.ts";
-import { patientUpsert } from "./records.store.ts";
+import { patientUpsert } from "./patients.store.ts";
 import { patientFields, patientSchema, showPatient } from "./schemas.ts";
 
 export const createPatient = operation(
@@ -19,7 +19,7 @@ export const createPatient = operation(
     const now = hub.now();
     try {
       await hub.db.batch([
-        await patientUpsert(hub.db, hub.fields, { clinicId: user.clinicId, patientId, details: body }, now),
+        ...(await patientUpsert(hub.db, hub.fields, { clinicId: user.clinicId, patientId, details: body }, now)),
         auditInsert(hub.db, {
           clinicId: user.clinicId,
           actor: user.userId,

@@ -1,4 +1,6 @@
-/** Who a claim is about, who treated, who pays. */
+/** Who a claim is about, who treated, who pays, and the clinic that keeps the records. */
+import type { Locale } from "../accounts/user.ts";
+
 export interface PatientDetails {
   readonly firstName: string;
   readonly lastName: string;
@@ -27,3 +29,14 @@ export interface Insurer {
   readonly insurerAddress: string;
   readonly createdAt: number;
 }
+
+export interface Clinic {
+  readonly clinicId: string;
+  readonly name: string;
+  readonly locale: Locale;
+  /** How long personal data is kept after a claim's last change. */
+  readonly retentionYears: number;
+  readonly createdAt: number;
+}
+
+export const RETENTION_YEARS = { min: 1, max: 100 } as const;

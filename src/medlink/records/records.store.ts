@@ -1,73 +1,19 @@
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import type { AnySQLiteColumn } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
-import { type Fields, normalizeHealthNumber, normalizeName } from "../fields.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
-import { insurers, patients, providers } from "../schema.ts";
-import type { Insurer, Patient, PatientDetails, Provider } from "./record.ts";
+import { clinics, insurers, providers } from "../schema.ts";
+import type { Clinic, Insurer, Provider } from "./record.ts";
 
-const personalSchema = z.object({
-  firstName: z.string(),
-  lastName: z.string(),
-  birthDate: z.string().optional(),
-  healthNumber: z.string().optional(),
-  notes: z.string().optional(),
-});
+/** Part of a name, in any case; what SQL's LIKE takes for more than itself is taken as it stands. */
+const contains = (column: AnySQLiteColumn, q: string | undefined): SQL | undefined =>
+  q === undefined ? undefined : sql`${column} LIKE ${`%${q.replace(/[%_\\]/g, "\\$&")}%`} ESCAPE '\\'`;
 
-const place = (patientId: string): string => `patients/${patientId}`;
+const named = (column: AnySQLiteColumn, ids: readonly string[]): SQL =>
+  sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`;
 
 const before = (createdAt: AnySQLiteColumn, id: AnySQLiteColumn, key: PageKey | undefined): SQL | undefined =>
   key === undefined ? undefined : sql`(${createdAt}, ${id}) < (${key.createdAt}, ${key.id})`;
-
-async function readPatient(fields: Fields, row: typeof patients.$inferSelect): Promise<Patient> {
-  const personal = personalSchema.parse(await fields.open(row.personalSealed, place(row.patientId)));
-  return { patientId: row.patientId, ...personal, createdAt: row.createdAt };
-}
-
-/** Adds a patient; one of the same id in the same clinic gets these details. A health number is unique in a clinic. */
-export async function patientUpsert(
-  db: D1Database,
-  fields: Fields,
-  patient: { readonly clinicId: string; readonly patientId: string; readonly details: PatientDetails },
-  now: number,
-): Promise<D1PreparedStatement> {
-  const { clinicId, patientId, details } = patient;
-  return db
-    .prepare(
-      `INSERT INTO patients (patient_id, clinic_id, personal_sealed, health_number_hash, name_hash, created_at, updated_at)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
-       ON CONFLICT (patient_id) DO UPDATE
-       SET personal_sealed = ?3, health_number_hash = ?4, name_hash = ?5, updated_at = ?6 WHERE clinic_id = ?2`,
-    )
-    .bind(
-      patientId,
-      clinicId,
-      await fields.seal(details, place(patientId)),
-      details.healthNumber === undefined
-        ? null
-        : fields.hash("health-number", clinicId, normalizeHealthNumber(details.healthNumber)),
-      fields.hash("name", clinicId, normalizeName(details.firstName, details.lastName)),
-      now,
-    );
-}
-
-export async function listPatients(
-  db: D1Database,
-  fields: Fields,
-  clinicId: string,
-  query: { readonly limit: number; readonly after: PageKey | undefined },
-): Promise<Page<Patient>> {
-  const { limit, after } = query;
-  const rows = await drizzle(db)
-    .select()
-    .from(patients)
-    .where(and(eq(patients.clinicId, clinicId), before(patients.createdAt, patients.patientId, after)))
-    .orderBy(desc(patients.createdAt), desc(patients.patientId))
-    .limit(limit + 1);
-  const page = cutPage(rows, limit, (row) => ({ createdAt: row.createdAt, id: row.patientId }));
-  return { ...page, items: await Promise.all(page.items.map((row) => readPatient(fields, row))) };
-}
 
 export const providerUpsert = (
   db: D1Database,
@@ -82,27 +28,48 @@ export const providerUpsert = (
     )
     .bind(provider.providerId, provider.clinicId, provider.name, provider.licenceNumber ?? null, now);
 
-export async function listProviders(
-  db: D1Database,
-  clinicId: string,
-  query: { readonly limit: number; readonly after: PageKey | undefined },
-): Promise<Page<Provider>> {
+export interface NameQuery {
+  /** Part of the name. */
+  readonly q: string | undefined;
+  readonly limit: number;
+  readonly after: PageKey | undefined;
+}
+
+const toProvider = ({ providerId, name, licenceNumber, createdAt }: typeof providers.$inferSelect): Provider => ({
+  providerId,
+  name,
+  licenceNumber: licenceNumber ?? undefined,
+  createdAt,
+});
+
+export async function listProviders(db: D1Database, clinicId: string, query: NameQuery): Promise<Page<Provider>> {
   const rows = await drizzle(db)
     .select()
     .from(providers)
-    .where(and(eq(providers.clinicId, clinicId), before(providers.createdAt, providers.providerId, query.after)))
+    .where(
+      and(
+        eq(providers.clinicId, clinicId),
+        contains(providers.name, query.q),
+        before(providers.createdAt, providers.providerId, query.after),
+      ),
+    )
     .orderBy(desc(providers.createdAt), desc(providers.providerId))
     .limit(query.limit + 1);
   const page = cutPage(rows, query.limit, (row) => ({ createdAt: row.createdAt, id: row.providerId }));
-  return {
-    ...page,
-    items: page.items.map(({ providerId, name, licenceNumber, createdAt }) => ({
-      providerId,
-      name,
-      licenceNumber: licenceNumber ?? undefined,
-      createdAt,
-    })),
-  };
+  return { ...page, items: page.items.map(toProvider) };
+}
+
+/** Those of the ids that are providers of this clinic. */
+export async function findProviders(
+  db: D1Database,
+  clinicId: string,
+  providerIds: readonly string[],
+): Promise<readonly Provider[]> {
+  const rows = await drizzle(db)
+    .select()
+    .from(providers)
+    .where(and(named(providers.providerId, providerIds), eq(providers.clinicId, clinicId)));
+  return rows.map(toProvider);
 }
 
 export const insurerUpsert = (
@@ -125,15 +92,17 @@ const toInsurer = ({ insurerId, name, insurerAddress, createdAt }: typeof insure
   createdAt,
 });
 
-export async function listInsurers(
-  db: D1Database,
-  clinicId: string,
-  query: { readonly limit: number; readonly after: PageKey | undefined },
-): Promise<Page<Insurer>> {
+export async function listInsurers(db: D1Database, clinicId: string, query: NameQuery): Promise<Page<Insurer>> {
   const rows = await drizzle(db)
     .select()
     .from(insurers)
-    .where(and(eq(insurers.clinicId, clinicId), before(insurers.createdAt, insurers.insurerId, query.after)))
+    .where(
+      and(
+        eq(insurers.clinicId, clinicId),
+        contains(insurers.name, query.q),
+        before(insurers.createdAt, insurers.insurerId, query.after),
+      ),
+    )
     .orderBy(desc(insurers.createdAt), desc(insurers.insurerId))
     .limit(query.limit + 1);
   const page = cutPage(rows, query.limit, (row) => ({ createdAt: row.createdAt, id: row.insurerId }));
@@ -149,7 +118,20 @@ export async function findInsurer(db: D1Database, clinicId: string, insurerId: s
   return row === undefined ? undefined : toInsurer(row);
 }
 
-/** Which of a claim's three parties this clinic does not have, by field name. */
+/** Those of the ids that are insurers of this clinic. */
+export async function findInsurers(
+  db: D1Database,
+  clinicId: string,
+  insurerIds: readonly string[],
+): Promise<readonly Insurer[]> {
+  const rows = await drizzle(db)
+    .select()
+    .from(insurers)
+    .where(and(named(insurers.insurerId, insurerIds), eq(insurers.clinicId, clinicId)));
+  return rows.map(toInsurer);
+}
+
+/** Which of a claim's three parties this clinic does not have, by field name. A patient being erased is not had any more. */
 export async function missingParties(
   db: D1Database,
   clinicId: string,
@@ -157,7 +139,7 @@ export async function missingParties(
 ): Promise<readonly ("patientId" | "providerId" | "insurerId")[]> {
   const row = await db
     .prepare(
-      `SELECT EXISTS (SELECT 1 FROM patients WHERE patient_id = ?2 AND clinic_id = ?1) AS patientId,
+      `SELECT EXISTS (SELECT 1 FROM patients WHERE patient_id = ?2 AND clinic_id = ?1 AND erasing_at IS NULL) AS patientId,
               EXISTS (SELECT 1 FROM providers WHERE provider_id = ?3 AND clinic_id = ?1) AS providerId,
               EXISTS (SELECT 1 FROM insurers WHERE insurer_id = ?4 AND clinic_id = ?1) AS insurerId`,
     )
@@ -174,3 +156,12 @@ export const clinicUpsert = (db: D1Database, clinicId: string, name: string, now
        ON CONFLICT (clinic_id) DO UPDATE SET name = ?2`,
     )
     .bind(clinicId, name, now);
+
+export async function findClinic(db: D1Database, clinicId: string): Promise<Clinic | undefined> {
+  return drizzle(db).select().from(clinics).where(eq(clinics.clinicId, clinicId)).get();
+}
+
+export const clinicUpdate = (db: D1Database, clinic: Clinic): D1PreparedStatement =>
+  db
+    .prepare("UPDATE clinics SET name = ?, locale = ?, retention_years = ? WHERE clinic_id = ?")
+    .bind(clinic.name, clinic.locale, clinic.retentionYears, clinic.clinicId);

@@ -3,7 +3,8 @@ import { userUpsert } from "../accounts/accounts.store.ts";
 import { hashPassword } from "../accounts/password.ts";
 import type { Account } from "../accounts/user.ts";
 import type { Hub } from "../hub.edge.ts";
-import { clinicUpsert, insurerUpsert, patientUpsert, providerUpsert } from "../records/records.store.ts";
+import { patientUpsert } from "../records/patients.store.ts";
+import { clinicUpsert, insurerUpsert, providerUpsert } from "../records/records.store.ts";
 import { DEMO, DEMO_OPERATOR, DEMO_STAFF } from "./demo.ts";
 
 export interface SeedInput {
@@ -30,13 +31,14 @@ export async function seedDemo(hub: Hub, input: SeedInput): Promise<SeededIds> {
     ...DEMO_STAFF.map((user) => ({ ...user, clinicId })),
     DEMO_OPERATOR,
   ];
-  const people = await Promise.all([
-    ...users.map((user) => userUpsert(hub.db, hub.fields, user, passwordHash, now)),
-    ...DEMO.patients.map((patient) => patientUpsert(hub.db, hub.fields, { ...patient, clinicId }, now)),
-  ]);
+  const staff = await Promise.all(users.map((user) => userUpsert(hub.db, hub.fields, user, passwordHash, now)));
+  const patients = await Promise.all(
+    DEMO.patients.map((patient) => patientUpsert(hub.db, hub.fields, { ...patient, clinicId }, now)),
+  );
   await hub.db.batch([
     clinicUpsert(hub.db, clinicId, DEMO.clinicName, now),
-    ...people,
+    ...staff,
+    ...patients.flat(),
     ...DEMO.providers.map((provider) => providerUpsert(hub.db, { ...provider, clinicId }, now)),
     insurerUpsert(hub.db, { ...insurer, insurerAddress: input.insurerAddress, clinicId }, now),
   ]);

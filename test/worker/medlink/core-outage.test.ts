@@ -6,12 +6,8 @@ import { queueStatements } from "../../../src/medlink/auto-submit/submit.edge.ts
 import type { Claim } from "../../../src/medlink/claims/claim.ts";
 import { claimInsert } from "../../../src/medlink/claims/claims.store.ts";
 import { newId } from "../../../src/medlink/ids.ts";
-import {
-  clinicUpsert,
-  insurerUpsert,
-  patientUpsert,
-  providerUpsert,
-} from "../../../src/medlink/records/records.store.ts";
+import { patientUpsert } from "../../../src/medlink/records/patients.store.ts";
+import { clinicUpsert, insurerUpsert, providerUpsert } from "../../../src/medlink/records/records.store.ts";
 import { type CoreStub, forgetClaims, hashFor, INSURER_ADDRESS, migrate, TestHub } from "./harness.ts";
 
 const CLINICS = ["cln_a", "cln_b", "cln_c"] as const;
@@ -42,12 +38,12 @@ beforeAll(async () => {
   for (const clinicId of CLINICS) {
     await db.batch([
       clinicUpsert(db, clinicId, clinicId, 1),
-      await patientUpsert(
+      ...(await patientUpsert(
         db,
         fields,
         { clinicId, patientId: `pat_${clinicId}`, details: { firstName: "A", lastName: "B", birthDate: "2000-01-01" } },
         1,
-      ),
+      )),
       providerUpsert(db, { clinicId, providerId: `prv_${clinicId}`, name: "P", licenceNumber: undefined }, 1),
       insurerUpsert(db, { clinicId, insurerId: `ins_${clinicId}`, name: "I", insurerAddress: INSURER_ADDRESS }, 1),
     ]);

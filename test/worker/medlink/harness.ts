@@ -1,12 +1,14 @@
 /** The hub with a core that the test writes, on a fresh database. */
 import { applyD1Migrations, createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { sessionInsert } from "../../../src/medlink/accounts/accounts.store.ts";
+import { sessionInsert, userUpsert } from "../../../src/medlink/accounts/accounts.store.ts";
 import { newSession, SESSION_COOKIE } from "../../../src/medlink/accounts/session.ts";
 import { consumeAutoSubmit } from "../../../src/medlink/auto-submit/auto-submit.consumer.ts";
 import { sweepAutoSubmit } from "../../../src/medlink/auto-submit/auto-submit.cron.ts";
+import { forgetAll } from "../../../src/medlink/cache/record-cache.edge.ts";
 import type { AutoSubmitHint, HubEnv } from "../../../src/medlink/env.ts";
 import { type Hub, startHub } from "../../../src/medlink/hub.edge.ts";
+import { clinicUpsert } from "../../../src/medlink/records/records.store.ts";
 import { SEED_TOKEN_HEADER, seedToken } from "../../../src/medlink/seed/seed-token.ts";
 import worker from "../../../src/medlink/worker.ts";
 import { signRelayBody } from "../../../src/platform/signature.ts";
@@ -191,6 +193,11 @@ export class Session {
     return this.hub.fetch(path, { ...init, headers: { ...init.headers, cookie: this.cookie, ...headers } });
   }
 
+  /** Sends bytes or text that is not JSON. */
+  async send(method: string, path: string, body: BodyInit, headers: Record<string, string>): Promise<Response> {
+    return this.hub.fetch(path, { method, body, headers: { cookie: this.cookie, ...headers } });
+  }
+
   async read(method: string, path: string, body?: unknown): Promise<{ status: number; body: ApiBody }> {
     const response = await this.call(method, path, body);
     return { status: response.status, body: await response.json<ApiBody>() };
@@ -212,7 +219,7 @@ export const forgetJobs = async (): Promise<void> => {
 
 export const forgetClaims = async (): Promise<void> => {
   await forgetJobs();
-  await env.DB.exec("DELETE FROM claim_events; DELETE FROM claims;");
+  await env.DB.exec("DELETE FROM attachments; DELETE FROM bulk_rows; DELETE FROM claim_events; DELETE FROM claims;");
 };
 
 /** Files share a worker and its database: each begins with an empty one. */
@@ -226,6 +233,7 @@ export async function migrate(): Promise<void> {
     env.DB.prepare("PRAGMA defer_foreign_keys = ON"),
     ...tables.results.map(({ name }) => env.DB.prepare(`DELETE FROM "${name}"`)),
   ]);
+  forgetAll();
 }
 
 export const CLAIM = {
@@ -251,6 +259,14 @@ export interface EventOptions {
   readonly timestamp?: number;
   readonly headers?: Record<string, string | undefined>;
   readonly body?: string;
+}
+
+/** A second clinic with its administrator, made without a sign-in. */
+export async function otherClinic(hub: TestHub): Promise<Session> {
+  const { db, fields, now } = await hub.hub();
+  const user = { userId: "usr_x", clinicId: "cln_x", role: "admin", email: "x@other.test", name: "X" } as const;
+  await db.batch([clinicUpsert(db, "cln_x", "Another clinic", 1), await userUpsert(db, fields, user, "none", now())]);
+  return hub.signInAs("usr_x");
 }
 
 /** Posts an event as the relay does; every part can be spoiled. */

@@ -1,0 +1,59 @@
+import { z } from "@hono/zod-openapi";
+import { viewed } from "../audit/audited.edge.ts";
+import { none, notFound, ok, operation } from "../operation.edge.ts";
+import { iso } from "../page-query.ts";
+import { CLAIM_STATUSES } from "./claim.ts";
+import { findClaim, readTimeline } from "./claims.store.ts";
+import { readCoreHistory } from "./core-request.edge.ts";
+import { mergeTimeline } from "./timeline.ts";
+
+const ledgerPlaceSchema = z.object({
+  seq: z.number().int(),
+  entryHash: z.string(),
+  anchored: z.boolean().nullable().openapi({ description: "null: core did not answer" }),
+  txHash: z.string().nullable(),
+});
+
+export const readTimelineRoute = operation(
+  {
+    method: "get",
+    path: "/api/claims/{claimId}/timeline",
+    summary: "Everything that happened to a claim, with each entry's place in the ledger and its anchor",
+    params: z.object({ claimId: z.string() }),
+    body: none,
+    answers: {
+      200: {
+        description: "The events, oldest first",
+        schema: z.object({
+          coreAvailable: z.boolean().nullable().openapi({ description: "null: the claim is not at core yet" }),
+          events: z.array(
+            z.object({
+              kind: z.string(),
+              status: z.enum(CLAIM_STATUSES),
+              actor: z.string(),
+              detail: z.string().nullable(),
+              at: z.string(),
+              ledger: ledgerPlaceSchema.nullable(),
+            }),
+          ),
+        }),
+      },
+    },
+  },
+  async (input) => {
+    const { hub, user, params, correlationId } = input;
+    const claim = await findClaim(hub.db, hub.fields, user.clinicId, params.claimId);
+    if (claim === undefined) return notFound("claim");
+    const { claimId, requestId } = claim;
+    const [own, core] = await Promise.all([
+      readTimeline(hub.db, user.clinicId, claimId),
+      requestId === undefined ? undefined : readCoreHistory(hub, requestId, correlationId),
+      viewed(input, "claim.view", claimId, "timeline"),
+    ]);
+    const events = mergeTimeline(own, core?.events, core?.anchors ?? []);
+    return ok(200, {
+      coreAvailable: requestId === undefined ? null : core !== undefined,
+      events: events.map((event) => ({ ...event, at: iso(event.at) })),
+    });
+  },
+);
