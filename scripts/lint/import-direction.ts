@@ -14,7 +14,7 @@ export interface Finding {
   readonly why: string;
 }
 
-const EDGE = /(^|\/)(worker|env|app)\.tsx?$|\.(route|worker|edge|consumer|cron|client)\.tsx?$|^durable-objects\//;
+const EDGE = /(^|\/)(worker|env|app)\.tsx?$|\.(route|worker|edge|consumer|cron|client|page)\.tsx?$|^durable-objects\//;
 const STORE = /\.store\.ts$|(^|\/)schema\.ts$/;
 
 /** @param path from the project's root, with forward slashes. */

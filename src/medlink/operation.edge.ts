@@ -280,7 +280,8 @@ function apiKeyOf(context: Context<Vars>): string | undefined {
   return context.req.header("x-api-key") ?? bearer;
 }
 
-async function currentUser(context: Context<Vars>, hub: Hub): Promise<User | undefined> {
+/** Whose session the request carries; a session in use is kept alive. */
+export async function currentUser(context: Context<Vars>, hub: Hub): Promise<User | undefined> {
   const cookie = getCookie(context, SESSION_COOKIE);
   const hash = cookie === undefined ? undefined : readSessionCookie(cookie, hub.sessionSecrets);
   if (hash === undefined) return undefined;
