@@ -1,6 +1,12 @@
-/** Parts of a page that keep themselves fresh: the page is read again and `[data-live]` parts that differ are replaced. */
+/**
+ * Parts of a page that keep themselves fresh: the page is read again and `[data-live]` parts that differ are replaced; charts take
+ * their new values.
+ */
 
 const MAX_QUIET_FAILURES = 20;
+
+/** Emitted on the document with the page as it is now, for what takes from it in a way of its own. */
+export const REFRESHED = "medlink:refreshed";
 
 /** The page as it is now; undefined when it can not be had. The browser parses it without running anything of it. */
 function readAgain(): Promise<Document | undefined> {
@@ -32,6 +38,7 @@ export async function refresh(): Promise<boolean> {
     if (next === null || isInUse(part) || next.isEqualNode(part)) continue;
     part.replaceWith(document.adoptNode(next));
   }
+  document.dispatchEvent(new CustomEvent(REFRESHED, { detail: fresh }));
   return true;
 }
 
@@ -39,7 +46,8 @@ export async function refresh(): Promise<boolean> {
 export function startLive(): void {
   let failures = 0;
   const next = (): void => {
-    const intervals = liveParts().map((part) => Number(part.dataset.live));
+    const asking = document.querySelectorAll<HTMLElement>("[data-live], [data-refresh]");
+    const intervals = [...asking].map((part) => Number(part.dataset.live ?? part.dataset.refresh));
     const shortest = Math.min(...intervals.filter((ms) => ms >= 500));
     if (!Number.isFinite(shortest) || failures >= MAX_QUIET_FAILURES) return;
     setTimeout(

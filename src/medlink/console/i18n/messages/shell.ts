@@ -43,6 +43,9 @@ export const shellEn = {
   "app.pages": "Pages",
   "app.needsScript": "This page needs JavaScript to save changes. Allow it for this site and reload.",
 
+  "chart.values": "Values",
+  "chart.time": "Time",
+
   "nav.work": "Work",
   "nav.dashboard": "Dashboard",
   "nav.claims": "Claims",
@@ -116,6 +119,9 @@ export const shellFr: Translation<typeof shellEn> = {
   "app.pages": "Pages",
   "app.needsScript":
     "Cette page a besoin de JavaScript pour enregistrer. Autorisez-le pour ce site, puis rechargez la page.",
+
+  "chart.values": "Valeurs",
+  "chart.time": "Moment",
 
   "nav.work": "Travail",
   "nav.dashboard": "Tableau de bord",
