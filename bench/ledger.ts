@@ -1,9 +1,11 @@
 /**
  * `npm run bench -- --only ledger`: what size costs. Appending at a million entries beside a thousand, verification at both, and
- * the scrub of the whole log beside a bare loop of SHA-256 over the same entries. `--large N` seeds fewer.
+ * the scrub of the whole log beside a bare loop of SHA-256 over the same entries. `--large N` for fewer.
+ *
+ * The ledgers are prepared and published once and kept under .data/bench, by the version of what made them; a run works on a copy.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { createHash } from "node:crypto";
+import { constants, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import autocannon from "autocannon";
 import { Log, LogLevel, Miniflare, type WorkerOptions } from "miniflare";
@@ -14,21 +16,33 @@ import { call, summaryOf } from "../scripts/lib/http.ts";
 import { applyMigrations } from "../scripts/lib/migrate.ts";
 import { claimPorts } from "../scripts/lib/ports.ts";
 import { workerSite } from "../scripts/lib/stack.ts";
+import { fillLedger, preparedVersion } from "./prepare.ts";
 
 const SMALL = 1_000;
-const SEED_STEP = 20_000;
-const ROUNDS = 9;
-const APPENDS_A_ROUND = 320;
+const ROUNDS = 15;
 const VERIFICATIONS = 20;
+const SCRUBS = 3;
+
+/** A round of appends: how many, and by how many callers at once. Few enough that a thousand entries stay a few thousand. */
+const SINGLE = { count: 24, callers: 1 };
+const GROUPED = { count: 128, callers: 64 };
 
 export const LEDGER_MUST = { appendCost: 1.2, verifyMs: 500, scrubOverBare: 0.5 };
 
+interface BySize {
+  readonly small: number;
+  readonly large: number;
+}
+
 export interface LedgerFigures {
   readonly large: number;
-  readonly seedSeconds: number;
-  readonly publishSeconds: number;
-  readonly appendMs: { readonly small: number; readonly large: number };
-  readonly verifyMs: { readonly small: number; readonly large: number };
+  /** Null: it was there already. */
+  readonly preparedInSeconds: number | null;
+  /** Milliseconds until one append is answered, one caller after the other; medians of rounds. */
+  readonly appendMs: BySize;
+  /** Milliseconds of the sequencer's for each append, with 64 callers at once. */
+  readonly groupedAppendMs: BySize;
+  readonly verifyMs: BySize;
   /** Entries a second: the log (entries, chain, tree), the same with every published file compared, and the bare loops. */
   readonly scrub: {
     readonly withFilesPerSecond: number;
@@ -36,7 +50,11 @@ export interface LedgerFigures {
     readonly barePerSecond: number;
     readonly bareWithoutTreePerSecond: number;
   };
-  readonly ratios: { readonly appendCost: number; readonly scrubOverBare: number };
+  readonly ratios: {
+    readonly appendCost: number;
+    readonly groupedAppendCost: number;
+    readonly scrubOverBare: number;
+  };
   readonly held: boolean;
 }
 
@@ -48,12 +66,82 @@ export async function benchLedger(
   large: number,
   progress: (text: string) => void,
 ): Promise<LedgerFigures> {
+  const prepared = join(projectRoot, ".data", "bench", `ledger-${large}-${preparedVersion()}`);
+  const began = performance.now();
+  const isNew = !existsSync(prepared);
+  if (isNew) await prepare(settings, large, prepared, progress);
+  const preparedInSeconds = isNew ? (performance.now() - began) / 1_000 : null;
+  const dataDir = mkdtempSync(`${prepared}-run-`);
+  try {
+    progress("copying the prepared ledgers");
+    cpSync(prepared, dataDir, { recursive: true, mode: constants.COPYFILE_FICLONE });
+    const { urlOf, stop } = await start(settings, large, dataDir);
+    try {
+      return { ...(await measure(urlOf, large, progress)), preparedInSeconds };
+    } finally {
+      await stop();
+    }
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+const databaseFiles = (dataDir: string): readonly string[] => {
+  const directory = join(dataDir, "d1", "miniflare-D1DatabaseObject");
+  if (!existsSync(directory)) return [];
+  const files = readdirSync(directory).filter((name) => name.endsWith(".sqlite") && name !== "metadata.sqlite");
+  return files.map((name) => join(directory, name));
+};
+
+/** Fills and publishes both ledgers; the directory has its name only when everything is in it. */
+async function prepare(
+  settings: Readonly<Record<string, string>>,
+  large: number,
+  prepared: string,
+  progress: (text: string) => void,
+): Promise<void> {
+  const dataDir = `${prepared}-unfinished`;
+  rmSync(dataDir, { recursive: true, force: true });
+  mkdirSync(dataDir, { recursive: true });
+  const files = new Map<number, string>();
+  const empty = await start(settings, large, dataDir);
+  try {
+    for (const size of [SMALL, large]) {
+      const before = new Set(databaseFiles(dataDir));
+      await applyMigrations(await empty.database(size), join(projectRoot, "migrations", "core"));
+      const made = databaseFiles(dataDir).filter((file) => !before.has(file));
+      if (made.length !== 1 || made[0] === undefined) throw new Error("the file of a new database is not to be told");
+      files.set(size, made[0]);
+    }
+  } finally {
+    await empty.stop();
+  }
+  for (const [size, file] of files) {
+    await fillLedger(file, size, (entries) => progress(`preparing: ${entries} of ${size} entries`));
+  }
+  const filled = await start(settings, large, dataDir);
+  try {
+    for (const size of [SMALL, large]) await publish(filled.urlOf("ledger", size), size, progress);
+  } finally {
+    await filled.stop();
+  }
+  renameSync(dataDir, prepared);
+}
+
+interface Running {
+  readonly urlOf: (kind: "ledger" | "verify", size: number) => string;
+  database(size: number): ReturnType<Miniflare["getD1Database"]>;
+  stop(): Promise<void>;
+}
+
+async function start(secrets: Readonly<Record<string, string>>, large: number, dataDir: string): Promise<Running> {
+  // Made for each version, so that what was signed while preparing is signed with the key of every run.
+  const signingKey = createHash("sha256").update(`bench ${preparedVersion()}`).digest("base64url");
+  const settings = { ...secrets, LEDGER_SIGNING_KEY: signingKey };
   const core = workerSite("itrans-core");
-  const dataDir = mkdtempSync(join(tmpdir(), "bench-ledger-"));
   const sizes = [SMALL, large];
   const names = sizes.flatMap((size) => [`ledger-${size}`, `verify-${size}`]);
   const ports = await claimPorts(Object.fromEntries(names.map((name) => [name, 0])));
-  progress("bundling");
   const [driver, served] = await Promise.all([
     bundleWorker(join(import.meta.dirname, "workers", "ledger.ts")),
     bundleWorker(core.entry),
@@ -95,20 +183,12 @@ export async function benchLedger(
     durableObjectsPersist: join(dataDir, "do"),
     cachePersist: false,
   });
-  const urlOf = (kind: "ledger" | "verify", size: number) => `http://127.0.0.1:${ports[`${kind}-${size}`]}`;
-  try {
-    await miniflare.ready;
-    for (const size of sizes) {
-      await applyMigrations(
-        await miniflare.getD1Database("DB", `ledger-${size}`),
-        join(projectRoot, "migrations", "core"),
-      );
-    }
-    return await measure(urlOf, large, progress);
-  } finally {
-    await miniflare.dispose();
-    rmSync(dataDir, { recursive: true, force: true });
-  }
+  await miniflare.ready;
+  return {
+    urlOf: (kind, size) => `http://127.0.0.1:${ports[`${kind}-${size}`]}`,
+    database: (size) => miniflare.getD1Database("DB", `ledger-${size}`),
+    stop: () => miniflare.dispose(),
+  };
 }
 
 async function ask<Schema extends z.ZodType>(
@@ -120,20 +200,6 @@ async function ask<Schema extends z.ZodType>(
   const parsed = schema.safeParse(answer.body);
   if (!parsed.success) throw new Error(summaryOf(answer));
   return parsed.data;
-}
-
-async function seed(url: string, size: number, progress: (text: string) => void): Promise<void> {
-  let failures = 0;
-  for (let seeded = 0; seeded < size; ) {
-    try {
-      const count = Math.min(SEED_STEP, size - seeded);
-      seeded = (await ask(`${url}/seed?count=${count}`, z.object({ size: z.number() }))).size;
-      progress(`seeding: ${seeded} of ${size} entries`);
-    } catch (error) {
-      failures += 1;
-      if (failures > 5) throw new Error(`seeding ${size} entries: ${messageOf(error)}`);
-    }
-  }
 }
 
 async function publish(url: string, size: number, progress: (text: string) => void): Promise<void> {
@@ -162,27 +228,43 @@ async function latency(url: string, method: "GET" | "POST", amount: number): Pro
   return result.latency.p50;
 }
 
-/** Milliseconds that one append takes of the sequencer, with many callers at once. */
-async function appendMsOf(url: string): Promise<number> {
+/** Milliseconds of the sequencer's for each of some appends. */
+async function appendMsOf(url: string, { count, callers }: typeof SINGLE): Promise<number> {
   const { appended, ms } = await ask(
-    `${url}/append?count=${APPENDS_A_ROUND}`,
+    `${url}/append?count=${count}&callers=${callers}`,
     z.object({ appended: z.number(), ms: z.number() }),
   );
   return ms / appended;
 }
 
+/** In turns and after a warm-up of each, so that a slow minute of the machine falls on both sizes. */
+async function appendMsBySize(
+  urlOf: Running["urlOf"],
+  large: number,
+  appends: typeof SINGLE,
+  progress: (text: string) => void,
+): Promise<BySize> {
+  const measured = { small: [] as number[], large: [] as number[] };
+  const turn = async () => ({
+    small: await appendMsOf(urlOf("ledger", SMALL), appends),
+    large: await appendMsOf(urlOf("ledger", large), appends),
+  });
+  await turn();
+  for (let round = 1; round <= ROUNDS; round++) {
+    const { small, large } = await turn();
+    measured.small.push(small);
+    measured.large.push(large);
+    progress(`${appends.callers} at once: round ${round} of ${ROUNDS}: ${small.toFixed(2)} and ${large.toFixed(2)} ms`);
+  }
+  return { small: median(measured.small), large: median(measured.large) };
+}
+
 async function measure(
-  urlOf: (kind: "ledger" | "verify", size: number) => string,
+  urlOf: Running["urlOf"],
   large: number,
   progress: (text: string) => void,
-): Promise<LedgerFigures> {
+): Promise<Omit<LedgerFigures, "preparedInSeconds">> {
   const sizes = [SMALL, large];
-  const began = performance.now();
-  for (const size of sizes) await seed(urlOf("ledger", size), size, progress);
-  const seeded = performance.now();
-  for (const size of sizes) await publish(urlOf("ledger", size), size, progress);
-  const published = performance.now();
-
   const verifyMs: Record<number, number> = {};
   for (const size of sizes) {
     await latency(`${urlOf("verify", size)}/ledger/verify`, "GET", 3);
@@ -201,7 +283,7 @@ async function measure(
   const withFiles: number[] = [];
   const bares: number[] = [];
   const entriesOnly: number[] = [];
-  for (let round = 0; round < 2; round++) {
+  for (let round = 0; round < SCRUBS; round++) {
     const bare = await ask(`${urlOf("ledger", large)}/bare?count=${large}`, through);
     bares.push((1_000 * bare.entries) / bare.ms);
     entriesOnly.push((1_000 * bare.entries) / bare.entriesOnlyMs);
@@ -216,22 +298,20 @@ async function measure(
     progress(`scrub: ${Math.round(scrubs.at(-1) ?? 0)}/s, bare loop: ${Math.round(bares.at(-1) ?? 0)}/s`);
   }
 
-  const appends = new Map<number, number[]>(sizes.map((size) => [size, []]));
-  for (const size of sizes) await appendMsOf(urlOf("ledger", size));
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const size of sizes) appends.get(size)?.push(await appendMsOf(urlOf("ledger", size)));
-    progress(`appends: round ${round + 1} of ${ROUNDS}`);
-  }
-  const appendMs = { small: median(appends.get(SMALL) ?? []), large: median(appends.get(large) ?? []) };
+  const appendMs = await appendMsBySize(urlOf, large, SINGLE, progress);
+  const groupedAppendMs = await appendMsBySize(urlOf, large, GROUPED, progress);
   const perSecond = Math.max(...scrubs);
   const barePerSecond = Math.max(...bares);
-  const ratios = { appendCost: appendMs.large / appendMs.small, scrubOverBare: perSecond / barePerSecond };
+  const ratios = {
+    appendCost: appendMs.large / appendMs.small,
+    groupedAppendCost: groupedAppendMs.large / groupedAppendMs.small,
+    scrubOverBare: perSecond / barePerSecond,
+  };
   const slowest = Math.max(verifyMs[SMALL] ?? Number.NaN, verifyMs[large] ?? Number.NaN);
   return {
     large,
-    seedSeconds: (seeded - began) / 1_000,
-    publishSeconds: (published - seeded) / 1_000,
     appendMs,
+    groupedAppendMs,
     verifyMs: { small: verifyMs[SMALL] ?? Number.NaN, large: verifyMs[large] ?? Number.NaN },
     scrub: {
       perSecond,
@@ -248,11 +328,14 @@ async function measure(
 }
 
 export function ledgerReport(figures: LedgerFigures): string {
-  const { large, appendMs, verifyMs, scrub, ratios } = figures;
+  const { large, preparedInSeconds, appendMs, groupedAppendMs, verifyMs, scrub, ratios } = figures;
   const round = (value: number) => Math.round(value).toLocaleString("en");
   return [
-    `${large.toLocaleString("en")} entries seeded in ${round(figures.seedSeconds)} s, published in ${round(figures.publishSeconds)} s`,
+    preparedInSeconds === null
+      ? `${large.toLocaleString("en")} entries, prepared by an earlier run`
+      : `${large.toLocaleString("en")} entries, prepared and published in ${round(preparedInSeconds)} s`,
     `append: ${appendMs.small.toFixed(2)} ms at ${SMALL}, ${appendMs.large.toFixed(2)} ms at ${large}: ${ratios.appendCost.toFixed(2)} times (at most ${LEDGER_MUST.appendCost})`,
+    `append in groups, ${GROUPED.callers} callers: ${groupedAppendMs.small.toFixed(2)} ms each at ${SMALL}, ${groupedAppendMs.large.toFixed(2)} ms at ${large}: ${ratios.groupedAppendCost.toFixed(2)} times`,
     `GET /ledger/verify, median: ${round(verifyMs.small)} ms at ${SMALL}, ${round(verifyMs.large)} ms at ${large} (at most ${LEDGER_MUST.verifyMs})`,
     `scrub of the log: ${round(scrub.perSecond)} entries/s (with the published files ${round(scrub.withFilesPerSecond)}/s), bare SHA-256 of the same bytes: ${round(scrub.barePerSecond)}/s (without the tree ${round(scrub.bareWithoutTreePerSecond)}/s): ${ratios.scrubOverBare.toFixed(2)} (at least ${LEDGER_MUST.scrubOverBare})`,
   ].join("\n");

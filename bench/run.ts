@@ -1,9 +1,9 @@
 /**
  * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
  * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
- * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api` or `--only ledger` for a part of it.
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery` or `isolation` for a part of it.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,6 +18,8 @@ import { claimPorts } from "../scripts/lib/ports.ts";
 import { completeSecrets } from "../scripts/lib/secrets-file.ts";
 import { workerSite } from "../scripts/lib/stack.ts";
 import { signProviderPayload } from "../src/platform/signature.ts";
+import { benchDelivery, deliveryReport } from "./delivery.ts";
+import { benchIsolation, isolationReport } from "./isolation.ts";
 import { benchLedger, ledgerReport } from "./ledger.ts";
 import { READABLE_EVERY } from "./seeded.ts";
 
@@ -40,7 +42,8 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const large = Number(values.large);
-const knownPart = values.only === undefined || values.only === "api" || values.only === "ledger";
+const PARTS = ["api", "ledger", "delivery", "isolation"];
+const knownPart = values.only === undefined || PARTS.includes(values.only);
 if (
   !Number.isInteger(rounds) ||
   rounds < 1 ||
@@ -49,7 +52,7 @@ if (
   !Number.isInteger(large) ||
   large < 10_000
 ) {
-  console.error("npm run bench -- [--rounds N] [--seconds S] [--only api|ledger] [--large ENTRIES]");
+  console.error("npm run bench -- [--rounds N] [--seconds S] [--only api|ledger|delivery|isolation] [--large ENTRIES]");
   process.exit(1);
 }
 
@@ -338,17 +341,46 @@ function report(writes: readonly Row[], reads: readonly Row[]): void {
   console.log(
     `POST /workflow/claims of the no-op call: ${(100 * postOverNoopObject).toFixed(0)} % (at least ${100 * MUST.postOverNoopObject} %)`,
   );
-  const now = new Date().toISOString();
-  const directory = join(import.meta.dirname, "results");
-  mkdirSync(directory, { recursive: true });
-  const path = join(directory, `${now.slice(0, 10)}.json`);
-  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
   const ratios = { groupOverOneWrite, postOverNoopObject };
-  const result = { at: now, machine, connections: CONNECTIONS, rounds, seconds, writes, reads, ratios, held };
-  writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
-  console.log(`written to bench/results/${now.slice(0, 10)}.json`);
+  keep({ connections: CONNECTIONS, rounds, seconds, writes, reads, ratios, held });
   if (!held) {
     console.log("a ratio that must hold does not");
+    process.exitCode = 1;
+  }
+}
+
+/** Writes a part's figures into the file of the day, beside those of the other parts. */
+function keep(part: Readonly<Record<string, unknown>>): void {
+  const now = new Date().toISOString();
+  const directory = join(import.meta.dirname, "results");
+  const path = join(directory, `${now.slice(0, 10)}.json`);
+  mkdirSync(directory, { recursive: true });
+  const others = existsSync(path)
+    ? z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, "utf8")))
+    : {};
+  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
+  writeFileSync(path, `${JSON.stringify({ ...others, at: now, machine, ...part }, null, 2)}\n`);
+  console.log(`written to bench/results/${now.slice(0, 10)}.json`);
+}
+
+async function delivery(): Promise<void> {
+  const figures = await benchDelivery(rounds, progress);
+  if (process.stderr.isTTY) progress("");
+  console.log(deliveryReport(figures));
+  keep({ delivery: { at: new Date().toISOString(), ...figures } });
+  if (!figures.held) {
+    console.log("the relay delivers too little of what a bare loop does");
+    process.exitCode = 1;
+  }
+}
+
+async function isolation(): Promise<void> {
+  const figures = await benchIsolation(progress);
+  if (process.stderr.isTTY) progress("");
+  console.log(isolationReport(figures));
+  keep({ isolation: { at: new Date().toISOString(), ...figures } });
+  if (!figures.held) {
+    console.log("a dead destination slows the others");
     process.exitCode = 1;
   }
 }
@@ -369,8 +401,10 @@ async function ledger(): Promise<void> {
 }
 
 async function run(): Promise<void> {
-  if (values.only !== "ledger") await main();
-  if (values.only !== "api") await ledger();
+  const runs = { api: main, delivery, isolation, ledger };
+  for (const [part, measurePart] of Object.entries(runs)) {
+    if (values.only === undefined || values.only === part) await measurePart();
+  }
 }
 
 run().then(

@@ -1,11 +1,12 @@
 /**
- * `npm run simulate -- [--seed N] [--runs M] [--trace] [--scenario NAME [--requests N]]`: seeded runs of the write path and the delivery
- * path under faults. A seed that fails is printed with the commit and its last events; on that commit it fails alike again.
+ * `npm run simulate -- [--seed N] [--runs M] [--jobs J] [--trace] [--scenario NAME [--requests N]]`: seeded runs of the write path and
+ * the delivery path under faults, on every core. A seed that fails is printed with the commit and its last events; on that commit it fails alike again.
  * `npm run simulate -- --mutations`: breaks each rule on purpose and says which seed noticed.
  */
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { catchMutation, MUTATION_SEEDS, mutations } from "../test/simulation/mutations.ts";
+import { runSeeds } from "../test/simulation/run-seeds.ts";
 import { scenarios } from "../test/simulation/scenarios.ts";
 import { type SimulationResult, simulate } from "../test/simulation/simulate.ts";
 import { projectRoot } from "./lib/bundle.ts";
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
     options: {
       seed: { type: "string" },
       runs: { type: "string" },
+      jobs: { type: "string" },
       trace: { type: "boolean", default: false },
       scenario: { type: "string" },
       requests: { type: "string" },
@@ -63,28 +65,31 @@ async function main(): Promise<void> {
     throw new Failure(`no scenario ${values.scenario}; there are ${Object.keys(scenarios).join(", ")}`);
   }
   const requests = integerOf("requests", values.requests, scenario?.requests ?? 0);
-  const print = values.trace ? { print: console.log } : {};
+  if (values.trace) {
+    if (runs !== 1) throw new Failure("--trace shows one run");
+    const world = { seed, print: console.log };
+    const result = await (scenario === undefined ? simulate(world) : scenario.run({ ...world, requests }));
+    if (result.violation !== undefined) process.exitCode = 1;
+    return;
+  }
 
   const startedAt = performance.now();
-  const total = { failed: 0, entries: 0, posts: 0, deadLetters: 0, virtualMs: 0 };
-  for (let i = 0; i < runs; i++) {
-    const world = { seed: seed + i, ...print };
-    const result = await (scenario === undefined ? simulate(world) : scenario.run({ ...world, requests }));
-    total.entries += result.entries;
-    total.posts += result.posts;
-    total.deadLetters += result.deadLetters;
-    total.virtualMs += result.virtualMs;
-    if (result.violation !== undefined) {
-      total.failed += 1;
-      report(result, values.scenario);
-    }
-  }
+  const total = await runSeeds({
+    firstSeed: seed,
+    runs,
+    ...(values.jobs === undefined ? {} : { jobs: integerOf("jobs", values.jobs, 1) }),
+    ...(values.scenario === undefined ? {} : { scenario: { name: values.scenario, requests } }),
+    onResult: (result) => {
+      if (result.violation !== undefined) report(result, values.scenario);
+    },
+  });
   const seconds = (performance.now() - startedAt) / 1_000;
+  const { entries, posts, deadLetters, virtualMs, failures } = total;
   console.log(
-    `${runs} runs, ${total.failed} failed: ${total.entries} entries, ${total.posts} posts, ${total.deadLetters} dead letters, ` +
-      `${(total.virtualMs / 3_600_000).toFixed(1)} h of virtual time in ${seconds.toFixed(1)} s (${(runs / seconds).toFixed(1)} runs/s)`,
+    `${total.runs} runs, ${failures.length} failed: ${entries} entries, ${posts} posts, ${deadLetters} dead letters, ` +
+      `${(virtualMs / 3_600_000).toFixed(1)} h of virtual time in ${seconds.toFixed(1)} s (${(runs / seconds).toFixed(1)} runs/s)`,
   );
-  if (total.failed > 0) process.exitCode = 1;
+  if (failures.length > 0) process.exitCode = 1;
 }
 
 main().catch((error: unknown) => {

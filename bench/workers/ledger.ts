@@ -1,7 +1,6 @@
 /**
- * A ledger of any size and what going through it costs: `/seed?count=N` fills it in bulk (entries, head and projections, with the
- * real planning), `/publish` builds its tiles, `/append?count=N` appends through the sequencer, `/scrub` goes through the whole
- * log as the scrub does, `/bare` hashes the same entries and does nothing else.
+ * What going through a ledger costs: `/publish` builds its tiles, `/append?count=N&callers=C` appends through the sequencer, `/scrub`
+ * goes through the whole log as the scrub does, `/bare` hashes the same entries and does nothing else.
  */
 import { createHash } from "node:crypto";
 import type { CoreEnv } from "../../src/core/env.ts";
@@ -11,22 +10,16 @@ import { readLogSlice } from "../../src/ledger/scrub.store.ts";
 import { NEVER_SCRUBBED, scrubLog } from "../../src/ledger/scrub.ts";
 import { systemNow } from "../../src/platform/clock.edge.ts";
 import { utf8 } from "../../src/platform/encoding.ts";
-import { loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
-import { planCommit } from "../../src/workflow/commit-plan.ts";
-import { preparedSubmit } from "./prepared.ts";
+import { BENCH_LEDGER, preparedSubmit } from "./prepared.ts";
 
 export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 
-const LEDGER = { ledgerId: "main", chainId: 31_337 };
-const GROUP = 1_000;
 const BARE_CHUNK = 16_384;
 
-/** Callers at once; the sequencer commits in groups what waits. */
-const CALLERS = 64;
-
-async function appendMany(env: CoreEnv, count: number): Promise<{ appended: number; ms: number }> {
-  const sequencer = env.SEQUENCER.getByName(LEDGER.ledgerId);
+/** @param callers at once; the sequencer commits in groups what waits. */
+async function appendMany(env: CoreEnv, count: number, callers: number): Promise<{ appended: number; ms: number }> {
+  const sequencer = env.SEQUENCER.getByName(BENCH_LEDGER.ledgerId);
   const run = crypto.randomUUID();
   let next = 0;
   const caller = async (): Promise<void> => {
@@ -37,37 +30,8 @@ async function appendMany(env: CoreEnv, count: number): Promise<{ appended: numb
     }
   };
   const began = systemNow();
-  await Promise.all(Array.from({ length: CALLERS }, caller));
+  await Promise.all(Array.from({ length: callers }, caller));
   return { appended: next, ms: systemNow() - began };
-}
-
-async function seed(env: CoreEnv, count: number): Promise<number> {
-  let head = await loadHead(env.DB, LEDGER.ledgerId);
-  const until = head.frontier.size + count;
-  const context = { requests: new Map(), claims: new Map(), destinations: [] };
-  while (head.frontier.size < until) {
-    const from = head.frontier.size;
-    const commands = Array.from({ length: Math.min(GROUP, until - from) }, (_, i) =>
-      preparedSubmit(`seed-${from + i}`),
-    );
-    const plan = planCommit(head, context, commands, systemNow(), LEDGER);
-    await writeCommit(env.DB, LEDGER.ledgerId, { ...plan, payloads: [], payloadKeys: [] });
-    head = plan.head;
-  }
-  return head.frontier.size;
-}
-
-/** The guards look at each row that comes in; what is seeded here was planned by the code they guard against. */
-async function withoutGuards<Result>(db: D1Database, work: () => Promise<Result>): Promise<Result> {
-  const { results } = await db
-    .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'ledger_entries'")
-    .all<{ name: string; sql: string }>();
-  await db.batch(results.map(({ name }) => db.prepare(`DROP TRIGGER ${name}`)));
-  try {
-    return await work();
-  } finally {
-    await db.batch(results.map(({ sql }) => db.prepare(sql)));
-  }
 }
 
 /** @param files whether published tiles and bundles are read and compared too. */
@@ -75,10 +39,10 @@ async function scrub(env: CoreEnv, files: boolean): Promise<{ entries: number; m
   const port = makeScrubPort({
     db: env.DB,
     bucket: env.LEDGER,
-    ledgerId: LEDGER.ledgerId,
+    ledgerId: BENCH_LEDGER.ledgerId,
     vault: () => Promise.reject(new Error("no payload is opened here")),
     logKeys: [],
-    promised: async () => (files ? env.PUBLISHER.getByName(LEDGER.ledgerId).promised() : undefined),
+    promised: async () => (files ? env.PUBLISHER.getByName(BENCH_LEDGER.ledgerId).promised() : undefined),
     chain: { readChain: async () => undefined, isOnChain: async () => undefined },
     now: systemNow,
   });
@@ -97,7 +61,7 @@ async function bare(env: CoreEnv, limit: number): Promise<{ entries: number; ms:
   while (entries < limit) {
     const bodies: Uint8Array[] = [];
     for (let from = entries; from < entries + BARE_CHUNK; from += 1_024) {
-      const slice = await readLogSlice(env.DB, LEDGER.ledgerId, from, from + 1_024);
+      const slice = await readLogSlice(env.DB, BENCH_LEDGER.ledgerId, from, from + 1_024);
       bodies.push(...slice.entries.map(({ body }) => utf8(body)));
     }
     if (bodies.length === 0) break;
@@ -120,16 +84,14 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     const count = Number(searchParams.get("count"));
     switch (pathname) {
-      case "/seed":
-        return Response.json({ size: await withoutGuards(env.DB, () => seed(env, count)) });
       case "/publish":
-        return Response.json(await publishLedger(env, { LEDGER_ID: LEDGER.ledgerId }));
+        return Response.json(await publishLedger(env, { LEDGER_ID: BENCH_LEDGER.ledgerId }));
       case "/scrub":
         return Response.json(await scrub(env, searchParams.get("files") === "true"));
       case "/bare":
         return Response.json(await bare(env, count));
       case "/append":
-        return Response.json(await appendMany(env, count));
+        return Response.json(await appendMany(env, count, Number(searchParams.get("callers"))));
       default:
         return new Response(null, { status: 404 });
     }

@@ -5,6 +5,7 @@ import type { SubmitRequest } from "../../src/workflow/request.ts";
 
 const CIPHERTEXT = "A".repeat(520);
 const WRAPPED = { keyId: "00000000", sealed: "A".repeat(124) };
+export const BENCH_LEDGER = { ledgerId: "main", chainId: 31_337 };
 export const BENCH_INSURER = "0x00000000000000000000000000000000000000b1";
 
 /** @param requestId no other command has it. */

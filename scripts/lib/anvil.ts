@@ -50,8 +50,12 @@ export async function ethereumRpc(url: string, method: string, params: readonly 
   return answer.result;
 }
 
-/** @throws Failure when npm did not install the binary for this platform. */
-export function anvilBinary(): string {
+/** The binary of the npm package, or the one that `ANVIL_PATH` names. @throws Failure when there is none. */
+export function anvilBinary(named = process.env.ANVIL_PATH): string {
+  if (named !== undefined && named !== "") {
+    if (existsSync(named)) return named;
+    throw new Failure(`there is no anvil binary at ${named}, which ANVIL_PATH names`);
+  }
   const arch = process.arch === "x64" ? "amd64" : process.arch;
   const name = `@foundry-rs/anvil-${process.platform}-${arch}`;
   try {

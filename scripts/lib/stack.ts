@@ -6,11 +6,13 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { ChildProcess } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
 import { existsSync, mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { Log, LogLevel, Miniflare, type MiniflareOptions, type WorkerOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as miniflareOptionsOf, unstable_readConfig as readConfig } from "wrangler";
+import * as z from "zod";
 import { type SecretSpec, secretsOf, type WorkerName } from "../../src/platform/secrets.ts";
 import { type BuildFacts, buildFacts, bundleWorker, projectRoot } from "./bundle.ts";
 import { Failure, messageOf } from "./fail.ts";
@@ -53,6 +55,22 @@ export interface StackOptions {
 }
 
 export type Settings = Readonly<Record<string, string>>;
+
+const workerdPackage = z.object({ default: z.string() });
+
+/** Looked for before it is started: the runtime's own start waits for ever for a binary that is not there. */
+function requireWorkerd(named = process.env.MINIFLARE_WORKERD_PATH): void {
+  let binary = named;
+  try {
+    const requireOfMiniflare = createRequire(createRequire(import.meta.url).resolve("miniflare"));
+    binary ??= workerdPackage.parse(requireOfMiniflare("workerd")).default;
+  } catch {
+    // Said below.
+  }
+  if (binary !== undefined && existsSync(binary)) return;
+  const where = binary === undefined ? " for this platform" : ` at ${binary}`;
+  throw new Failure(`there is no workerd binary${where}: run npm ci, with optional packages allowed`);
+}
 
 export interface Stack {
   readonly ports: Readonly<Record<PortName, number>>;
@@ -158,6 +176,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
   };
   let started = false;
+  requireWorkerd();
   const mf = await spawnedBy.run(heard, async () => {
     const listenersBefore = signalListeners();
     const created = new Miniflare(optionsNow());

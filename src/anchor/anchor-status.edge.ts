@@ -4,7 +4,7 @@ import { systemNow } from "../platform/clock.edge.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { anchorOf } from "./anchor.cron.ts";
 import { anchorFor } from "./anchor.store.ts";
-import { type AnchorView, anchorView } from "./anchor-view.ts";
+import { type AnchorView, anchorView, type EntryAnchor } from "./anchor-view.ts";
 
 /** How long the newest block may be remembered: confirmations are a courtesy, not a promise. */
 const LATEST_BLOCK_MS = 2_000;
@@ -25,7 +25,10 @@ export const anchoringEnabled = (settings: CoreSettings): boolean =>
 
 /** @param seq of the newest entry that must be covered. */
 export async function entryAnchor(env: CoreEnv, settings: CoreSettings, seq: number): Promise<AnchorView> {
-  const anchor = await anchorFor(env.DB, settings.LEDGER_ID, seq);
+  return showAnchor(env, settings, await anchorFor(env.DB, settings.LEDGER_ID, seq));
+}
+
+export async function showAnchor(env: CoreEnv, settings: CoreSettings, anchor: EntryAnchor): Promise<AnchorView> {
   return anchorView(anchor, {
     enabled: anchoringEnabled(settings),
     pollMs: settings.ANCHOR_POLL_MS,

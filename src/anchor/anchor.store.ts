@@ -175,7 +175,7 @@ export const recordStatements = (
   recordHistoryStatement(db, target, change),
 ];
 
-interface AnchorRow {
+export interface AnchorRow {
   readonly state: string;
   readonly size: number;
   readonly root_hash: string;
@@ -189,22 +189,29 @@ interface AnchorRow {
   readonly confirmed_at: number | null;
 }
 
-/** What is known of the anchor that covers entry `seq`: the first confirmed one, else the one in flight. */
+const ANCHOR_COLUMNS = `state, size, root_hash, tx_hash, block_number, block_hash, log_index, contract_address, chain_id,
+  submitted_at, confirmed_at`;
+
+/**
+ * Selects the anchor that covers an entry: the first confirmed one, else the one in flight.
+ * @param seq the entry's, in SQL: a parameter or a subselect. The ledger's id is ?1.
+ */
+export const selectAnchorFor = (seq: string): string =>
+  `SELECT * FROM (SELECT ${ANCHOR_COLUMNS} FROM anchors WHERE ledger_id = ?1 AND state = 'confirmed' AND size > ${seq}
+     ORDER BY size LIMIT 1)
+   UNION ALL
+   SELECT * FROM (SELECT ${ANCHOR_COLUMNS} FROM anchors WHERE ledger_id = ?1 AND state = 'submitted' AND size > ${seq}
+     ORDER BY size DESC LIMIT 1)
+   ORDER BY state LIMIT 1`; // 'confirmed' sorts before 'submitted'
+
+/** What is known of the anchor that covers entry `seq`. */
 export async function anchorFor(db: D1Database, ledgerId: string, seq: number): Promise<EntryAnchor> {
-  const columns = `state, size, root_hash, tx_hash, block_number, block_hash, log_index, contract_address, chain_id,
-    submitted_at, confirmed_at`;
-  const row = await db
-    .prepare(
-      `SELECT * FROM (SELECT ${columns} FROM anchors WHERE ledger_id = ?1 AND state = 'confirmed' AND size > ?2
-         ORDER BY size LIMIT 1)
-       UNION ALL
-       SELECT * FROM (SELECT ${columns} FROM anchors WHERE ledger_id = ?1 AND state = 'submitted' AND size > ?2
-         ORDER BY size DESC LIMIT 1)
-       ORDER BY state LIMIT 1`, // 'confirmed' sorts before 'submitted'
-    )
-    .bind(ledgerId, seq)
-    .first<AnchorRow>();
-  if (row === null) return { state: "none" };
+  return entryAnchorFromRow(await db.prepare(selectAnchorFor("?2")).bind(ledgerId, seq).first<AnchorRow>());
+}
+
+/** @param row of `selectAnchorFor`; nothing when no anchor covers the entry. */
+export function entryAnchorFromRow(row: AnchorRow | null | undefined): EntryAnchor {
+  if (row === null || row === undefined) return { state: "none" };
   const sent = {
     size: row.size,
     rootHash: row.root_hash,

@@ -1,5 +1,4 @@
 /** Who calls, whether they may, and how often: every route behind a key goes through here. */
-import { sha256 } from "@noble/hashes/sha2.js";
 import type { MiddlewareHandler } from "hono";
 import { findApiKey } from "../platform/api-keys.store.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -8,10 +7,11 @@ import { DEFAULT_TENANT, mayUse, type Principal, type Scope, type Surface } from
 import { problemResponse } from "../platform/problem.ts";
 import { takePermit } from "../platform/rate-limit.client.ts";
 import { acceptedValues } from "../platform/secrets.ts";
+import { sha256Of } from "../platform/sha256.ts";
 import type { CoreAppEnv } from "./app.ts";
 import type { CoreEnv } from "./env.ts";
 
-export const keyHashOf = (key: string): string => toHex(sha256(utf8(key)));
+export const keyHashOf = (key: string): string => toHex(sha256Of(utf8(key)));
 
 /** Rights that the environment's keys give in the default tenant. */
 const SETTINGS_KEYS: readonly { name: string; keyId: string; surface: Surface; scopes: readonly Scope[] }[] = [

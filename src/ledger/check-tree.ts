@@ -3,9 +3,9 @@
  * carry of a binary counter. A subtree whose height is a multiple of 8 is also one hash of a tile. One node hash for each leaf.
  */
 import { fromHex, toHex } from "../platform/encoding.ts";
+import { sha256Of } from "../platform/sha256.ts";
 import { EMPTY_ROOT, HASH_BYTES, type Hash, leafHash, nodeHash } from "./hash.ts";
 import { TILE_HEIGHT, TILE_WIDTH } from "./layout.ts";
-import { sha256Of } from "./sha256.ts";
 
 export interface Hasher {
   /** `SHA-256(0x00 || bytes)`. */

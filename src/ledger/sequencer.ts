@@ -46,7 +46,10 @@ export interface SequencerLimits {
   readonly commitMaxBytes: number;
   readonly waitingMaxCommands: number;
   readonly waitingMaxBytes: number;
-  /** Under load, how long to let callers gather before a commit: a commit costs much the same for one as for fifty. */
+  /**
+   * Under load, how long to wait for another caller before a commit, as long as they keep coming: a commit costs much the same
+   * for one as for fifty.
+   */
   readonly gatherMs: number;
   /** Times that a group is decided before its callers are told that the outcome is unknown. */
   readonly maxAttempts: number;
@@ -59,6 +62,10 @@ export type Appended<Result> =
   | { readonly type: "overloaded" }
   /** The database could not be reached, or not for long enough to know: the caller must ask again with the same command. */
   | { readonly type: "unavailable" };
+
+const MAX_GATHER_TURNS = 10;
+/** Turns without a new caller after which no more are waited for. */
+const QUIET_TURNS = 2;
 
 interface Waiting<Command, Result> {
   readonly command: Command;
@@ -99,16 +106,27 @@ export class Sequencer<Command, Head, Context, Result, Planned extends Plan<Head
 
   async #run(): Promise<void> {
     try {
-      for (let groupSize = 0; this.#waiting.length > 0; ) {
-        if (groupSize > 1) await this.#port.sleep(this.#limits.gatherMs);
+      while (this.#waiting.length > 0) {
         const group = this.#takeGroup();
-        groupSize = group.length;
         await this.#commitGroup(group);
-        // Callers that were answered come back at once; without a turn of theirs the next group would be the first of them.
-        if (groupSize > 1 && this.#waiting.length === 0) await this.#port.sleep(this.#limits.gatherMs);
+        if (group.length > 1) await this.#gather();
       }
     } finally {
       this.#running = false;
+    }
+  }
+
+  /**
+   * Callers that were answered come back at once, and others are on their way: waits while they keep coming, or the next group
+   * would be the first few of them.
+   */
+  async #gather(): Promise<void> {
+    let quietTurns = 0;
+    for (let turn = 0; turn < MAX_GATHER_TURNS && quietTurns < QUIET_TURNS; turn++) {
+      const before = this.#waiting.length;
+      if (before >= this.#limits.commitMaxCommands) return;
+      await this.#port.sleep(this.#limits.gatherMs);
+      quietTurns = this.#waiting.length > before ? 0 : quietTurns + 1;
     }
   }
 

@@ -5,9 +5,31 @@ import { correlationIdOf } from "../platform/correlation.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
 import { problemResponse } from "../platform/problem.ts";
 import { VERSION } from "../platform/version.ts";
+import { acceptInvitation } from "./accounts/accept-invitation.route.ts";
+import { changePassword } from "./accounts/change-password.route.ts";
+import { createInvitation } from "./accounts/create-invitation.route.ts";
+import { createPasswordReset } from "./accounts/create-password-reset.route.ts";
+import { createToken } from "./accounts/create-token.route.ts";
+import { disableTotp } from "./accounts/disable-totp.route.ts";
+import { enableTotp } from "./accounts/enable-totp.route.ts";
+import { endSession } from "./accounts/end-session.route.ts";
+import { listInvitationsRoute } from "./accounts/list-invitations.route.ts";
+import { listSessionsRoute } from "./accounts/list-sessions.route.ts";
+import { listTokens } from "./accounts/list-tokens.route.ts";
+import { listUsersRoute } from "./accounts/list-users.route.ts";
 import { login } from "./accounts/login.route.ts";
 import { logout } from "./accounts/logout.route.ts";
+import { logoutEverywhere } from "./accounts/logout-everywhere.route.ts";
 import { me } from "./accounts/me.route.ts";
+import { removeSecondFactor } from "./accounts/remove-second-factor.route.ts";
+import { renewBackupCodes } from "./accounts/renew-backup-codes.route.ts";
+import { resetPassword } from "./accounts/reset-password.route.ts";
+import { revokeToken } from "./accounts/revoke-token.route.ts";
+import { secondFactor } from "./accounts/second-factor.route.ts";
+import { setupTotp } from "./accounts/setup-totp.route.ts";
+import { updateMe } from "./accounts/update-me.route.ts";
+import { updateUser } from "./accounts/update-user.route.ts";
+import { withdrawInvitation } from "./accounts/withdraw-invitation.route.ts";
 import { enqueueClaims } from "./auto-submit/enqueue-claims.route.ts";
 import { readQueue } from "./auto-submit/read-queue.route.ts";
 import { readAutoSubmitSettings } from "./auto-submit/read-settings.route.ts";
@@ -31,6 +53,9 @@ import { updateClaim } from "./claims/update-claim.route.ts";
 import { CONSOLE } from "./console/console.edge.ts";
 import { errorPage, wantsPage } from "./console/page.edge.tsx";
 import type { HubEnv } from "./env.ts";
+import { listFlags } from "./flags/list-flags.route.ts";
+import { readExposures } from "./flags/read-exposures.route.ts";
+import { updateFlag } from "./flags/update-flag.route.ts";
 import { health } from "./health/health.route.ts";
 import { readyz } from "./health/readyz.route.ts";
 import { readVersion } from "./health/version.route.ts";
@@ -50,8 +75,33 @@ const OPERATIONS: readonly Operation[] = [
   readyz,
   readVersion,
   login,
+  secondFactor,
   logout,
+  logoutEverywhere,
   me,
+  updateMe,
+  changePassword,
+  setupTotp,
+  enableTotp,
+  disableTotp,
+  renewBackupCodes,
+  resetPassword,
+  listSessionsRoute,
+  endSession,
+  listUsersRoute,
+  updateUser,
+  removeSecondFactor,
+  createPasswordReset,
+  listInvitationsRoute,
+  createInvitation,
+  withdrawInvitation,
+  acceptInvitation,
+  listTokens,
+  createToken,
+  revokeToken,
+  listFlags,
+  updateFlag,
+  readExposures,
   listPatientsRoute,
   createPatient,
   listProvidersRoute,

@@ -1,18 +1,18 @@
 /**
  * One operation of the hub's API: schema, access rule and handler together. `mount` puts it on the app and into its
- * OpenAPI document, and does what every operation needs the same way: session, cross-site check, body limit, validation.
+ * OpenAPI document, and does what every operation needs the same way: caller, cross-site check, body limit, validation.
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { getCookie } from "hono/cookie";
 import { type Problem, type ProblemCode, problemResponse } from "../platform/problem.ts";
-import { timingSafeEqual } from "../platform/timing-safe.ts";
-import { findSession, touchSession } from "./accounts/accounts.store.ts";
+import type { SignedIn } from "./accounts/accounts.store.ts";
+import { type Caller, callerOf } from "./accounts/caller.edge.ts";
 import { isCrossSite } from "./accounts/cross-site.ts";
-import { readSessionCookie, SESSION_COOKIE, sessionAge } from "./accounts/session.ts";
-import type { Role, User } from "./accounts/user.ts";
+import { ROLES, type Role, type User } from "./accounts/user.ts";
 import type { HubEnv } from "./env.ts";
+import type { FlagName } from "./flags/flag.ts";
+import { flagIsOn } from "./flags/flags.edge.ts";
 import type { Hub } from "./hub.edge.ts";
 
 export const BODY_LIMIT_BYTES = 1_000_000;
@@ -25,11 +25,11 @@ export interface Vars {
 export type HubApp = OpenAPIHono<Vars>;
 
 export type Answer =
-  | { readonly type: "ok"; readonly status: number; readonly body: unknown; readonly headers?: Record<string, string> }
+  | { readonly type: "ok"; readonly status: number; readonly body: unknown; readonly headers?: HeadersInit }
   | { readonly type: "problem"; readonly problem: Problem }
   | { readonly type: "raw"; readonly response: Response };
 
-export const ok = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({
+export const ok = (status: number, body: unknown, headers: HeadersInit = {}): Answer => ({
   type: "ok",
   status,
   body,
@@ -47,7 +47,7 @@ export const notFound = (what: string): Answer => refuse("not_found", `There is 
 export const none = z.unknown();
 
 interface Spec<Params extends z.ZodType, Body extends z.ZodType> {
-  readonly method: "get" | "post" | "put" | "patch";
+  readonly method: "get" | "post" | "put" | "patch" | "delete";
   /** With parameters in braces, as OpenAPI writes them. */
   readonly path: string;
   readonly summary: string;
@@ -72,17 +72,19 @@ export interface Operation {
   readonly mount: (app: HubApp) => void;
 }
 
-/** Who calls: `operator` runs the whole hub, of no clinic, and proves it with the hub's operator key. */
-type Caller =
-  | { readonly type: "nobody" }
-  | { readonly type: "user"; readonly user: User }
-  | { readonly type: "operator" };
-
 interface Access {
-  /** undefined: any. */
-  readonly roles: readonly Role[] | undefined;
-  readonly operator: boolean;
+  /** Roles of a clinic's people that are let in; none: not for clinics. */
+  readonly roles: readonly Role[];
+  /** `account`: an operator who signed in; `any`: the hub's operator key too. */
+  readonly operator: "no" | "account" | "any";
+  /** Whether integrations are let in, within their scopes. */
+  readonly tokens: boolean;
+  /** Off for a caller: as if they lacked the role. */
+  readonly flag: FlagName | undefined;
 }
+
+/** An integration may do what billing may: file and chase claims, and nothing about accounts or settings. */
+const TOKEN_ROLE: Role = "billing";
 
 /** For anyone, signed in or not. */
 export function openOperation<Params extends z.ZodType, Body extends z.ZodType>(
@@ -92,11 +94,26 @@ export function openOperation<Params extends z.ZodType, Body extends z.ZodType>(
   return { mount: (app) => mount(app, spec, (_, input) => handle(input)) };
 }
 
-const SIGN_IN_FIRST = refuse("unauthenticated", "Sign in first.");
+export const SIGN_IN_FIRST = refuse("unauthenticated", "Sign in first.");
 
-/** For signed-in people; `roles` narrows it. */
+interface Narrowed {
+  /** Whom it is for; by default all of a clinic's people. */
+  readonly roles?: readonly Role[];
+  /** false: for people alone, not for their integrations. */
+  readonly tokens?: boolean;
+  readonly flag?: FlagName;
+}
+
+const accessOf = (spec: Narrowed, operator: Access["operator"]): Access => ({
+  roles: spec.roles ?? ROLES,
+  operator,
+  tokens: spec.tokens ?? true,
+  flag: spec.flag,
+});
+
+/** For a clinic's people and their integrations. */
 export function operation<Params extends z.ZodType, Body extends z.ZodType>(
-  spec: Spec<Params, Body> & { readonly roles?: readonly Role[] },
+  spec: Spec<Params, Body> & Narrowed,
   handle: (input: Input<z.output<Params>, z.output<Body>> & { readonly user: User }) => Promise<Answer>,
 ): Operation {
   return {
@@ -104,8 +121,28 @@ export function operation<Params extends z.ZodType, Body extends z.ZodType>(
       mount(
         app,
         spec,
-        async (caller, input) => (caller.type === "user" ? handle({ ...input, user: caller.user }) : SIGN_IN_FIRST),
-        { roles: spec.roles, operator: false },
+        async (caller, input) => {
+          const user = clinicUserOf(caller);
+          return user === undefined ? SIGN_IN_FIRST : handle({ ...input, user });
+        },
+        accessOf(spec, "no"),
+      ),
+  };
+}
+
+/** For everyone with an account, operators among them: what concerns the account itself. Never for integrations. */
+export function accountOperation<Params extends z.ZodType, Body extends z.ZodType>(
+  spec: Spec<Params, Body>,
+  handle: (input: Input<z.output<Params>, z.output<Body>> & { readonly signedIn: SignedIn }) => Promise<Answer>,
+): Operation {
+  return {
+    mount: (app) =>
+      mount(
+        app,
+        spec,
+        async (caller, input) =>
+          caller.type === "person" ? handle({ ...input, signedIn: caller.signedIn }) : SIGN_IN_FIRST,
+        accessOf({ tokens: false }, "account"),
       ),
   };
 }
@@ -114,13 +151,13 @@ export function operation<Params extends z.ZodType, Body extends z.ZodType>(
 export interface Actor {
   /** undefined: all clinics. */
   readonly clinicId: string | undefined;
-  /** A user id, or `operator`. */
+  /** A user id, a token id, or `operator` for the hub's operator key. */
   readonly name: string;
 }
 
-/** For a clinic's people of these roles within their clinic, and for the hub's operator across all. */
+/** For a clinic's people of these roles within their clinic, and for the hub's operators across all. */
 export function staffOperation<Params extends z.ZodType, Body extends z.ZodType>(
-  spec: Spec<Params, Body> & { readonly roles: readonly Role[] },
+  spec: Spec<Params, Body> & Narrowed & { readonly roles: readonly Role[] },
   handle: (input: Input<z.output<Params>, z.output<Body>> & { readonly actor: Actor }) => Promise<Answer>,
 ): Operation {
   return {
@@ -129,18 +166,85 @@ export function staffOperation<Params extends z.ZodType, Body extends z.ZodType>
         app,
         spec,
         async (caller, input) => {
-          switch (caller.type) {
-            case "nobody":
-              return SIGN_IN_FIRST;
-            case "user":
-              return handle({ ...input, actor: { clinicId: caller.user.clinicId, name: caller.user.userId } });
-            case "operator":
-              return handle({ ...input, actor: { clinicId: undefined, name: "operator" } });
-          }
+          const actor = actorOf(caller);
+          return actor === undefined ? SIGN_IN_FIRST : handle({ ...input, actor });
         },
-        { roles: spec.roles, operator: true },
+        accessOf(spec, "any"),
       ),
   };
+}
+
+/** For the hub's operators alone: people of that role, and its operator key. */
+export function operatorOperation<Params extends z.ZodType, Body extends z.ZodType>(
+  spec: Spec<Params, Body>,
+  handle: (input: Input<z.output<Params>, z.output<Body>> & { readonly actor: Actor }) => Promise<Answer>,
+): Operation {
+  return staffOperation({ ...spec, roles: [], tokens: false }, handle);
+}
+
+function clinicUserOf(caller: Caller): User | undefined {
+  switch (caller.type) {
+    case "person":
+      return caller.signedIn.user.role === "operator" ? undefined : caller.signedIn.user;
+    case "token": {
+      const { tokenId: userId, clinicId, name } = caller.token;
+      return { userId, clinicId, role: TOKEN_ROLE, email: "", name };
+    }
+    case "nobody":
+    case "throttled":
+    case "operator":
+      return undefined;
+  }
+}
+
+function actorOf(caller: Caller): Actor | undefined {
+  if (caller.type === "operator") return { clinicId: undefined, name: "operator" };
+  if (caller.type === "person" && caller.signedIn.user.role === "operator") {
+    return { clinicId: undefined, name: caller.signedIn.user.userId };
+  }
+  const user = clinicUserOf(caller);
+  return user === undefined ? undefined : { clinicId: user.clinicId, name: user.userId };
+}
+
+/** @returns why this caller may not, undefined when it may. */
+async function refusalOf(hub: Hub, caller: Caller, access: Access, method: string): Promise<Answer | undefined> {
+  switch (caller.type) {
+    case "nobody":
+      return SIGN_IN_FIRST;
+    case "throttled": {
+      const { retryAfterSeconds } = caller;
+      return refuse("rate_limited", "This token asks too often. Wait as Retry-After says.", { retryAfterSeconds });
+    }
+    case "operator":
+      return access.operator === "any" ? undefined : refuse("forbidden", "This is not for the operator's key.");
+    case "token": {
+      if (!access.tokens) return refuse("forbidden", "This is for people, not for integrations.");
+      const { canRead, canWrite } = caller.token;
+      const scope = method === "GET" ? "read" : "write";
+      if (scope === "read" ? !canRead : !canWrite) return refuse("forbidden", `This needs the scope ${scope}.`);
+      return refusalOfRole(TOKEN_ROLE, access) ?? refusalOfFlag(hub, caller.token.tokenId, access);
+    }
+    case "person": {
+      const { user } = caller.signedIn;
+      if (user.role === "operator") {
+        return access.operator === "no"
+          ? refuse("forbidden", "This is for a clinic's people; an operator belongs to none.")
+          : undefined;
+      }
+      return refusalOfRole(user.role, access) ?? refusalOfFlag(hub, user.userId, access);
+    }
+  }
+}
+
+function refusalOfRole(role: Role, { roles, operator }: Access): Answer | undefined {
+  if (roles.includes(role)) return undefined;
+  const admitted = [...roles, ...(operator === "no" ? [] : ["operator"])].join(" or ");
+  return refuse("forbidden", `This needs the role ${admitted}.`);
+}
+
+async function refusalOfFlag(hub: Hub, userId: string, { flag }: Access): Promise<Answer | undefined> {
+  if (flag === undefined || (await flagIsOn(hub, { userId }, flag))) return undefined;
+  return refuse("forbidden", "This is not switched on for you.");
 }
 
 /** The clinics that a call is about: the one it names, if the actor's word goes there. */
@@ -179,13 +283,9 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
     const request = context.req.raw;
     const fault = spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, takesBody(spec));
     if (fault !== undefined) return fault;
-    const caller = access === undefined ? NOBODY : await callerOf(context, hub, access);
-    if (access !== undefined) {
-      if (caller.type === "nobody") return SIGN_IN_FIRST;
-      if (caller.type === "user" && access.roles !== undefined && !access.roles.includes(caller.user.role)) {
-        return refuse("forbidden", `This needs the role ${access.roles.join(" or ")}.`);
-      }
-    }
+    const caller: Caller = access === undefined ? { type: "nobody" } : await callerOf(hub, request);
+    const refused = access === undefined ? undefined : await refusalOf(hub, caller, access, request.method);
+    if (refused !== undefined) return refused;
     const params = parse(spec.params, { ...context.req.query(), ...context.req.param() }, "invalid_query");
     if (!params.ok) return params.answer;
     const received = takesBody(spec) ? await readJson(request) : { ok: true as const, value: undefined };
@@ -227,7 +327,7 @@ function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access 
     method: spec.method,
     path: spec.path,
     summary: spec.summary,
-    ...(access === undefined ? {} : { security: [{ session: [] }, ...(access.operator ? [{ operatorKey: [] }] : [])] }),
+    ...(access === undefined ? {} : { security: securityOf(access) }),
     request: {
       params: schemaOf(parameters.filter(inPath)),
       query: schemaOf(parameters.filter((parameter) => !inPath(parameter))),
@@ -241,6 +341,10 @@ function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access 
       },
     },
   });
+}
+
+function securityOf({ tokens, operator }: Access): Record<string, string[]>[] {
+  return [{ session: [] }, ...(tokens ? [{ apiToken: [] }] : []), ...(operator === "any" ? [{ operatorKey: [] }] : [])];
 }
 
 function faultOfOrigin(context: Context<Vars>): Answer | undefined {
@@ -263,41 +367,6 @@ function faultOfContentType(context: Context<Vars>, needsBody: boolean): Answer 
 
 export const isJsonType = (contentType: string | undefined): boolean =>
   /^application\/json\s*(;|$)/i.test(contentType?.trim() ?? "");
-
-const NOBODY: Caller = { type: "nobody" };
-
-async function callerOf(context: Context<Vars>, hub: Hub, access: Access): Promise<Caller> {
-  const key = access.operator ? apiKeyOf(context) : undefined;
-  if (key !== undefined) {
-    return hub.operatorKeys.some((accepted) => timingSafeEqual(key, accepted)) ? { type: "operator" } : NOBODY;
-  }
-  const user = await currentUser(context, hub);
-  return user === undefined ? NOBODY : { type: "user", user };
-}
-
-function apiKeyOf(context: Context<Vars>): string | undefined {
-  const bearer = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1];
-  return context.req.header("x-api-key") ?? bearer;
-}
-
-/** Whose session the request carries; a session in use is kept alive. */
-export async function currentUser(context: Context<Vars>, hub: Hub): Promise<User | undefined> {
-  const cookie = getCookie(context, SESSION_COOKIE);
-  const hash = cookie === undefined ? undefined : readSessionCookie(cookie, hub.sessionSecrets);
-  if (hash === undefined) return undefined;
-  const session = await findSession(hub.db, hub.fields, hash);
-  if (session === undefined) return undefined;
-  const now = hub.now();
-  switch (sessionAge(session, now)) {
-    case "expired":
-      return undefined;
-    case "touch":
-      await touchSession(hub.db, hash, now);
-      return session.user;
-    case "live":
-      return session.user;
-  }
-}
 
 type Parsed<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly answer: Answer };
 

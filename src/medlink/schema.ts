@@ -1,6 +1,6 @@
 /** The tables of D1 `medlink` as drizzle sees them; the truth is migrations/medlink. */
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { ROLES } from "./accounts/user.ts";
+import { ACCOUNT_ROLES, LOCALES } from "./accounts/user.ts";
 import { JOB_STATES } from "./auto-submit/job.ts";
 import { CLAIM_STATUSES, CLAIM_TYPES } from "./claims/claim.ts";
 
@@ -12,11 +12,13 @@ export const clinics = sqliteTable("clinics", {
 
 export const users = sqliteTable("users", {
   userId: text("user_id").primaryKey(),
-  clinicId: text("clinic_id").notNull(),
-  role: text("role", { enum: ROLES }).notNull(),
+  clinicId: text("clinic_id"),
+  role: text("role", { enum: ACCOUNT_ROLES }).notNull(),
   emailHash: text("email_hash").notNull(),
   profileSealed: text("profile_sealed").notNull(),
   passwordHash: text("password_hash").notNull(),
+  locale: text("locale", { enum: LOCALES }).notNull(),
+  timeZone: text("time_zone").notNull(),
   disabledAt: integer("disabled_at"),
   createdAt: integer("created_at").notNull(),
   updatedAt: integer("updated_at").notNull(),
@@ -24,9 +26,68 @@ export const users = sqliteTable("users", {
 
 export const sessions = sqliteTable("sessions", {
   sessionHash: text("session_hash").primaryKey(),
+  sessionId: text("session_id").notNull(),
   userId: text("user_id").notNull(),
+  secondFactor: integer("second_factor", { mode: "boolean" }).notNull(),
+  device: text("device").notNull(),
   createdAt: integer("created_at").notNull(),
   lastSeenAt: integer("last_seen_at").notNull(),
+});
+
+export const pendingSignIns = sqliteTable("pending_sign_ins", {
+  pendingHash: text("pending_hash").primaryKey(),
+  userId: text("user_id").notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const secondFactors = sqliteTable("second_factors", {
+  userId: text("user_id").primaryKey(),
+  secretSealed: text("secret_sealed").notNull(),
+  enabledAt: integer("enabled_at"),
+  lastStep: integer("last_step").notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const invitations = sqliteTable("invitations", {
+  invitationId: text("invitation_id").primaryKey(),
+  tokenHash: text("token_hash").notNull(),
+  clinicId: text("clinic_id"),
+  role: text("role", { enum: ACCOUNT_ROLES }).notNull(),
+  emailHash: text("email_hash").notNull(),
+  profileSealed: text("profile_sealed").notNull(),
+  createdBy: text("created_by").notNull(),
+  createdAt: integer("created_at").notNull(),
+  expiresAt: integer("expires_at").notNull(),
+});
+
+export const passwordResets = sqliteTable("password_resets", {
+  userId: text("user_id").primaryKey(),
+  tokenHash: text("token_hash").notNull(),
+  createdBy: text("created_by").notNull(),
+  createdAt: integer("created_at").notNull(),
+  expiresAt: integer("expires_at").notNull(),
+});
+
+export const apiTokens = sqliteTable("api_tokens", {
+  tokenId: text("token_id").primaryKey(),
+  tokenHash: text("token_hash").notNull(),
+  clinicId: text("clinic_id").notNull(),
+  name: text("name").notNull(),
+  canRead: integer("can_read", { mode: "boolean" }).notNull(),
+  canWrite: integer("can_write", { mode: "boolean" }).notNull(),
+  createdBy: text("created_by").notNull(),
+  createdAt: integer("created_at").notNull(),
+  expiresAt: integer("expires_at").notNull(),
+  lastUsedAt: integer("last_used_at"),
+  revokedAt: integer("revoked_at"),
+});
+
+export const flags = sqliteTable("flags", {
+  name: text("name").primaryKey(),
+  enabled: integer("enabled", { mode: "boolean" }).notNull(),
+  percentage: integer("percentage").notNull(),
+  updatedBy: text("updated_by").notNull(),
+  updatedAt: integer("updated_at").notNull(),
 });
 
 export const patients = sqliteTable("patients", {

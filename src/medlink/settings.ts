@@ -26,6 +26,18 @@ export const hubSettingsSchema = z.object({
   /** From core's going silent to the first probe; doubles up to the second. */
   ITRANS_AUTO_SUBMIT_PROBE_DELAY_MS: integer(5_000, 1, 3_600_000),
   ITRANS_AUTO_SUBMIT_MAX_PROBE_DELAY_MS: integer(60_000, 1, 3_600_000),
+
+  /** Base URL under which people reach the hub, for links that are handed to them; empty: that of the request. */
+  HUB_PUBLIC_URL: optionalText,
+  /** Requests of one API token, all isolates together. */
+  API_TOKEN_REQUESTS_PER_MINUTE: integer(600, 1, 1_000_000),
+  /** `seed:admin` refuses production unless this says production. */
+  SEED_ALLOWED_ENVIRONMENT: optionalText,
+
+  /** A flag's state while no operator has set it. */
+  FEATURE_FLAG_NEW_UI: flag(false),
+  FEATURE_FLAG_ADVANCED_ANALYTICS: flag(false),
+  FEATURE_FLAG_BULK_OPERATIONS: flag(false),
 });
 
 export type HubSettings = z.output<typeof hubSettingsSchema>;

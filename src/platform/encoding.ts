@@ -1,4 +1,6 @@
-/** Byte encodings that work alike in workerd, Node and a browser. */
+/** Byte encodings that work alike in workerd and Node. */
+import { Buffer } from "node:buffer";
+import { TextEncoder } from "node:util";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 
 const encoder = new TextEncoder();
@@ -10,20 +12,14 @@ export const toHex = bytesToHex;
 /** @throws RangeError when `hex` is not an even number of hex digits. */
 export const fromHex = hexToBytes;
 
-export const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(encoder.encode(text));
+export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
 
 /** @throws TypeError when `bytes` is not well-formed UTF-8. */
 export const fromUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 /** Standard base64 with padding (RFC 4648 section 4). */
-export function toBase64(bytes: Uint8Array): string {
-  let binary = "";
-  const chunkLength = 0x8000; // fromCharCode takes its bytes as arguments, and those are limited
-  for (let offset = 0; offset < bytes.length; offset += chunkLength) {
-    binary += String.fromCharCode(...bytes.subarray(offset, offset + chunkLength));
-  }
-  return btoa(binary);
-}
+export const toBase64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 
 /** @throws DOMException when `text` is not base64. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {

@@ -21,6 +21,7 @@ const STATUS_BY_CODE = {
   body_too_large: 413,
   unsupported_media_type: 415,
   rate_limited: 429,
+  locked_out: 429,
   internal: 500,
   upstream_unavailable: 502,
   overloaded: 503,

@@ -1,10 +1,10 @@
 /** HMAC-SHA256 signatures of both directions: what clients sign for us and what we sign for receivers. */
-import { hmac } from "@noble/hashes/hmac.js";
-import { sha256 } from "@noble/hashes/sha2.js";
+import { createHmac } from "node:crypto";
 import { toBase64, toHex, utf8 } from "./encoding.ts";
 import { timingSafeEqual } from "./timing-safe.ts";
 
-export const hmacSha256 = (key: Uint8Array, message: Uint8Array): Uint8Array => hmac(sha256, key, message);
+export const hmacSha256 = (key: Uint8Array, message: Uint8Array): Uint8Array =>
+  createHmac("sha256", key).update(message).digest();
 
 /** Lower-case hex of HMAC-SHA256 over `JSON.stringify(payload)` in the sender's key order. */
 export function signProviderPayload(payload: unknown, secret: string): string {

@@ -47,7 +47,10 @@ const RECORD_PAUSE_MS = 200;
 /** While other posts are under way an outcome waits this long for more to be recorded with it: a round trip costs more than a row. */
 const GATHER_MS = 40;
 
-/** How often to look for other work while nothing but posts to destinations that do not answer is under way. */
+/**
+ * While nothing but posts to destinations that do not answer is under way, how soon to look for other work after some was found; twice
+ * as long after each look that found none, up to the poll of other times.
+ */
 const HUNG_POLL_MS = 20;
 
 /**
@@ -94,6 +97,8 @@ class DeliveryLoop {
   /** Nothing more is due as far as known; a poll or a record that frees a lane says otherwise. */
   #drained = false;
   #lastLeaseAt: number;
+  /** Leases in a row that handed out nothing. */
+  #emptyLeases = 0;
   /** Left out of the last lease, having enough in hand. */
   #excluded: readonly string[] = [];
   #sleepingUntil = Number.POSITIVE_INFINITY;
@@ -144,8 +149,9 @@ class DeliveryLoop {
   }
 
   get #nextPollAt(): number {
+    const { pollMs } = this.#options;
     const hung = this.#running > 0 && this.#lively === 0;
-    return this.#lastLeaseAt + (hung ? Math.min(HUNG_POLL_MS, this.#options.pollMs) : this.#options.pollMs);
+    return this.#lastLeaseAt + (hung ? Math.min(HUNG_POLL_MS * 2 ** this.#emptyLeases, pollMs) : pollMs);
   }
 
   /** @returns ms until there may be something to do without any event, Infinity for never, undefined when all is done. */
@@ -174,18 +180,15 @@ class DeliveryLoop {
 
   #startPosts(): void {
     if (this.#recordFailing && this.#failure === undefined) return;
-    const now = this.#deps.now();
     for (;;) {
       const next = this.#running < this.#options.slots || this.#failure !== undefined ? this.#nextLine() : undefined;
       const delivery = next?.waiting.shift();
       if (next === undefined || delivery === undefined) return;
       this.#inHand -= 1;
       if (this.#isLate(delivery, next)) {
-        this.#released += 1;
-        this.#leftOver = true;
-        this.#push({ ...keyOf(delivery), type: "released" });
+        this.#release(delivery);
       } else {
-        void this.#post(delivery, next, now);
+        void this.#post(delivery, next);
       }
     }
   }
@@ -219,18 +222,40 @@ class DeliveryLoop {
     return now + line.timeoutMs > this.#deadline && now > this.#deadline - this.#options.invocationMs / 2;
   }
 
-  async #post(delivery: LeasedDelivery, line: Line, startedAt: number): Promise<void> {
+  async #post(delivery: LeasedDelivery, line: Line): Promise<void> {
     line.running += 1;
     this.#running += 1;
-    const result = await this.#deps.post(delivery);
+    const may = delivery.suspected !== true || (await this.#announced(delivery));
+    const startedAt = this.#deps.now();
+    const result = may ? await this.#deps.post(delivery) : undefined;
     line.running -= 1;
     this.#running -= 1;
+    if (result === undefined) {
+      this.#release(delivery);
+      this.#notify();
+      return;
+    }
     line.answering = result.type === "answered";
     this.#posted += 1;
     if (result.type === "answered" && result.status >= 200 && result.status < 300) this.#delivered += 1;
     const durationMs = Math.max(0, this.#deps.now() - startedAt);
     this.#push({ ...keyOf(delivery), type: "posted", result, startedAt, durationMs });
     this.#notify();
+  }
+
+  /** Never rejects: a post that can not be announced in time is not made. */
+  async #announced({ outboxId, leaseToken, startBeforeMs }: LeasedDelivery): Promise<boolean> {
+    try {
+      return (await this.#deps.port.begin(outboxId, leaseToken)) && this.#deps.now() < startBeforeMs;
+    } catch {
+      return false;
+    }
+  }
+
+  #release(delivery: LeasedDelivery): void {
+    this.#released += 1;
+    this.#leftOver = true;
+    this.#push({ ...keyOf(delivery), type: "released" });
   }
 
   #untilRecord(): number {
@@ -286,6 +311,7 @@ class DeliveryLoop {
     this.#excluded = [...this.#lines.keys()].filter((id) => this.#hasEnough(this.#lines.get(id)));
     void this.#settle(async () => {
       const lease = await this.#deps.port.lease(limit, this.#excluded);
+      this.#emptyLeases = lease.deliveries.length > 0 ? 0 : Math.min(this.#emptyLeases + 1, 10);
       for (const delivery of lease.deliveries) this.#take(delivery);
       if (lease.more) this.#drained = false;
       this.#rateLimitedUntil = lease.rateLimitedUntilMs;

@@ -44,8 +44,9 @@ export const MAX_ANSWER_CHARS = 1_024;
 export const HELD_DUE_AT = 8_640_000_000_000_000;
 
 /**
- * A post that brings the relay down leaves no outcome, only a lease that runs out. A row whose lease ran out twice is suspected and
- * goes one to a lease, so that it takes few others with it; at the fifth it is parked as a dead letter.
+ * A post that brings the relay down leaves no outcome, only a lease that runs out. A row whose lease ran out twice is suspected: it
+ * goes one to a lease, so that it takes few others with it, and its posts are announced. A lease may run out without any post, with
+ * its answer lost, so from there on only announced posts count; after the third without an outcome the row is a dead letter.
  */
 export const MAX_EXPIRED_LEASES = 5;
 const SUSPECTED_AT = 2;
@@ -71,13 +72,22 @@ const RUNNING = "d.state = 'active' AND NOT EXISTS (SELECT 1 FROM relay_leases W
 /** Open and not yet up for a probe, or half-open with the probe under way. ?1 now. */
 const BROKEN = "(COALESCE(c.breaker, 'closed') <> 'closed' AND c.breaker_until > ?1)";
 
+/**
+ * Rises too when a lease of the same millisecond handed out rows: by token and time they would pass for this one's. ?1 now, ?2 lease
+ * beyond the destination's timeout.
+ */
 const RISE_TOKEN = `UPDATE relay_leases SET last_token = last_token + 1
 WHERE EXISTS (
   SELECT 1 FROM ${DESTINATIONS} CROSS JOIN outbox AS o ON o.destination_id = d.destination_id
-  WHERE ${RUNNING} AND NOT ${BROKEN} AND ${ROOM} >= 1 AND o.state IN ('due', 'leased') AND o.due_at <= ?1)`;
+  WHERE ${RUNNING} AND NOT ${BROKEN} AND ${ROOM} >= 1 AND o.state IN ('due', 'leased') AND o.due_at <= ?1)
+OR EXISTS (
+  SELECT 1 FROM destinations AS d CROSS JOIN outbox AS o ON o.destination_id = d.destination_id
+  WHERE o.state IN ('due', 'leased') AND o.due_at = ?1 + ?2 + d.timeout_ms AND o.state = 'leased'
+    AND o.lease_token = last_token)`;
 
-/** How often the lease of row `x` has run out by now. */
-const expiries = (x: string): string => `(${x}.expired_leases + (${x}.state = 'leased'))`;
+/** Row `x`'s count towards MAX_EXPIRED_LEASES, when its lease, if it has one, has run out. */
+const expiries = (x: string): string =>
+  `MAX(${x}.expired_leases, MIN(${SUSPECTED_AT}, ${x}.expired_leases + (${x}.state = 'leased')))`;
 
 /** ?1 now, ?2 lease beyond the destination's timeout, ?3 per destination, ?4 limit, ?5 excluded destinations. */
 const LEASE_HEADS = `WITH
@@ -183,7 +193,7 @@ function leaseStatements(db: D1Database, options: LeaseOptions): D1PreparedState
   const { now, limit, perDestination, exclude, afterTimeoutWaitMs } = options;
   const beyondTimeoutMs = LEASE_SLACK_MS + afterTimeoutWaitMs;
   return [
-    db.prepare(RISE_TOKEN).bind(now),
+    db.prepare(RISE_TOKEN).bind(now, beyondTimeoutMs),
     db.prepare(LEASE_HEADS).bind(now, beyondTimeoutMs, perDestination, limit, JSON.stringify(exclude)),
     db.prepare(BEGIN_PROBES).bind(now, beyondTimeoutMs),
     db.prepare(CHARGE_RATES).bind(now, beyondTimeoutMs),
@@ -220,6 +230,7 @@ export async function leaseDue(db: D1Database, options: LeaseOptions): Promise<L
         body: row.body,
         correlationId: row.correlation_id,
         attempts: row.attempts,
+        ...(row.expired_leases >= SUSPECTED_AT ? { suspected: true as const } : {}),
         destination,
       };
     })
@@ -233,6 +244,20 @@ export async function leaseDue(db: D1Database, options: LeaseOptions): Promise<L
       [...perDestination.values()].some((count) => count >= options.perDestination),
     rateLimitedUntilMs: untilUs === undefined ? undefined : Math.ceil(untilUs / 1000),
   };
+}
+
+/**
+ * The post of a suspected row begins.
+ * @returns whether its lease stands.
+ */
+export async function beginSuspected(db: D1Database, outboxId: number, leaseToken: number): Promise<boolean> {
+  const { meta } = await db
+    .prepare(
+      `UPDATE outbox SET expired_leases = expired_leases + 1 WHERE outbox_id = ?1 AND lease_token = ?2 AND state = 'leased'`,
+    )
+    .bind(outboxId, leaseToken)
+    .run();
+  return meta.changes > 0;
 }
 
 interface DestinationJson {
@@ -344,7 +369,7 @@ const DELAY_ROWS_BEHIND = `WITH delayed AS MATERIALIZED (
 UPDATE outbox SET due_at = delayed.due_at FROM delayed
 WHERE outbox.outbox_id = delayed.outbox_id AND outbox.due_at < delayed.due_at`;
 
-/** ?2 now. A released row keeps its attempts and what its last attempt said. */
+/** ?2 now. A released row keeps its attempts and what its last attempt said; a post that was announced was not made. */
 const SETTLE_ROWS = `WITH settled AS MATERIALIZED (
   SELECT o.outbox_id, j.value ->> 'outcome' AS outcome, j.value ->> 'dueAt' AS due_at, j.value ->> 'counted' AS counted,
     j.value ->> 'notYetKnownSince' AS not_yet_known_since, j.value ->> 'status' AS status, j.value ->> 'error' AS error
@@ -358,7 +383,8 @@ UPDATE outbox SET
   last_status = CASE settled.outcome WHEN 'released' THEN outbox.last_status ELSE settled.status END,
   last_error = CASE settled.outcome WHEN 'released' THEN outbox.last_error ELSE settled.error END,
   settled_at = CASE WHEN settled.outcome IN ('delivered', 'dead') THEN CAST(?2 AS INTEGER) END,
-  expired_leases = CASE settled.outcome WHEN 'released' THEN outbox.expired_leases ELSE 0 END
+  expired_leases = CASE settled.outcome WHEN 'released'
+    THEN MAX(MIN(${SUSPECTED_AT}, outbox.expired_leases), outbox.expired_leases - 1) ELSE 0 END
 FROM settled WHERE outbox.outbox_id = settled.outbox_id`;
 
 /** ?1 as above, ?2 now: lanes of these rows whose head is due. */

@@ -4,7 +4,7 @@ import type { CoreEnv } from "../core/env.ts";
 import { makeLog, systemNow, systemRandom } from "../platform/clock.edge.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
 import { pingTarget, recordPing } from "./destinations.store.ts";
-import { claimWake, leaseDue, recordOutcomes, type ScheduledRetry } from "./outbox.store.ts";
+import { beginSuspected, claimWake, leaseDue, recordOutcomes, type ScheduledRetry } from "./outbox.store.ts";
 import type { DeliveryOutcome, Lease, LeasedPing, PingPortApi, PostResult, RelayHint, RelayPortApi } from "./port.ts";
 import type { RetryPolicy } from "./retry.ts";
 
@@ -60,6 +60,10 @@ export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi
       exclude,
       afterTimeoutWaitMs: settingsOf(this.env).RELAY_AFTER_TIMEOUT_WAIT_MS,
     });
+  }
+
+  async begin(outboxId: number, leaseToken: number): Promise<boolean> {
+    return beginSuspected(this.env.DB, outboxId, leaseToken);
   }
 
   async record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly recorded: number; readonly due: number }> {

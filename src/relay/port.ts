@@ -46,6 +46,8 @@ export interface LeasedDelivery {
   readonly correlationId: string;
   /** Posts made so far that used up a retry. */
   readonly attempts: number;
+  /** Its leases ran out before, perhaps because its post brings the relay down: `begin` is called before it is posted. */
+  readonly suspected?: true;
   readonly destination: LeasedDestination;
 }
 
@@ -68,6 +70,7 @@ export type PostResult =
       readonly answer?: string;
     }
   | { readonly type: "timeout" }
+  /** Refused, or lost before or after the receiver had the request: that can not be told apart. */
   | { readonly type: "connection-failed"; readonly reason: string };
 
 export type DeliveryOutcome = {
@@ -85,6 +88,11 @@ export interface RelayPortApi {
    * @param exclude destinations that have enough in hand already.
    */
   lease(limit: number, exclude: readonly string[]): Promise<Lease>;
+  /**
+   * Says that the post of a suspected delivery begins now. Only these posts count towards giving it up when its lease runs out.
+   * @returns false when the lease is no longer its own: it must not be posted.
+   */
+  begin(outboxId: number, leaseToken: number): Promise<boolean>;
   /**
    * Records outcomes under their fencing tokens and schedules what must be tried again.
    * @returns how many rows were changed, and how many of these lanes have another row due now.

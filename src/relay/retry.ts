@@ -9,7 +9,7 @@ export interface RetryPolicy {
   readonly maxBackoffMs: number;
   /** How long, at least, a receiver may answer that it does not know the claim yet. */
   readonly notYetKnownWindowMs: number;
-  /** The receiver may still be applying a post that timed out; its lane waits this long. */
+  /** The receiver may still be applying a post that it did not answer; its lane waits this long. */
   readonly afterTimeoutWaitMs: number;
 }
 
@@ -41,12 +41,27 @@ export interface Retry {
   readonly notYetKnownSince: number | undefined;
   /** False: it does not use up a retry. */
   readonly counted: boolean;
+  /** Nobody knows whether the receiver got the post, and is still at it. */
+  readonly mayStillApply: boolean;
 }
 
 export type Classification =
   | { readonly type: "delivered" }
   | Retry
   | { readonly type: "dead"; readonly reason: FailureReason };
+
+/**
+ * Statuses that a proxy in front of the receiver gives when the receiver had the request, or may have had it, and did not answer: 504,
+ * and of Cloudflare's own 520 and 524. A refused connection is 521, a name that is not found 530: those posts reached nobody.
+ */
+const UNANSWERED_BEHIND_PROXY: ReadonlySet<number> = new Set([504, 520, 524]);
+
+/**
+ * A connection that is lost after the request was sent looks to the caller of `fetch` like one that was refused, so a failed
+ * connection may have brought the post too.
+ */
+const mayStillApply = (result: PostResult): boolean =>
+  result.type !== "answered" || UNANSWERED_BEHIND_PROXY.has(result.status);
 
 export function classifyResponse(
   result: PostResult,
@@ -58,7 +73,7 @@ export function classifyResponse(
   switch (result.type) {
     case "timeout":
     case "connection-failed":
-      return retryOrDead(result.type, undefined, counted, state, policy);
+      return retryOrDead(result.type, result, undefined, counted, state, policy);
     case "answered": {
       const { status } = result;
       if (status >= 200 && status < 300) return { type: "delivered" };
@@ -67,7 +82,7 @@ export function classifyResponse(
       if (status !== 408 && status !== 429 && (status < 500 || status > 599)) return { type: "dead", reason };
       const mayAskForTime = status === 429 || status === 503;
       const asked = mayAskForTime ? retryAfterMs(result.retryAfter, now) : undefined;
-      return retryOrDead(reason, asked, counted, state, policy);
+      return retryOrDead(reason, result, asked, counted, state, policy);
     }
   }
 }
@@ -88,13 +103,21 @@ export function destinationHoldMs(result: PostResult, now: number): number | und
 
 function retryOrDead(
   reason: FailureReason,
+  result: PostResult,
   askedMs: number | undefined,
   counted: boolean,
   state: DeliveryState,
   policy: RetryPolicy,
 ): Classification {
   if (counted && state.attempts >= policy.maxRetries) return { type: "dead", reason };
-  return { type: "retry", reason, retryAfterMs: askedMs, notYetKnownSince: state.notYetKnownSince, counted };
+  return {
+    type: "retry",
+    reason,
+    retryAfterMs: askedMs,
+    notYetKnownSince: state.notYetKnownSince,
+    counted,
+    mayStillApply: mayStillApply(result),
+  };
 }
 
 /**
@@ -111,6 +134,7 @@ function notYetKnown(state: DeliveryState, policy: RetryPolicy, now: number): Cl
     retryAfterMs: undefined,
     notYetKnownSince: since,
     counted: false,
+    mayStillApply: false,
   };
 }
 
@@ -159,6 +183,6 @@ export function nextDueAt(
     retry.reason === "not-yet-known"
       ? notYetKnownGapMs(retry.notYetKnownSince ?? now, now, policy, random)
       : backoffMs(state.attempts + 1, policy, random);
-  const waitMs = retry.reason === "timeout" ? policy.afterTimeoutWaitMs : 0;
+  const waitMs = retry.mayStillApply ? policy.afterTimeoutWaitMs : 0;
   return now + Math.max(backoff, waitMs, retry.retryAfterMs ?? 0);
 }

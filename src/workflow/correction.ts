@@ -2,7 +2,13 @@
  * Corrections: nothing recorded is changed; a new request supersedes an old one, and both say so. One successor each, so
  * that what counts now is found by walking forward and there is always one answer.
  */
-import type { Rejection } from "./request.ts";
+
+export type CorrectionRejection =
+  /** There is no request of the id that was to be corrected. */
+  | { readonly code: "corrects_unknown" }
+  | { readonly code: "superseded"; readonly successor: string }
+  /** Money moved on the request that was to be corrected. */
+  | { readonly code: "needs_reversal" };
 
 /** The superseded request as far as the rule needs it. */
 export interface Predecessor {
@@ -17,7 +23,7 @@ export interface Predecessor {
  * right, NEEDS_INFO asks for just this, and one that was erased can still be told to be wrong. The successor may be of
  * another insurer or kind, since those too may be what was wrong; it is always of the same tenant, where alone ids are known.
  */
-export function decideCorrection(predecessor: Predecessor | undefined): Rejection | undefined {
+export function decideCorrection(predecessor: Predecessor | undefined): CorrectionRejection | undefined {
   if (predecessor === undefined) return { code: "corrects_unknown" };
   if (predecessor.supersededBy !== undefined) return { code: "superseded", successor: predecessor.supersededBy };
   if (predecessor.settled) return { code: "needs_reversal" };

@@ -45,7 +45,7 @@ export function erasingTenant(
   c: Context<CoreAppEnv>,
   asked: string | undefined,
 ): { readonly type: "tenant"; readonly tenantId: string } | { readonly type: "problem"; readonly problem: Problem } {
-  const { principal } = c.var;
+  const principal = c.get("principal");
   if (principal.insurerAddress !== undefined) {
     const detail = "A key that is bound to an insurer can not erase: ask the tenant that submitted it.";
     return { type: "problem", problem: { code: "forbidden", detail } };

@@ -37,7 +37,7 @@ export function registerGetClaim(app: OpenAPIHono<CoreAppEnv>): void {
     const stored = parts.find(({ part }) => part === "payload");
     // A direct claim names no insurer, so a key bound to one is never its reader.
     const readable = principal.insurerAddress === undefined ? wrappedKey : undefined;
-    const opened = readable && (await (await c.var.vault()).unwrap(claim.claimIdHash, readable));
+    const opened = readable && (await (await c.get("vault")()).unwrap(claim.claimIdHash, readable));
     const payload = opened && stored && (await opened.open("payload", await readCiphertext(c.env, stored)));
     return c.json(
       {

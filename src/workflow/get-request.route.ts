@@ -1,7 +1,7 @@
 /** GET /workflow/requests/:requestId. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { entryAnchor } from "../anchor/anchor-status.edge.ts";
+import { showAnchor } from "../anchor/anchor-status.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
@@ -9,11 +9,10 @@ import { problemResponses } from "../platform/openapi.ts";
 import { maySeePayload } from "../platform/principal.ts";
 import { readCiphertext } from "./ciphertext.edge.ts";
 import { erasedFact } from "./erased-view.ts";
-import { findRequestOf } from "./id-lookup.edge.ts";
-import { currentHash, type FoundRequest, findRequest, subjectHistory } from "./request.store.ts";
+import { readRequestOf } from "./id-lookup.edge.ts";
+import { currentHash, type RequestRecord, readRequestRecord } from "./request.store.ts";
 import { requestIdParam } from "./request-params.ts";
 import { ledgerPosition, type RequestView, requestFacts, requestViewSchema } from "./request-view.ts";
-import type { StoredPart } from "./subject-rows.ts";
 
 const followQuery = z.object({
   follow: z
@@ -41,8 +40,8 @@ const route = createRoute({
 
 export function registerGetRequest(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const { principal } = c.var;
-    const found = await findRequestOf(c, principal.tenantId, c.req.valid("param").requestId);
+    const principal = c.get("principal");
+    const found = await readRequestOf(c, principal.tenantId, c.req.valid("param").requestId);
     if (found === undefined) {
       return answerProblem(c, { code: "not_found", detail: "There is no request of this id in your tenant." });
     }
@@ -55,28 +54,24 @@ export function registerGetRequest(app: OpenAPIHono<CoreAppEnv>): void {
   });
 }
 
-async function newestOf(c: Context<CoreAppEnv>, { request }: FoundRequest): Promise<FoundRequest | undefined> {
-  const { LEDGER_ID } = c.var.settings;
+async function newestOf(c: Context<CoreAppEnv>, { request }: RequestRecord): Promise<RequestRecord | undefined> {
+  const { LEDGER_ID } = c.get("settings");
   const current = await currentHash(c.env.DB, LEDGER_ID, request.requestIdHash);
   if (current.type === "endless") return undefined;
-  return findRequest(c.env.DB, LEDGER_ID, request.tenantId, current.requestIdHash);
+  return readRequestRecord(c.env.DB, LEDGER_ID, request.tenantId, current.requestIdHash);
 }
 
 /** The request as this caller may see it. */
-export async function requestView(c: Context<CoreAppEnv>, found: FoundRequest): Promise<RequestView> {
+async function requestView(c: Context<CoreAppEnv>, record: RequestRecord): Promise<RequestView> {
   const { settings, principal, correlationId } = c.var;
-  const { request } = found;
-  const newestSeq = request.adjudicatedSeq ?? request.acknowledgedSeq ?? request.submittedSeq;
-  const [history, anchor] = await Promise.all([
-    subjectHistory(c.env.DB, settings.LEDGER_ID, request.requestIdHash),
-    entryAnchor(c.env, settings, newestSeq),
-  ]);
-  const opened = maySeePayload(principal, request.insurerAddress) ? await openParts(c, found, history.parts) : {};
+  const { request, events } = record;
+  const anchor = await showAnchor(c.env, settings, record.anchor);
+  const opened = maySeePayload(principal, request.insurerAddress) ? await openParts(c, record) : {};
   return {
     ...requestFacts(request),
-    ledger: ledgerPosition(settings.LEDGER_ID, history.events, request.submittedSeq),
-    events: [...history.events],
-    ...erasedFact(history.events),
+    ledger: ledgerPosition(settings.LEDGER_ID, events, request.submittedSeq),
+    events: [...events],
+    ...erasedFact(events),
     anchor,
     ...opened,
     correlationId,
@@ -85,11 +80,10 @@ export async function requestView(c: Context<CoreAppEnv>, found: FoundRequest): 
 
 async function openParts(
   c: Context<CoreAppEnv>,
-  { request, wrappedKey }: FoundRequest,
-  parts: readonly StoredPart[],
+  { request, wrappedKey, parts }: RequestRecord,
 ): Promise<Pick<RequestView, "offchainPayload" | "notes">> {
   if (wrappedKey === undefined) return {};
-  const opened = await (await c.var.vault()).unwrap(request.requestIdHash, wrappedKey);
+  const opened = await (await c.get("vault")()).unwrap(request.requestIdHash, wrappedKey);
   const texts = await Promise.all(
     parts.map(async (part) => ({
       part: part.part,

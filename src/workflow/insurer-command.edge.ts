@@ -19,7 +19,7 @@ export type ForInsurer =
   | { readonly type: "problem"; readonly problem: Problem };
 
 export async function findForInsurer(c: Context<CoreAppEnv>, idOrHash: string): Promise<ForInsurer> {
-  const { principal } = c.var;
+  const principal = c.get("principal");
   const found = await findRequestOf(c, principal.tenantId, idOrHash);
   if (found === undefined) {
     return {
@@ -34,7 +34,7 @@ export async function findForInsurer(c: Context<CoreAppEnv>, idOrHash: string): 
     return { type: "problem", problem: { code: "erased", detail: "The personal data of this request was erased." } };
   }
   const { request, wrappedKey } = found;
-  const opened = await (await c.var.vault()).unwrap(request.requestIdHash, wrappedKey);
+  const opened = await (await c.get("vault")()).unwrap(request.requestIdHash, wrappedKey);
   const lookup = (await knownIdLookup(c))?.("request", principal.tenantId, request.requestId);
   return { type: "found", request, lookup, opened };
 }
@@ -48,5 +48,5 @@ export async function storeNotes(
 ): Promise<StoredCiphertext | undefined> {
   if (notes === null || notes === undefined || notes === "") return undefined;
   const sealed = await opened.seal(part, notes);
-  return storeCiphertext(c.env, ciphertextPrefix(c.var.settings.LEDGER_ID, request.requestIdHash) + part, sealed);
+  return storeCiphertext(c.env, ciphertextPrefix(c.get("settings").LEDGER_ID, request.requestIdHash) + part, sealed);
 }

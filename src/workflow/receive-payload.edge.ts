@@ -29,7 +29,7 @@ export async function sealReceived(
   id: string,
   body: { readonly offchainPayload: OffchainPayload; readonly providerSignature: string },
 ): Promise<Received> {
-  const payload = receivedPayload(c.var.received);
+  const payload = receivedPayload(c.get("received"));
   // Before anything walks the payload: one nested a hundred thousand deep overflows the stack of JSON.stringify.
   if (!hasCanonicalForm(payload)) {
     return refuse({
@@ -37,7 +37,7 @@ export async function sealReceived(
       detail: "offchainPayload has no canonical form (RFC 8785): look at its strings, numbers and depth.",
     });
   }
-  if (!verifyProviderSignature(payload, body.providerSignature, c.var.providerSecrets)) {
+  if (!verifyProviderSignature(payload, body.providerSignature, c.get("providerSecrets"))) {
     return refuse({
       code: "bad_signature",
       detail: "providerSignature does not match offchainPayload as it was received.",
@@ -50,7 +50,7 @@ export async function sealReceived(
       detail: "totalAmount is finer than the currency's minor unit, or too large.",
     });
   }
-  const { opened, wrappedKey } = await (await c.var.vault()).create(id);
+  const { opened, wrappedKey } = await (await c.get("vault")()).create(id);
   const payloadHash = opened.commit(payload);
   const sealed = await opened.seal("payload", JSON.stringify(payload));
   return { type: "received", opened, wrappedKey, payloadHash, total, sealed };

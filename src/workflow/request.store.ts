@@ -1,5 +1,7 @@
 /** Reads of workflow requests. */
 
+import { type AnchorRow, entryAnchorFromRow, selectAnchorFor } from "../anchor/anchor.store.ts";
+import type { EntryAnchor } from "../anchor/anchor-view.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import { type Current, currentOf, MAX_SUCCESSORS } from "./correction.ts";
 import { type RequestRow, requestFromRow } from "./projection-rows.ts";
@@ -29,6 +31,18 @@ const SELECT_FOUND = `SELECT r.*, k.master_key_id, k.wrapped,
 
 const REQUEST_ID_HASH = /^0x[0-9a-f]{64}$/;
 
+/** Of ledger ?1, tenant ?2 and id or hash ?3. */
+const whereRequest = (idOrHash: string): string =>
+  REQUEST_ID_HASH.test(idOrHash)
+    ? "r.ledger_id = ?1 AND r.request_id_hash = ?3 AND r.tenant_id = ?2"
+    : "r.ledger_id = ?1 AND r.tenant_id = ?2 AND r.request_id = ?3";
+
+const foundFromRow = (row: FoundRow): FoundRequest => ({
+  request: requestFromRow(row),
+  wrappedKey: wrappedKeyFrom(row),
+  submittedHash: row.submitted_hash,
+});
+
 /** @param idOrHash the request's id or its requestIdHash; an insurer knows only the hash. */
 export async function findRequest(
   db: D1Database,
@@ -36,12 +50,51 @@ export async function findRequest(
   tenantId: string,
   idOrHash: string,
 ): Promise<FoundRequest | undefined> {
-  const where = REQUEST_ID_HASH.test(idOrHash)
-    ? "r.ledger_id = ?1 AND r.request_id_hash = ?3 AND r.tenant_id = ?2"
-    : "r.ledger_id = ?1 AND r.tenant_id = ?2 AND r.request_id = ?3";
-  const row = await db.prepare(`${SELECT_FOUND} WHERE ${where}`).bind(ledgerId, tenantId, idOrHash).first<FoundRow>();
-  if (row === null) return undefined;
-  return { request: requestFromRow(row), wrappedKey: wrappedKeyFrom(row), submittedHash: row.submitted_hash };
+  const row = await db
+    .prepare(`${SELECT_FOUND} WHERE ${whereRequest(idOrHash)}`)
+    .bind(ledgerId, tenantId, idOrHash)
+    .first<FoundRow>();
+  return row === null ? undefined : foundFromRow(row);
+}
+
+/** A request with everything that is shown of it, as it was at one moment. */
+export interface RequestRecord extends FoundRequest, SubjectHistory {
+  /** Of its newest acknowledgement or decision, else of its submission. */
+  readonly anchor: EntryAnchor;
+}
+
+/** One round trip, whatever there is to read. @param idOrHash as for `findRequest`. */
+export async function readRequestRecord(
+  db: D1Database,
+  ledgerId: string,
+  tenantId: string,
+  idOrHash: string,
+): Promise<RequestRecord | undefined> {
+  const where = whereRequest(idOrHash);
+  const ofRequest = (column: string): string => `(SELECT ${column} FROM requests AS r WHERE ${where})`;
+  const subject = ofRequest("r.request_id_hash");
+  const newestSeq = ofRequest("COALESCE(r.adjudicated_seq, r.acknowledged_seq, r.submitted_seq)");
+  const [found, entries, parts, anchors] = await db.batch(
+    [
+      `${SELECT_FOUND} WHERE ${where}`,
+      selectEntriesOf(subject),
+      selectPartsOf(subject),
+      selectAnchorFor(newestSeq),
+    ].map((sql) => db.prepare(sql).bind(ledgerId, tenantId, idOrHash)),
+  );
+  const [row] = rowsOf<FoundRow>(found);
+  if (row === undefined) return undefined;
+  return {
+    ...foundFromRow(row),
+    ...historyFromRows(rowsOf<EntryRow>(entries), rowsOf<PartRow>(parts)),
+    anchor: entryAnchorFromRow(rowsOf<AnchorRow>(anchors)[0]),
+  };
+}
+
+/** @throws Error for a result without rows, which is a failed read and not an empty one. */
+function rowsOf<Row>(result: D1Result<unknown> | undefined): readonly Row[] {
+  if (result?.results === undefined || !result.success) throw new Error("a read failed");
+  return result.results as readonly Row[];
 }
 
 /** The newest successor of a request, by its requestIdHash; what a report counts in place of it. */
@@ -64,32 +117,31 @@ export interface SubjectHistory {
   readonly parts: readonly StoredPart[];
 }
 
-/**
- * Every entry about a subject, oldest first, and its stored ciphertext. At most 200 of each. Left to itself the planner walks
- * the primary key to save a sort.
- */
+interface PartRow {
+  readonly part: string;
+  readonly ciphertext: string | null;
+  readonly r2_key: string | null;
+}
+
+/** Left to itself the planner walks the primary key to save a sort. */
+const selectEntriesOf = (subject: string): string =>
+  `SELECT seq, entry_hash, body FROM ledger_entries INDEXED BY ledger_entries_subject
+   WHERE ledger_id = ?1 AND subject = ${subject} ORDER BY seq LIMIT 200`;
+
+const selectPartsOf = (subject: string): string =>
+  `SELECT part, ciphertext, r2_key FROM payloads WHERE ledger_id = ?1 AND subject = ${subject} LIMIT 200`;
+
+const historyFromRows = (entries: readonly EntryRow[], parts: readonly PartRow[]): SubjectHistory => ({
+  events: entries.map(ledgerEventFromRow),
+  parts: parts.map((row) => ({ part: row.part, sealed: row.ciphertext ?? undefined, r2Key: row.r2_key ?? undefined })),
+});
+
+/** Every entry about a subject, oldest first, and its stored ciphertext. At most 200 of each. */
 export async function subjectHistory(db: D1Database, ledgerId: string, subject: string): Promise<SubjectHistory> {
-  const [entries, parts] = await Promise.all([
-    db
-      .prepare(
-        `SELECT seq, entry_hash, body FROM ledger_entries INDEXED BY ledger_entries_subject
-         WHERE ledger_id = ? AND subject = ? ORDER BY seq LIMIT 200`,
-      )
-      .bind(ledgerId, subject)
-      .all<EntryRow>(),
-    db
-      .prepare("SELECT part, ciphertext, r2_key FROM payloads WHERE ledger_id = ? AND subject = ? LIMIT 200")
-      .bind(ledgerId, subject)
-      .all<{ part: string; ciphertext: string | null; r2_key: string | null }>(),
-  ]);
-  return {
-    events: entries.results.map(ledgerEventFromRow),
-    parts: parts.results.map((row) => ({
-      part: row.part,
-      sealed: row.ciphertext ?? undefined,
-      r2Key: row.r2_key ?? undefined,
-    })),
-  };
+  const [entries, parts] = await db.batch(
+    [selectEntriesOf("?2"), selectPartsOf("?2")].map((sql) => db.prepare(sql).bind(ledgerId, subject)),
+  );
+  return historyFromRows(rowsOf<EntryRow>(entries), rowsOf<PartRow>(parts));
 }
 
 /** Positions of every entry about a subject, newest first, at most 200. */

@@ -4,7 +4,7 @@
  * NEEDS_INFO another decision may follow. Beside its status a request may be superseded by its successor, or erased.
  */
 import type { SealedValue } from "../platform/keyring.ts";
-import { decideCorrection, type Predecessor } from "./correction.ts";
+import { type CorrectionRejection, decideCorrection, type Predecessor } from "./correction.ts";
 import { ERASED_MONEY, type ErasureReason } from "./erasure.ts";
 
 export const REQUEST_TYPES = ["CLAIM", "PREAUTH"] as const;
@@ -139,12 +139,8 @@ export type Rejection =
   /** Another decision came first and leaves room for this one: look again, and send it for the new round. */
   | { readonly code: "round_moved"; readonly round: number }
   | { readonly code: "out_of_order"; readonly status: string }
-  /** There is no request of the id that was to be corrected. */
-  | { readonly code: "corrects_unknown" }
-  | { readonly code: "superseded"; readonly successor: string }
-  /** Money moved on the request that was to be corrected. */
-  | { readonly code: "needs_reversal" }
-  | { readonly code: "erased" };
+  | { readonly code: "erased" }
+  | CorrectionRejection;
 
 export type Outcome<Event> =
   | {

@@ -23,7 +23,7 @@ const UNKNOWN_OUTCOME: Problem = {
 export async function sequence(env: CoreEnv, ledgerId: string, command: Command): Promise<Sequenced> {
   for (let call = 1; call <= MAX_CALLS; call++) {
     try {
-      const appended = await env.SEQUENCER.get(env.SEQUENCER.idFromName(ledgerId)).append(command);
+      const appended = await env.SEQUENCER.getByName(ledgerId).append(command);
       switch (appended.type) {
         case "done":
           return appended.result.type === "rejected"

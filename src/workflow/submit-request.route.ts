@@ -159,9 +159,9 @@ async function answerResend(
   if (found?.wrappedKey === undefined) {
     return answerProblem(c, { code: "erased", detail: "The personal data of this request was erased." });
   }
-  const opened = await (await c.var.vault()).unwrap(existing.requestIdHash, found.wrappedKey);
+  const opened = await (await c.get("vault")()).unwrap(existing.requestIdHash, found.wrappedKey);
   const same =
-    opened.commit(receivedPayload(c.var.received)) === existing.payloadHash &&
+    opened.commit(receivedPayload(c.get("received"))) === existing.payloadHash &&
     existing.requestType === requestType &&
     sameAddress(existing.insurerAddress, body.insurerAddress) &&
     isGiven(body.corrects) === (existing.corrects !== undefined) &&

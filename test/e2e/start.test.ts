@@ -149,6 +149,19 @@ describe("npm start", () => {
     expect(run.alive()).toEqual([]);
   });
 
+  it.each([
+    ["ANVIL_PATH", "anvil"],
+    ["MINIFLARE_WORKERD_PATH", "workerd"],
+  ])("says in one line that a binary is missing: %s", async (variable, binary) => {
+    const run = start(["--once", "--json"], { [variable]: join(directory.path, "nowhere") });
+    const { code, stdout, stderr } = await run.ended(30_000);
+    expect(code).not.toBe(0);
+    expect(complaints(stderr)).toEqual([expect.stringContaining(`there is no ${binary} binary`)]);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(JSON.parse(lastLine(stdout))).toMatchObject({ status: "fail" });
+    expect(run.alive()).toEqual([]);
+  });
+
   it("says in one line that the data is of another version, and leaves it alone", async () => {
     const old = temporaryDirectory();
     writeFileSync(join(old.path, "version"), "0\n");

@@ -1,6 +1,6 @@
 /** Core's side of delivery: the port the relay calls, the sweep, confirmed anchors. What port.edge.ts does with bindings, on virtual ones. */
 import { recordConfirmedStatements } from "../../src/anchor/anchor.store.ts";
-import { claimWake, type ScheduledRetry } from "../../src/relay/outbox.store.ts";
+import { beginSuspected, claimWake, type ScheduledRetry } from "../../src/relay/outbox.store.ts";
 import type { DeliveryOutcome, Lease, RelayHint, RelayPortApi } from "../../src/relay/port.ts";
 import { sweepRelay } from "../../src/relay/sweep.cron.ts";
 import { remoteCall } from "./calls.ts";
@@ -40,6 +40,10 @@ export class Core {
   port(relay: Life): RelayPortApi {
     return {
       lease: (limit, exclude) => remoteCall(this.#world, relay, "lease", (core) => this.#lease(core, limit, exclude)),
+      begin: (outboxId, leaseToken) =>
+        remoteCall(this.#world, relay, "begin", (core) =>
+          beginSuspected(this.#database.connect(core, "begin"), outboxId, leaseToken),
+        ),
       record: (outcomes) => remoteCall(this.#world, relay, "record", (core) => this.#record(core, outcomes)),
       wake: (delayMs) => remoteCall(this.#world, relay, "wake", (core) => this.#wake(core, delayMs)),
     };

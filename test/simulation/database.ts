@@ -17,7 +17,6 @@ export class Database {
   readonly #world: World;
   readonly #parts: DatabaseParts;
   readonly #changed: () => void;
-  #changes = 0;
 
   /** @param changed called whenever something was written. */
   constructor(world: World, parts: DatabaseParts, changed: () => void) {
@@ -31,10 +30,7 @@ export class Database {
     return new Connection(this, this.#world, this.#parts, life, who);
   }
 
-  afterCall(): void {
-    const changes = Number(this.#world.row("SELECT total_changes() AS n")?.n);
-    if (changes === this.#changes) return;
-    this.#changes = changes;
+  changed(): void {
     this.#changed();
   }
 }
@@ -140,13 +136,14 @@ class Connection extends D1OnSqlite {
   }
 
   #attempt<T>(run: () => T): Result<T> {
+    const changes = this.changes;
     let result: Result<T>;
     try {
       result = { ok: true, value: this.executed(run) };
     } catch (error) {
       result = { ok: false, error };
     }
-    this.#database.afterCall();
+    if (this.changes !== changes) this.#database.changed();
     return result;
   }
 }

@@ -16,7 +16,7 @@ export interface LaneView {
   readonly subject: string;
   /** Until then the receiver is at work on a post. */
   openUntil: number;
-  /** The last post that got no answer in time was given up then. */
+  /** The last post that got no answer, in time or at all, was given up then. */
   timedOutAt: number;
   newestLanded: number;
   /** What the receiver believes of the request. */
@@ -123,7 +123,7 @@ export class Receivers {
     return new Promise((resolve) => {
       scheduler.after(timesOut ? timeoutMs : course.answerMs, () => {
         const lane = this.#laneOf(delivery, frozen.subject);
-        if (timesOut) lane.timedOutAt = now();
+        if (result.type !== "answered") lane.timedOutAt = now();
         this.#remember(delivery, result, startedAt);
         scheduler.within(relay, 0, () => resolve(result));
       });
@@ -280,9 +280,9 @@ export class Receivers {
     if (random.chance(receivers.down)) return this.#drawDown(arriveMs, answerMs, timeoutMs);
     if (random.chance(receivers.connectionFails)) {
       const lost: PostResult = { type: "connection-failed", reason: "connection reset" };
-      return random.chance(0.5)
-        ? { arriveMs: undefined, landMs: undefined, answerMs: arriveMs, result: lost }
-        : { arriveMs, landMs, answerMs, result: lost };
+      if (random.chance(0.5)) return { arriveMs: undefined, landMs: undefined, answerMs: arriveMs, result: lost };
+      const lateMs = answerMs + random.between(0, options.lateEffectMs);
+      return { arriveMs, landMs: random.chance(0.5) ? landMs : lateMs, answerMs, result: lost };
     }
     if (random.chance(receivers.timeouts)) {
       const lateMs = timeoutMs + random.between(0, options.lateEffectMs);

@@ -219,34 +219,3 @@ export async function simulate(simulation: SimulationOptions): Promise<Simulatio
     world.close();
   }
 }
-
-export interface ManyOptions {
-  readonly firstSeed: number;
-  readonly runs: number;
-  readonly onProgress?: (done: number, failures: number) => void;
-}
-
-export interface ManyResult {
-  readonly runs: number;
-  readonly failures: readonly SimulationResult[];
-  readonly entries: number;
-  readonly posts: number;
-  readonly deadLetters: number;
-}
-
-/** Runs `runs` seeds from `firstSeed` on, all of them even when some fail. */
-export async function simulateMany({ firstSeed, runs, onProgress }: ManyOptions): Promise<ManyResult> {
-  const failures: SimulationResult[] = [];
-  let entries = 0;
-  let posts = 0;
-  let deadLetters = 0;
-  for (let i = 0; i < runs; i++) {
-    const result = await simulate({ seed: firstSeed + i });
-    entries += result.entries;
-    posts += result.posts;
-    deadLetters += result.deadLetters;
-    if (result.violation !== undefined) failures.push(result);
-    onProgress?.(i + 1, failures.length);
-  }
-  return { runs, failures, entries, posts, deadLetters };
-}

@@ -57,17 +57,7 @@ function countParameters(sql: string): number {
   return Math.max(0, ...numbered) + [...code.matchAll(/\?(?!\d)/g)].length;
 }
 
-interface Counters {
-  /** Rows changed since the connection was opened, those of triggers included. */
-  readonly total: number;
-  /** Rows changed by the last statement. */
-  readonly changes: number;
-  readonly lastRowId: number;
-}
-
-const NOTHING_WRITTEN: Counters = { total: 0, changes: 0, lastRowId: 0 };
-
-const reads = (sql: string): boolean => /^\s*select\b/i.test(sql);
+const returns = (sql: string): boolean => /\breturning\b/i.test(sql);
 
 class Statement implements D1PreparedStatement {
   readonly #database: D1OnSqlite;
@@ -88,13 +78,8 @@ class Statement implements D1PreparedStatement {
   /** At once, without a round trip; in a transaction when the database has opened one. */
   execute<T>(): D1Result<T> {
     this.#checkParameters();
-    const statement = this.#database.prepared(this.#sql);
-    statement.setReturnArrays(false);
-    const before = reads(this.#sql) ? undefined : this.#database.counters();
-    const results = statement.all(...this.#values).map((row) => ({ ...row }));
-    const after = before === undefined ? NOTHING_WRITTEN : this.#database.counters();
-    const wrote = before !== undefined && after.total !== before.total;
-    const changes = wrote ? after.changes : 0;
+    const { results, changes, lastRowId } = this.#run();
+    this.#database.changes += changes;
     return {
       success: true,
       // What the columns are is the caller's claim, here as in D1.
@@ -104,11 +89,23 @@ class Statement implements D1PreparedStatement {
         size_after: 0,
         rows_read: results.length,
         rows_written: changes,
-        last_row_id: after.lastRowId,
-        changed_db: wrote,
+        last_row_id: lastRowId,
+        changed_db: changes > 0,
         changes,
       },
     };
+  }
+
+  /** Changes are those of the statement itself, without its triggers'. */
+  #run(): { readonly results: readonly object[]; readonly changes: number; readonly lastRowId: number } {
+    const statement = this.#database.prepared(this.#sql);
+    if (this.#database.columnCount(this.#sql) === 0) {
+      const { changes, lastInsertRowid } = statement.run(...this.#values);
+      return { results: [], changes: Number(changes), lastRowId: Number(lastInsertRowid) };
+    }
+    statement.setReturnArrays(false);
+    const results = statement.all(...this.#values).map((row) => ({ ...row }));
+    return { results, changes: returns(this.#sql) ? results.length : 0, lastRowId: 0 };
   }
 
   #checkParameters(): void {
@@ -156,6 +153,7 @@ const columnsOf = (statement: StatementSync): string[] => statement.columns().ma
 export class StatementCache {
   readonly #sqlite: DatabaseSync;
   readonly #bySql = new Map<string, StatementSync>();
+  readonly #columnCounts = new Map<string, number>();
 
   constructor(sqlite: DatabaseSync) {
     this.#sqlite = sqlite;
@@ -167,13 +165,20 @@ export class StatementCache {
     // SQLite plans a statement anew for each value bound to a bare LIMIT parameter; of an expression it makes no such use.
     const statement = this.#sqlite.prepare(sql.replace(/\b(limit) \?/gi, "$1 +?"));
     this.#bySql.set(sql, statement);
+    this.#columnCounts.set(sql, statement.columns().length);
     return statement;
+  }
+
+  columnCount(sql: string): number {
+    return this.#columnCounts.get(sql) ?? this.prepared(sql).columns().length;
   }
 }
 
 /** A connection. A subclass may put what it likes around `call`, through which everything goes. */
 export class D1OnSqlite implements D1Database {
   readonly sqlite: DatabaseSync;
+  /** Rows changed through this connection, statements of failed batches included. */
+  changes = 0;
   readonly #statements: StatementCache;
 
   /** @param statements shared by connections to the same database. */
@@ -186,11 +191,8 @@ export class D1OnSqlite implements D1Database {
     return this.#statements.prepared(sql);
   }
 
-  counters(): Counters {
-    const row = this.prepared(
-      "SELECT total_changes() AS total, changes() AS changes, last_insert_rowid() AS row",
-    ).get();
-    return { total: Number(row?.total), changes: Number(row?.changes), lastRowId: Number(row?.row) };
+  columnCount(sql: string): number {
+    return this.#statements.columnCount(sql);
   }
 
   /** One round trip: whatever else is ready runs before it and after it. */

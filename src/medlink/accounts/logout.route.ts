@@ -1,7 +1,8 @@
-import { parse } from "hono/utils/cookie";
 import { none, ok, openOperation } from "../operation.edge.ts";
-import { sessionDelete } from "./accounts.store.ts";
-import { readSessionCookie, SESSION_COOKIE, sessionCookie } from "./session.ts";
+import { findSession, sessionDelete } from "./accounts.store.ts";
+import { sessionHashOf } from "./caller.edge.ts";
+import { SESSION_COOKIE, sessionCookie } from "./session.ts";
+import { accountAudit, cookieHeaders, noPending } from "./sign-in.edge.ts";
 
 export const logout = openOperation(
   {
@@ -12,10 +13,15 @@ export const logout = openOperation(
     body: none,
     answers: { 204: { description: "Signed out, or was not signed in" } },
   },
-  async ({ hub, request }) => {
-    const cookie = parse(request.headers.get("cookie") ?? "", SESSION_COOKIE)[SESSION_COOKIE];
-    const hash = cookie === undefined ? undefined : readSessionCookie(cookie, hub.sessionSecrets);
-    if (hash !== undefined) await sessionDelete(hub.db, hash).run();
-    return ok(204, undefined, { "set-cookie": sessionCookie("", 0, !hub.development) });
+  async ({ hub, request, correlationId }) => {
+    const hash = sessionHashOf(hub, request, SESSION_COOKIE);
+    const session = hash === undefined ? undefined : await findSession(hub.db, hub.fields, hash);
+    if (session !== undefined) {
+      await hub.db.batch([
+        sessionDelete(hub.db, session.sessionHash),
+        accountAudit(hub, session.user, { action: "auth.logout", correlationId }, hub.now()),
+      ]);
+    }
+    return ok(204, undefined, cookieHeaders(sessionCookie("", 0, !hub.development), noPending(hub)));
   },
 );

@@ -53,5 +53,25 @@ export async function verifyPassword(
   return { ok, stale: ok && stale };
 }
 
+export const PASSWORD_MIN_LENGTH = 12;
+export const PASSWORD_MAX_LENGTH = 1_024;
+const MIN_DIFFERENT = 5;
+
+/**
+ * Length is what counts (NIST SP 800-63B); only what anyone would try first is refused beside it.
+ * @returns what to change, undefined when it will do.
+ */
+export function passwordFault(password: string, email: string): string | undefined {
+  const characters = [...password.normalize("NFKC")];
+  if (characters.length < PASSWORD_MIN_LENGTH) return `A password has at least ${PASSWORD_MIN_LENGTH} characters.`;
+  if (new Set(characters).size < MIN_DIFFERENT) return "This password repeats too few characters.";
+  const [name = ""] = email.toLowerCase().split("@");
+  const lower = password.toLowerCase();
+  if (lower === email.toLowerCase() || lower.replaceAll(name, "").length < MIN_DIFFERENT) {
+    return "This password is the e-mail address, or nearly.";
+  }
+  return undefined;
+}
+
 /** Verified against when no such user exists, so that an unknown address takes as long as a wrong password. */
 export const NOBODY_HASH = `$scrypt$ln=${PASSWORD_COST.ln},r=${PASSWORD_COST.r},p=${PASSWORD_COST.p}$bm9ib2R5LXNpZ25zLWluIQ==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=`;

@@ -43,6 +43,19 @@ export function sessionAge(
   return now - session.lastSeenAt >= SESSION_TOUCH_MS ? "touch" : "live";
 }
 
+/** Between the right password and the second factor's code. */
+export const PENDING_COOKIE = "medlink_pending";
+export const PENDING_MS = 5 * 60_000;
+/** A person's sessions at once; the oldest ends when there is one more. */
+export const SESSIONS_OF_USER = 200;
+
+const cookieOf = (name: string, value: string, path: string, maxAgeSeconds: number, secure: boolean): string =>
+  `${name}=${value}; Path=${path}; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure ? "; Secure" : ""}`;
+
 /** @param maxAgeSeconds 0 takes the cookie away. */
 export const sessionCookie = (value: string, maxAgeSeconds: number, secure: boolean): string =>
-  `${SESSION_COOKIE}=${value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure ? "; Secure" : ""}`;
+  cookieOf(SESSION_COOKIE, value, "/", maxAgeSeconds, secure);
+
+/** @param maxAgeSeconds 0 takes the cookie away. */
+export const pendingCookie = (value: string, maxAgeSeconds: number, secure: boolean): string =>
+  cookieOf(PENDING_COOKIE, value, "/api/auth", maxAgeSeconds, secure);

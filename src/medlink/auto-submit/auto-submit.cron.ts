@@ -1,6 +1,5 @@
 /** The sweep: finds what queue messages lost, takes back what crashed, removes what has ended long ago. Idempotent. */
-import { pruneSessions } from "../accounts/accounts.store.ts";
-import { SESSION_IDLE_MS } from "../accounts/session.ts";
+import { pruneAccounts } from "../accounts/prune.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import { pruneWebhookEvents } from "../intake/webhook-events.store.ts";
 import { WEBHOOK_EVENT_RETENTION_MS } from "../settings.ts";
@@ -26,6 +25,6 @@ export async function sweepAutoSubmit(hub: Hub): Promise<{ readonly recovered: n
 export async function pruneHub(hub: Hub): Promise<void> {
   const now = hub.now();
   await pruneJobs(hub.db, now - hub.settings.ITRANS_AUTO_SUBMIT_JOB_RETENTION_MS, PRUNE_LIMIT);
-  await pruneSessions(hub.db, now - SESSION_IDLE_MS, PRUNE_LIMIT);
+  await pruneAccounts(hub);
   await pruneWebhookEvents(hub.db, now - WEBHOOK_EVENT_RETENTION_MS, PRUNE_LIMIT);
 }

@@ -1,16 +1,14 @@
 /** Where each role can go. */
 
+import type { AccountRole } from "../accounts/user.ts";
 import type { IconName } from "./components/icon.view.tsx";
 import type { PlainKey } from "./i18n/catalogue.ts";
-
-/** `operator` is of no clinic and sees operations only. */
-export type Viewer = "provider" | "billing" | "admin" | "operator";
 
 export interface NavigationItem {
   readonly href: string;
   readonly label: PlainKey;
   readonly icon: IconName;
-  readonly roles: readonly Viewer[];
+  readonly roles: readonly AccountRole[];
 }
 
 export interface NavigationGroup {
@@ -18,7 +16,7 @@ export interface NavigationGroup {
   readonly items: readonly NavigationItem[];
 }
 
-const CLINIC: readonly Viewer[] = ["provider", "billing", "admin"];
+const CLINIC: readonly AccountRole[] = ["provider", "billing", "admin"];
 
 const GROUPS: readonly NavigationGroup[] = [
   {
@@ -33,7 +31,7 @@ const GROUPS: readonly NavigationGroup[] = [
 ];
 
 /** Groups with at least one page for this role. */
-export const navigationFor = (role: Viewer): readonly NavigationGroup[] =>
+export const navigationFor = (role: AccountRole): readonly NavigationGroup[] =>
   GROUPS.map(({ label, items }) => ({ label, items: items.filter((item) => item.roles.includes(role)) })).filter(
     ({ items }) => items.length > 0,
   );

@@ -8,13 +8,23 @@ import { getCookie } from "hono/cookie";
 import { html } from "hono/html";
 import type { Child } from "hono/jsx";
 import type * as z from "zod";
+import type { SignedIn } from "../accounts/accounts.store.ts";
+import { findSignedIn } from "../accounts/caller.edge.ts";
 import { isCrossSite } from "../accounts/cross-site.ts";
-import type { Role, User } from "../accounts/user.ts";
+import {
+  type Account,
+  isTimeZone,
+  type OperatorUser,
+  type Preferences,
+  ROLES,
+  type Role,
+  type User,
+} from "../accounts/user.ts";
 import type { Hub } from "../hub.edge.ts";
-import { currentUser, type Operation, type Vars } from "../operation.edge.ts";
+import type { Operation, Vars } from "../operation.edge.ts";
 import { ErrorPage, type ErrorStatus } from "./components/error.view.tsx";
 import { type Person, PlainShell, Shell, type Theme } from "./components/shell.view.tsx";
-import { DEFAULT_TIME_ZONE, isLocale, isTimeZone, type Locale, preferredLocale } from "./i18n/locale.ts";
+import { DEFAULT_TIME_ZONE, isLocale, preferredLocale } from "./i18n/locale.ts";
 import { makeUi, type Ui } from "./i18n/ui.ts";
 import type { ScriptName } from "./scripts.ts";
 import { pageHeaders } from "./security-headers.ts";
@@ -45,57 +55,79 @@ export interface PageInput<Params> {
   readonly correlationId: string;
 }
 
-export interface SignedIn {
-  readonly user: User;
-}
-
 /** For people who need not be signed in. */
 export function openPage<Params extends z.ZodType>(
   spec: PageSpec<Params>,
-  render: (input: PageInput<z.output<Params>> & { readonly user: User | undefined }) => Promise<PageAnswer>,
+  render: (input: PageInput<z.output<Params>> & { readonly signedIn: SignedIn | undefined }) => Promise<PageAnswer>,
 ): Operation {
-  return {
-    mount: (app) => {
-      app.get(honoPath(spec.path), async (context) => {
-        context.set("route", spec.path);
-        const hub = context.get("hub");
-        const user = await currentUser(context, hub);
-        const params = spec.params.safeParse({ ...context.req.query(), ...context.req.param() });
-        const viewer = viewerOf(context, user);
-        if (!params.success) return respond(context, viewer, { type: "error", status: 404 }, undefined);
-        return respond(
-          context,
-          viewer,
-          await render({ ...inputOf(context, viewer), user, params: params.data }),
-          undefined,
-        );
-      });
-    },
+  const answer = async (context: Context<Vars>): Promise<Response> => {
+    context.set("route", spec.path);
+    const signedIn = await findSignedIn(context.get("hub"), context.req.raw);
+    const viewer = viewerOf(context, signedIn);
+    const params = spec.params.safeParse({ ...context.req.query(), ...context.req.param() });
+    if (!params.success) return respond(context, viewer, { type: "error", status: 404 }, undefined);
+    const rendered = await render({ ...inputOf(context, viewer), signedIn, params: params.data });
+    return respond(context, viewer, rendered, undefined);
   };
+  return { mount: (app) => app.get(honoPath(spec.path), answer) };
 }
 
-/**
- * For signed-in people; `roles` narrows it. With `form` the page also takes a form of its own by POST, for what must not stand
- * in an address: it is asked for again with the form's fields among the parameters.
- */
+interface Narrowed<Params extends z.ZodType> extends PageSpec<Params> {
+  /**
+   * The page also takes a form of its own by POST, for what must not stand in an address: it is asked for again with the form's
+   * fields among the parameters.
+   */
+  readonly form?: boolean;
+}
+
+/** For a clinic's people of these roles; by default all of them. */
 export function page<Params extends z.ZodType>(
-  spec: PageSpec<Params> & { readonly roles?: readonly Role[]; readonly form?: boolean },
-  render: (input: PageInput<z.output<Params>> & SignedIn) => Promise<PageAnswer>,
+  spec: Narrowed<Params> & { readonly roles?: readonly Role[] },
+  render: (input: PageInput<z.output<Params>> & { readonly user: User }) => Promise<PageAnswer>,
+): Operation {
+  const { roles = ROLES } = spec;
+  return signedInPage(spec, async (input) => {
+    const { user } = input.signedIn;
+    if (user.role === "operator" || !roles.includes(user.role)) return { type: "error", status: 403 };
+    return render({ ...input, user });
+  });
+}
+
+/** For everyone with an account, operators among them. */
+export const accountPage = <Params extends z.ZodType>(
+  spec: Narrowed<Params>,
+  render: (input: PageInput<z.output<Params>> & { readonly signedIn: SignedIn }) => Promise<PageAnswer>,
+): Operation => signedInPage(spec, render);
+
+/** For the hub's operators, who belong to no clinic. */
+export const operatorPage = <Params extends z.ZodType>(
+  spec: Narrowed<Params>,
+  render: (input: PageInput<z.output<Params>> & { readonly user: OperatorUser }) => Promise<PageAnswer>,
+): Operation =>
+  signedInPage(spec, async (input) => {
+    const { user } = input.signedIn;
+    return user.role === "operator" ? render({ ...input, user }) : { type: "error", status: 403 };
+  });
+
+function signedInPage<Params extends z.ZodType>(
+  spec: Narrowed<Params>,
+  render: (input: PageInput<z.output<Params>> & { readonly signedIn: SignedIn }) => Promise<PageAnswer>,
 ): Operation {
   const answer = async (context: Context<Vars>): Promise<Response> => {
     context.set("route", spec.path);
     const hub = context.get("hub");
-    const user = await currentUser(context, hub);
-    const viewer = viewerOf(context, user);
-    if (user === undefined) return respond(context, viewer, { type: "redirect", to: signInPath(context) }, undefined);
-    const person = await personOf(hub, user);
-    if (spec.roles !== undefined && !spec.roles.includes(user.role)) {
-      return respond(context, viewer, { type: "error", status: 403 }, person);
-    }
+    const signedIn = await findSignedIn(hub, context.req.raw);
+    const viewer = viewerOf(context, signedIn);
+    if (signedIn === undefined)
+      return respond(context, viewer, { type: "redirect", to: signInPath(context) }, undefined);
     const form = context.req.method === "POST" ? await readForm(context) : {};
     const params = spec.params.safeParse({ ...context.req.query(), ...form, ...context.req.param() });
-    if (form === undefined || !params.success) return respond(context, viewer, { type: "error", status: 404 }, person);
-    const rendered = await render({ ...inputOf(context, viewer), user, params: params.data });
+    const [person, rendered] = await Promise.all([
+      personOf(hub, signedIn.user),
+      form === undefined || !params.success
+        ? ({ type: "error", status: 404 } as const)
+        : render({ ...inputOf(context, viewer), signedIn, params: params.data }),
+    ]);
     return respond(context, viewer, rendered, person);
   };
   return {
@@ -114,9 +146,9 @@ interface ViewerSettings {
   readonly theme: Theme;
 }
 
-/** The account's language and zone; before signing in, the cookie's, then the browser's. */
-function viewerOf(context: Context<Vars>, user: User | undefined): ViewerSettings {
-  const { locale, timeZone } = preferencesOf(context, user);
+/** The account's language and zone; before signing in the cookie's, then the browser's. */
+function viewerOf(context: Context<Vars>, signedIn: SignedIn | undefined): ViewerSettings {
+  const { locale, timeZone } = signedIn?.preferences ?? visitorPreferences(context);
   const theme = getCookie(context, "medlink_theme");
   return {
     ui: makeUi(locale, timeZone, Date.now()),
@@ -124,10 +156,7 @@ function viewerOf(context: Context<Vars>, user: User | undefined): ViewerSetting
   };
 }
 
-function preferencesOf(
-  context: Context<Vars>,
-  _user: User | undefined,
-): { readonly locale: Locale; readonly timeZone: string } {
+function visitorPreferences(context: Context<Vars>): Preferences {
   const locale = getCookie(context, "medlink_locale");
   const zone = getCookie(context, "medlink_zone") ?? "";
   return {
@@ -143,7 +172,7 @@ const inputOf = (context: Context<Vars>, viewer: ViewerSettings) => ({
   correlationId: context.get("correlationId"),
 });
 
-async function personOf(_hub: Hub, user: User): Promise<Person> {
+async function personOf(_hub: Hub, user: Account): Promise<Person> {
   return { name: user.name, role: user.role, clinicName: undefined };
 }
 

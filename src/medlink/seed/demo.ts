@@ -1,5 +1,5 @@
 /** The demo clinic. Its ids are fixed, so that seeding twice is seeding once; its people are invented. */
-import type { User } from "../accounts/user.ts";
+import type { OperatorUser, User } from "../accounts/user.ts";
 import type { PatientDetails } from "../records/record.ts";
 
 export const DEMO = {
@@ -27,3 +27,12 @@ export const DEMO_STAFF = [
   { userId: "usr_demo_provider", role: "provider", email: "provider@demo.invalid", name: "Demo Provider" },
   { userId: "usr_demo_billing", role: "billing", email: "billing@demo.invalid", name: "Demo Billing" },
 ] as const satisfies readonly Omit<User, "clinicId">[];
+
+/** Of no clinic: sees the operations pages. The same password. */
+export const DEMO_OPERATOR = {
+  userId: "usr_demo_operator",
+  clinicId: null,
+  role: "operator",
+  email: "operator@demo.invalid",
+  name: "Demo Operator",
+} as const satisfies OperatorUser;

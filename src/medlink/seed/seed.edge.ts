@@ -1,10 +1,10 @@
 /** Puts the demo clinic into the database; run again, it sets names, addresses and passwords to what it is given. */
 import { userUpsert } from "../accounts/accounts.store.ts";
 import { hashPassword } from "../accounts/password.ts";
-import type { User } from "../accounts/user.ts";
+import type { Account } from "../accounts/user.ts";
 import type { Hub } from "../hub.edge.ts";
 import { clinicUpsert, insurerUpsert, patientUpsert, providerUpsert } from "../records/records.store.ts";
-import { DEMO, DEMO_STAFF } from "./demo.ts";
+import { DEMO, DEMO_OPERATOR, DEMO_STAFF } from "./demo.ts";
 
 export interface SeedInput {
   readonly adminEmail: string;
@@ -25,9 +25,10 @@ export async function seedDemo(hub: Hub, input: SeedInput): Promise<SeededIds> {
   const now = hub.now();
   const { clinicId, insurer } = DEMO;
   const passwordHash = await hashPassword(input.adminPassword, hub.random);
-  const users: readonly User[] = [
+  const users: readonly Account[] = [
     { userId: DEMO.adminId, clinicId, role: "admin", email: input.adminEmail, name: "Demo Administrator" },
     ...DEMO_STAFF.map((user) => ({ ...user, clinicId })),
+    DEMO_OPERATOR,
   ];
   const people = await Promise.all([
     ...users.map((user) => userUpsert(hub.db, hub.fields, user, passwordHash, now)),

@@ -13,6 +13,7 @@ interface Job {
   readonly id: number;
   readonly destinationId: string;
   readonly lane: string;
+  readonly suspected?: true;
 }
 
 /** Core as the loop sees it, with lanes; leases and records take 2 ms each. */
@@ -21,6 +22,9 @@ class FakeCore implements RelayPortApi {
   readonly wakes: number[] = [];
   failRecords = 0;
   failLeases = 0;
+  failBegins = 0;
+  readonly begun: number[] = [];
+  leases = 0;
   rateLimitedUntilMs: number | undefined;
   readonly #clock: VirtualClock;
   #due: Job[];
@@ -37,6 +41,7 @@ class FakeCore implements RelayPortApi {
 
   async lease(limit: number, exclude: readonly string[]): Promise<Lease> {
     await this.#clock.sleep(2);
+    this.leases += 1;
     if (this.failLeases-- > 0) throw new Error("core is away");
     const busy = new Set([...this.#leased.values()].map(({ lane }) => lane));
     const perDestination = new Map<string, number>();
@@ -59,6 +64,13 @@ class FakeCore implements RelayPortApi {
       more,
       rateLimitedUntilMs: this.rateLimitedUntilMs,
     };
+  }
+
+  async begin(outboxId: number): Promise<boolean> {
+    await this.#clock.sleep(2);
+    if (this.failBegins-- > 0) throw new Error("core is away");
+    this.begun.push(outboxId);
+    return this.#leased.has(outboxId);
   }
 
   async record(outcomes: readonly DeliveryOutcome[]): Promise<{ recorded: number; due: number }> {
@@ -88,8 +100,9 @@ class FakeCore implements RelayPortApi {
   }
 }
 
-const deliveryOf = ({ id, destinationId }: Job, startBeforeMs: number): LeasedDelivery => ({
+const deliveryOf = ({ id, destinationId, suspected }: Job, startBeforeMs: number): LeasedDelivery => ({
   outboxId: id,
+  ...(suspected === undefined ? {} : { suspected }),
   leaseToken: 1,
   startBeforeMs,
   eventId: `event-${id}`,
@@ -249,6 +262,12 @@ describe("the delivery loop", () => {
     for (const { at } of late) expect(at - T0 - 1_000).toBeLessThan(500);
   });
 
+  test("looks less and less often for other work while a post hangs and there is none", async () => {
+    const { core, run } = setUp(jobs(1, "a"), ["a"]);
+    await run();
+    expect(core.leases).toBeLessThan(8_000 / OPTIONS.pollMs + 10);
+  });
+
   test("rests while every slot waits for a receiver", async () => {
     const silent = Array.from({ length: 12 }, (_, i) => `silent-${i}`);
     const { clock, receivers, run } = setUp(
@@ -295,6 +314,36 @@ describe("the delivery loop", () => {
     await run();
     expect(core.idsOf("posted")).toEqual([0, 10]);
     expect(core.wakes).toEqual([]);
+  });
+});
+
+describe("a suspected delivery", () => {
+  const suspect: Job = { id: 1, destinationId: "a", lane: "a:1", suspected: true };
+
+  test("is announced before it is posted; the others are not", async () => {
+    const { core, receivers, run } = setUp([suspect, ...jobs(3, "b", 10)]);
+    await run();
+    expect(core.begun).toEqual([1]);
+    expect(receivers.posted.toSorted()).toEqual([1, 10, 11, 12].toSorted());
+    expect(core.idsOf("posted")).toHaveLength(4);
+  });
+
+  test("is released without a post when it can not be announced, or its lease is another's", async () => {
+    for (const prepare of [
+      (core: FakeCore) => {
+        core.failBegins = 1;
+      },
+      (core: FakeCore) => {
+        core.begin = async () => false;
+      },
+    ]) {
+      const { core, receivers, run } = setUp([suspect]);
+      prepare(core);
+      await run();
+      expect(receivers.posted).toEqual([]);
+      expect(core.idsOf("released")).toEqual([1]);
+      expect(core.wakes).toEqual([0]);
+    }
   });
 });
 

@@ -37,6 +37,7 @@ const retry = (reason: string, extra: object = {}) => ({
   retryAfterMs: undefined,
   notYetKnownSince: undefined,
   counted: reason !== "not-yet-known",
+  mayStillApply: ["timeout", "connection-failed", "http-504"].includes(reason),
   ...extra,
 });
 
@@ -184,12 +185,31 @@ describe("backoff", () => {
     retryAfterMs: undefined,
     notYetKnownSince: undefined,
     counted: true,
+    mayStillApply: false,
     ...extra,
   });
 
-  test("after a timeout the lane waits 30 s at least", () => {
-    expect(nextDueAt(retryOf("timeout"), FRESH, POLICY, NOW, () => 0)).toBe(NOW + 30_000);
-    expect(nextDueAt(retryOf("timeout"), { ...FRESH, attempts: 7 }, POLICY, NOW, () => 0.75)).toBe(NOW + 45_000);
+  test.each<PostResult>([
+    { type: "timeout" },
+    { type: "connection-failed", reason: "Network connection lost." },
+    answered(504),
+    answered(520),
+    answered(524),
+  ])("after %o, which the receiver may still be applying, the lane waits 30 s at least", (result) => {
+    const dueAfter = (attempts: number, random: number): number => {
+      const state = { ...FRESH, attempts };
+      const meaning = classifyResponse(result, state, POLICY, NOW);
+      if (meaning.type !== "retry") throw new Error(meaning.type);
+      return nextDueAt(meaning, state, POLICY, NOW, () => random) - NOW;
+    };
+    expect(dueAfter(0, 0)).toBe(30_000);
+    expect(dueAfter(7, 0.75)).toBe(45_000);
+  });
+
+  test.each([408, 429, 500, 502, 503, 521, 530])("after %i, which is an answer, it does not", (status) => {
+    const meaning = classifyResponse(answered(status), FRESH, POLICY, NOW);
+    if (meaning.type !== "retry") throw new Error(meaning.type);
+    expect(nextDueAt(meaning, FRESH, POLICY, NOW, () => 0.5)).toBe(NOW + 500);
   });
 
   test("Retry-After is waited out, a longer backoff too", () => {

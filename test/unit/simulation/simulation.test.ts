@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { catchMutation, mutations } from "../../simulation/mutations.ts";
+import { runSeeds } from "../../simulation/run-seeds.ts";
 import { scenarios } from "../../simulation/scenarios.ts";
-import { type SimulationResult, simulate, simulateMany } from "../../simulation/simulate.ts";
+import { type SimulationResult, simulate } from "../../simulation/simulate.ts";
 
 const SAMPLE = 150;
 
@@ -12,7 +13,7 @@ describe("the simulation", () => {
   test("holds every invariant and settles, whatever the faults of a sample of seeds", {
     timeout: 120_000,
   }, async () => {
-    const { failures, entries, posts, deadLetters } = await simulateMany({ firstSeed: 10_000, runs: SAMPLE });
+    const { failures, entries, posts, deadLetters } = await runSeeds({ firstSeed: 10_000, runs: SAMPLE });
     expect(failures.map(broken)).toEqual([]);
     expect(entries).toBeGreaterThan(10 * SAMPLE);
     expect(posts).toBeGreaterThan(20 * SAMPLE);

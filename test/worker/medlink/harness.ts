@@ -152,7 +152,8 @@ export class TestHub {
   async signInAs(userId: string): Promise<Session> {
     const { db, random, sessionSecrets, now } = await this.hub();
     const { hash, cookie } = newSession(random, sessionSecrets[0]);
-    await sessionInsert(db, hash, userId, now()).run();
+    const sessionId = `ses_${hash.slice(0, 24)}`;
+    await sessionInsert(db, { hash, sessionId, userId, secondFactor: false, device: "test" }, now()).run();
     return new Session(this, `${SESSION_COOKIE}=${cookie}`);
   }
 
@@ -217,9 +218,14 @@ export const forgetClaims = async (): Promise<void> => {
 /** Files share a worker and its database: each begins with an empty one. */
 export async function migrate(): Promise<void> {
   await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
-  await forgetClaims();
-  const tables = "audit_events webhook_events bridge_requests insurers providers patients sessions users clinics";
-  for (const table of tables.split(" ")) await env.DB.exec(`DELETE FROM ${table}`);
+  const tables = await env.DB.prepare(
+    `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'd1\\_%' ESCAPE '\\'
+       AND name NOT LIKE '\\_cf%' ESCAPE '\\'`,
+  ).all<{ name: string }>();
+  await env.DB.batch([
+    env.DB.prepare("PRAGMA defer_foreign_keys = ON"),
+    ...tables.results.map(({ name }) => env.DB.prepare(`DELETE FROM "${name}"`)),
+  ]);
 }
 
 export const CLAIM = {

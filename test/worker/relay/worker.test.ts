@@ -17,6 +17,7 @@ function coreWith(leases: Lease[], pings: LeasedPing[] = []) {
     ...TEST_SECRETS.relay,
     CORE: {
       lease: async () => leases.shift() ?? NOTHING,
+      begin: async () => true,
       record: async (outcomes) => {
         recorded.push(...outcomes);
         return { recorded: outcomes.length, due: 0 };

@@ -1,10 +1,11 @@
 /** The document around every page: with navigation for those who are signed in, plain for those who are not. */
 import type { Child } from "hono/jsx";
+import type { AccountRole } from "../../accounts/user.ts";
 import { paths } from "../assets.generated.js";
 import type { PlainKey } from "../i18n/catalogue.ts";
 import { LOCALES } from "../i18n/locale.ts";
 import type { Ui } from "../i18n/ui.ts";
-import { currentItem, navigationFor, type Viewer } from "../navigation.ts";
+import { currentItem, navigationFor } from "../navigation.ts";
 import type { ScriptName } from "../scripts.ts";
 import { Icon } from "./icon.view.tsx";
 
@@ -12,7 +13,7 @@ export type Theme = "auto" | "light" | "dark";
 
 export interface Person {
   readonly name: string;
-  readonly role: Viewer;
+  readonly role: AccountRole;
   readonly clinicName: string | undefined;
 }
 

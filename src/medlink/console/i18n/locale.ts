@@ -1,6 +1,7 @@
 /** The console's two languages, as people of Canada write them. */
-export const LOCALES = ["en", "fr"] as const;
-export type Locale = (typeof LOCALES)[number];
+import { LOCALES, type Locale } from "../../accounts/user.ts";
+
+export { LOCALES, type Locale };
 
 /** What Intl and the document's `lang` are given. */
 export const LANGUAGE_TAG: Readonly<Record<Locale, string>> = { en: "en-CA", fr: "fr-CA" };
@@ -23,14 +24,3 @@ export function preferredLocale(acceptLanguage: string | undefined): Locale {
 
 /** Where a zone is not known: the middle of our clinics' country. */
 export const DEFAULT_TIME_ZONE = "America/Toronto";
-
-/** Whether Intl knows the zone by this name. */
-export function isTimeZone(name: string): boolean {
-  if (name.length > 64) return false;
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -5,9 +5,9 @@ import { SignInView } from "./sign-in.view.tsx";
 
 export const signInPage = openPage(
   { path: "/sign-in", params: z.object({ next: z.string().max(500).optional().catch(undefined) }) },
-  async ({ ui, user, params }) => {
+  async ({ ui, signedIn, params }) => {
     const next = safePath(params.next);
-    if (user !== undefined) return { type: "redirect", to: next };
+    if (signedIn !== undefined) return { type: "redirect", to: next };
     return {
       type: "page",
       title: ui.t("signIn.title"),

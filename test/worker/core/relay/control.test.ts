@@ -12,6 +12,7 @@ import {
 } from "../../../../src/relay/dead-letters.store.ts";
 import { setDestinationState, setRelayPaused } from "../../../../src/relay/destinations.store.ts";
 import {
+  beginSuspected,
   HELD_DUE_AT,
   LEASE_SLACK_MS,
   MAX_EXPIRED_LEASES,
@@ -180,13 +181,50 @@ describe("leases that run out", () => {
     await addRows({ outboxId: 1, subject: "s" }, { outboxId: 2, subject: "s" });
     let now = T0;
     for (let crash = 0; crash < MAX_EXPIRED_LEASES; crash++, now += LEASE_MS) {
-      expect(idsOf(await lease(now))).toEqual([1]);
+      const { deliveries } = await lease(now);
+      expect(deliveries.map(({ outboxId, suspected }) => [outboxId, suspected])).toEqual([
+        [1, crash < 2 ? undefined : true],
+      ]);
+      for (const { outboxId, leaseToken, suspected } of deliveries) {
+        if (suspected) expect(await beginSuspected(db, outboxId, leaseToken)).toBe(true);
+      }
       expect(await parkExpired(db, now, 100)).toBe(0);
     }
     expect(idsOf(await lease(now))).toEqual([]);
     expect(await parkExpired(db, now, 100)).toBe(1);
     expect(await rowOf(1)).toMatchObject({ state: "dead", last_error: "lease-expired", settled_at: now });
     expect(idsOf(await lease(now))).toEqual([]);
+  });
+
+  test("a lease whose answer was lost counts for nothing: no post was made under it", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 });
+    let now = T0;
+    for (let lost = 0; lost < 3 * MAX_EXPIRED_LEASES; lost++, now += LEASE_MS) {
+      expect(idsOf(await lease(now))).toEqual([1]);
+      expect(await parkExpired(db, now + LEASE_MS - 1, 100)).toBe(0);
+    }
+    const { deliveries } = await lease(now);
+    await record(now, deliveries, () => answered(200));
+    expect((await rowOf(1)).state).toBe("delivered");
+  });
+
+  test("a post that was announced and then not made does not count, and one under another lease is not made", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 });
+    for (const now of [T0, T0 + LEASE_MS]) await lease(now);
+    let now = T0 + 2 * LEASE_MS;
+    let token = 0;
+    for (let round = 0; round < 5; round++, now += 1) {
+      const [delivery] = (await lease(now)).deliveries;
+      if (delivery === undefined) throw new Error(`nothing was leased in round ${round}`);
+      const { outboxId, leaseToken } = delivery;
+      token = leaseToken;
+      expect(await beginSuspected(db, outboxId, leaseToken)).toBe(true);
+      await recordOutcomes(db, [{ outboxId, leaseToken, type: "released" }], POLICY, now, noJitter);
+    }
+    expect(await beginSuspected(db, 1, token)).toBe(false);
+    expect(await parkExpired(db, now + LEASE_MS, 100)).toBe(0);
   });
 
   test("rows that were in the same hands go one to a lease, and are cleared by an answer", async () => {

@@ -203,6 +203,16 @@ describe("leases", () => {
 });
 
 describe("rates", () => {
+  test("an empty lease in the same millisecond charges nothing again", async () => {
+    await addDestination("a", { requestsPerMinute: 10 });
+    await addRows({ outboxId: 1 });
+    expect(idsOf(await lease(T0))).toEqual([1]);
+    const drainedAt = () => db.prepare("SELECT drained_at_us FROM relay_rates").first("drained_at_us");
+    const charged = await drainedAt();
+    expect(idsOf(await lease(T0))).toEqual([]);
+    expect(await drainedAt()).toBe(charged);
+  });
+
   test("no 60 seconds hold more leases than the destination's rate, and the rate is used", async () => {
     const requestsPerMinute = 60;
     await addDestination("a", { requestsPerMinute });

@@ -1,7 +1,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { describe, expect, it } from "vitest";
-import { sha256Of } from "../../../src/ledger/sha256.ts";
 import { toHex } from "../../../src/platform/encoding.ts";
+import { sha256Of } from "../../../src/platform/sha256.ts";
 import { seededRandom } from "../../e2e/support/random.ts";
 
 describe("SHA-256 for many short messages", () => {

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS flag_exposures;
+DROP TABLE IF EXISTS flags;
