@@ -5,6 +5,7 @@ import { builtinModules } from "node:module";
 import { join } from "node:path";
 import type { BuildOptions, BuildResult, Plugin } from "esbuild";
 import * as esbuild from "esbuild";
+import { consoleAssetsPlugin } from "./console-assets.ts";
 import { Failure, messageOf } from "./fail.ts";
 
 export const projectRoot = join(import.meta.dirname, "..", "..");
@@ -68,7 +69,7 @@ export const workerBuildOptions = (entry: string, facts: BuildFacts) =>
     loader: { ".sql": "text", ".txt": "text", ".html": "text" },
     jsx: "automatic",
     jsxImportSource: "hono/jsx",
-    plugins: [nodeBuiltins],
+    plugins: [nodeBuiltins, consoleAssetsPlugin],
     logLevel: "silent",
   }) satisfies BuildOptions;
 

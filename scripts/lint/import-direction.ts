@@ -1,11 +1,11 @@
 /**
- * Holds the rule of docs/architecture.md: edge -> store -> pure and never back. Fails on an import the wrong way round; on a
- * Cloudflare type, a clock, randomness or HTTP in a pure file; and on SQL outside stores.
+ * Holds the rule of docs/architecture.md: edge -> store -> pure and never back, and browser -> pure. Fails on an import the
+ * wrong way round; on a Cloudflare type, a clock, randomness or HTTP in a pure file; and on SQL outside stores.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative, sep } from "node:path";
 
-export type Kind = "edge" | "store" | "pure";
+export type Kind = "edge" | "store" | "pure" | "browser";
 
 export interface Finding {
   readonly path: string;
@@ -14,13 +14,22 @@ export interface Finding {
   readonly why: string;
 }
 
-const EDGE = /(^|\/)(worker|env|app)\.tsx?$|\.(route|worker|edge|consumer|cron|client)\.tsx?$|^durable-objects\//;
+const EDGE = /(^|\/)(worker|env|app)\.tsx?$|\.(route|worker|edge|consumer|cron|client|page)\.tsx?$|^durable-objects\//;
 const STORE = /\.store\.ts$|(^|\/)schema\.ts$/;
 
-/** @param path from the project's root, with forward slashes. */
-export const kindOf = (path: string): Kind => (STORE.test(path) ? "store" : EDGE.test(path) ? "edge" : "pure");
+/** Runs on someone's machine: it has a clock, HTTP and a document, and never a store or a worker's edge. */
+const BROWSER = /^src\/medlink\/console\/browser\//;
 
-const RANK: Readonly<Record<Kind, number>> = { pure: 0, store: 1, edge: 2 };
+/** @param path from the project's root, with forward slashes. */
+export const kindOf = (path: string): Kind =>
+  BROWSER.test(path) ? "browser" : STORE.test(path) ? "store" : EDGE.test(path) ? "edge" : "pure";
+
+const MAY_IMPORT: Readonly<Record<Kind, readonly Kind[]>> = {
+  pure: ["pure"],
+  store: ["pure", "store"],
+  edge: ["pure", "store", "edge"],
+  browser: ["pure", "browser"],
+};
 
 const IMPORT = /\b(?:import|export)\b[^"'`;]*?\bfrom\s*["']([^"']+)["']|\bimport\s*\(?\s*["']([^"']+)["']/g;
 
@@ -182,7 +191,7 @@ export function checkFile(path: string, source: string): readonly Finding[] {
     } else if (specifier.startsWith(".")) {
       const target = posix.normalize(posix.join(posix.dirname(path), specifier));
       const targetKind = kindOf(target);
-      if (RANK[targetKind] > RANK[kind]) {
+      if (!MAY_IMPORT[kind].includes(targetKind)) {
         add(match.index, `import of ${target}`, `a ${kind} file may not import a file of kind ${targetKind}`);
       }
     }
@@ -224,5 +233,5 @@ if (import.meta.main) {
   const { files, findings } = checkProject(join(dirname(import.meta.dirname), ".."));
   for (const { path, line, what, why } of findings) console.error(`${path}:${line}: ${what}: ${why}`);
   if (findings.length > 0) process.exitCode = 1;
-  else console.log(`Imports of ${files} files run edge -> store -> pure.`);
+  else console.log(`Imports of ${files} files run edge -> store -> pure, browser -> pure.`);
 }

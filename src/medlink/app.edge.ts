@@ -53,6 +53,8 @@ import { readProof } from "./claims/read-proof.route.ts";
 import { readTimelineRoute } from "./claims/read-timeline.route.ts";
 import { submitClaim } from "./claims/submit-claim.route.ts";
 import { updateClaim } from "./claims/update-claim.route.ts";
+import { CONSOLE } from "./console/console.edge.ts";
+import { errorPage, wantsPage } from "./console/page.edge.tsx";
 import type { HubEnv } from "./env.ts";
 import { listFlags } from "./flags/list-flags.route.ts";
 import { readExposures } from "./flags/read-exposures.route.ts";
@@ -151,6 +153,7 @@ const OPERATIONS: readonly Operation[] = [
   createWorkflowPreauth,
   readWorkflowRequest,
   seed,
+  ...CONSOLE,
 ];
 
 export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
@@ -182,8 +185,11 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
 
   app.use(async (context, next) => {
     const started = await startHub(context.env, logOf(context.env));
-    if (!started.ok)
-      return problemResponse({ code: "unavailable", detail: started.detail }, context.get("correlationId"));
+    if (!started.ok) {
+      return wantsPage(context.req.raw)
+        ? errorPage(context, 503)
+        : problemResponse({ code: "unavailable", detail: started.detail }, context.get("correlationId"));
+    }
     context.set("hub", started.hub);
     return next();
   });
@@ -198,7 +204,9 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
   });
 
   app.notFound((context) =>
-    problemResponse({ code: "not_found", detail: "There is no such page." }, context.get("correlationId")),
+    wantsPage(context.req.raw)
+      ? errorPage(context, 404)
+      : problemResponse({ code: "not_found", detail: "There is no such page." }, context.get("correlationId")),
   );
   app.onError((thrown, context) => {
     const correlationId = context.get("correlationId");
@@ -207,6 +215,7 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
       route: context.get("route"),
       reason: reasonOf(thrown),
     });
+    if (wantsPage(context.req.raw)) return errorPage(context, 500);
     return problemResponse(
       { code: "internal", detail: "Something went wrong here. Try again, and name the correlation id if it stays." },
       correlationId,

@@ -15,6 +15,10 @@ describe("kindOf", () => {
     ["src/workflow/schema.ts", "store"],
     ["src/workflow/request.ts", "pure"],
     ["src/platform/environment.ts", "pure"],
+    ["src/medlink/console/pages/claims.page.tsx", "edge"],
+    ["src/medlink/console/pages/claims.view.tsx", "pure"],
+    ["src/medlink/console/browser/app.ts", "browser"],
+    ["src/medlink/console/browser/lib/api.ts", "browser"],
   ])("%s is %s", (path, kind) => {
     expect(kindOf(path)).toBe(kind);
   });
@@ -45,6 +49,18 @@ describe("an import", () => {
       found("src/a/rule.route.ts", 'import { load } from "./rule.store.ts";\nimport { rule } from "./rule.ts";'),
     ).toEqual([]);
     expect(found("src/a/rule.store.ts", 'import { rule } from "./rule.ts";')).toEqual([]);
+  });
+
+  test("of a store or an edge by a browser's script is found, and of a browser's script by anything else", () => {
+    const script = "src/medlink/console/browser/app.ts";
+    expect(found(script, 'import { load } from "../../a.store.ts";')).toEqual(["1: import of src/medlink/a.store.ts"]);
+    expect(found(script, 'import { me } from "../page.edge.tsx";')).toEqual([
+      "1: import of src/medlink/console/page.edge.tsx",
+    ]);
+    expect(found(script, 'import { rule } from "../../rule.ts";\nconst t = Date.now();')).toEqual([]);
+    expect(found("src/medlink/console/page.edge.tsx", 'import { x } from "./browser/app.ts";')).toEqual([
+      `1: import of ${script}`,
+    ]);
   });
 
   test("of the platform is found outside an edge only", () => {

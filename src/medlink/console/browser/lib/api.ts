@@ -1,0 +1,70 @@
+/** Calls to the hub's API, and what its refusals mean to a person. */
+import { say, sayProblem } from "./say.ts";
+
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
+
+export type ApiAnswer =
+  | { readonly type: "ok"; readonly status: number; readonly body: unknown }
+  | {
+      readonly type: "refused";
+      readonly status: number;
+      readonly code: string;
+      readonly issues: readonly Issue[];
+      readonly retryAfterSeconds: number | undefined;
+    }
+  | { readonly type: "offline" };
+
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const isIssue = (value: unknown): value is Issue =>
+  isObject(value) && typeof value.path === "string" && typeof value.message === "string";
+
+/** @param body sent as JSON, or as it is when it is a blob; undefined: none. */
+export async function callApi(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
+  const init: RequestInit = { method, headers: { accept: "application/json" }, credentials: "same-origin" };
+  if (body instanceof Blob) {
+    init.body = body;
+    init.headers = { accept: "application/json", "content-type": body.type };
+  } else if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers = { accept: "application/json", "content-type": "application/json" };
+  }
+  let response: Response;
+  let received: unknown;
+  try {
+    response = await fetch(path, init);
+    const text = await response.text();
+    received = text === "" ? undefined : JSON.parse(text);
+  } catch {
+    return { type: "offline" };
+  }
+  if (response.ok) return { type: "ok", status: response.status, body: received };
+  const problem = isObject(received) ? received : {};
+  const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return {
+    type: "refused",
+    status: response.status,
+    code: typeof problem.code === "string" ? problem.code : "",
+    issues: Array.isArray(problem.issues) ? problem.issues.filter(isIssue) : [],
+    retryAfterSeconds: Number.isFinite(retryAfter) ? retryAfter : undefined,
+  };
+}
+
+/** One sentence that says what to do next. @param problems said instead, by code. */
+export function sentenceOf(
+  answer: Exclude<ApiAnswer, { type: "ok" }>,
+  problems: Readonly<Record<string, string>> = {},
+): string {
+  if (answer.type === "offline") return say("form.offline");
+  const { code } = answer;
+  const own = problems[code];
+  if (own !== undefined) return own;
+  if (code === "locked_out") {
+    return say("problem.locked_out", { minutes: Math.max(1, Math.ceil((answer.retryAfterSeconds ?? 60) / 60)) });
+  }
+  return sayProblem(code) ?? say("form.failed");
+}

@@ -1,0 +1,48 @@
+/** Where each role can go. */
+
+import type { AccountRole } from "../accounts/user.ts";
+import type { IconName } from "./components/icon.view.tsx";
+import type { PlainKey } from "./i18n/catalogue.ts";
+
+export interface NavigationItem {
+  readonly href: string;
+  readonly label: PlainKey;
+  readonly icon: IconName;
+  readonly roles: readonly AccountRole[];
+}
+
+export interface NavigationGroup {
+  readonly label: PlainKey;
+  readonly items: readonly NavigationItem[];
+}
+
+const CLINIC: readonly AccountRole[] = ["provider", "billing", "admin"];
+
+const GROUPS: readonly NavigationGroup[] = [
+  {
+    label: "nav.work",
+    items: [
+      { href: "/", label: "nav.dashboard", icon: "dashboard", roles: CLINIC },
+      { href: "/claims", label: "nav.claims", icon: "claim", roles: CLINIC },
+      { href: "/patients", label: "nav.patients", icon: "people", roles: CLINIC },
+      { href: "/remittances", label: "nav.remittances", icon: "money", roles: CLINIC },
+    ],
+  },
+];
+
+/** Groups with at least one page for this role. */
+export const navigationFor = (role: AccountRole): readonly NavigationGroup[] =>
+  GROUPS.map(({ label, items }) => ({ label, items: items.filter((item) => item.roles.includes(role)) })).filter(
+    ({ items }) => items.length > 0,
+  );
+
+/** The item that a page belongs to: the longest that its path begins with. */
+export const currentItem = (groups: readonly NavigationGroup[], path: string): NavigationItem | undefined =>
+  groups
+    .flatMap(({ items }) => items)
+    .filter(({ href }) => path === href || (href !== "/" && path.startsWith(`${href}/`)))
+    .sort((a, b) => b.href.length - a.href.length)[0];
+
+/** A path of this site to go to after signing in; anything else is the start. */
+export const safePath = (path: string | undefined): string =>
+  path !== undefined && path.length <= 500 && /^\/(?![/\\])[\w./?&=%~-]*$/.test(path) ? path : "/";

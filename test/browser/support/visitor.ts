@@ -1,0 +1,130 @@
+/** A person at a browser of their own: pages, sign-in, what axe finds, pictures. */
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { expect, inject } from "vitest";
+import * as z from "zod";
+
+export const facts = inject("browserFacts");
+
+const SCREENSHOTS = join(import.meta.dirname, "..", "screenshots");
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let connection: Promise<Browser> | undefined;
+
+const browserNow = (): Promise<Browser> => {
+  connection ??= chromium.connect(facts.browserUrl);
+  return connection;
+};
+
+export const disconnect = async (): Promise<void> => (await connection)?.close();
+
+export interface VisitorOptions {
+  readonly locale?: "en-CA" | "fr-CA";
+  readonly timeZone?: string;
+}
+
+export class Visitor {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  /** What the page complained of: refused by the content security policy, thrown by a script, not found. */
+  readonly complaints: string[] = [];
+
+  private constructor(context: BrowserContext, page: Page) {
+    this.context = context;
+    this.page = page;
+    page.on("console", (message) => {
+      if (message.type() === "error") this.complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => this.complaints.push(error.message));
+  }
+
+  static async arrive(options: VisitorOptions = {}): Promise<Visitor> {
+    const context = await (await browserNow()).newContext({
+      baseURL: facts.hubUrl,
+      locale: options.locale ?? "en-CA",
+      timezoneId: options.timeZone ?? "America/Toronto",
+      viewport: DESKTOP,
+    });
+    context.setDefaultTimeout(15_000);
+    return new Visitor(context, await context.newPage());
+  }
+
+  /** Through the form, as a person does. */
+  async signIn(email: string = facts.email, password: string = facts.password): Promise<void> {
+    await this.page.goto("/sign-in");
+    await this.page.fill("#sign-in [name=email]", email);
+    await this.page.fill("#sign-in [name=password]", password);
+    await this.page.click("#sign-in button[type=submit]");
+  }
+
+  /** Through the API, with the cookie in this browser. */
+  async signInQuickly(email: string = facts.email, password: string = facts.password): Promise<void> {
+    await this.api("POST", "/api/auth/login", { email, password }, 200);
+  }
+
+  /** @throws when the answer has another status. */
+  async api(method: string, path: string, data: unknown, status: number): Promise<unknown> {
+    const answer = await this.context.request.fetch(path, {
+      method,
+      ...(data === undefined ? {} : { data, headers: { "content-type": "application/json" } }),
+    });
+    const text = await answer.text();
+    if (answer.status() !== status) throw new Error(`${method} ${path}: ${answer.status()} ${text.slice(0, 300)}`);
+    return text === "" ? undefined : JSON.parse(text);
+  }
+
+  async leave(): Promise<void> {
+    await this.context.close();
+  }
+}
+
+export const DESKTOP = { width: 1280, height: 860 } as const;
+export const PHONE = { width: 390, height: 844 } as const;
+
+const axeSchema = z.object({
+  violations: z.array(
+    z.object({
+      id: z.string(),
+      impact: z.string().nullable(),
+      help: z.string(),
+      nodes: z.array(z.object({ html: z.string(), failureSummary: z.string().optional() })),
+    }),
+  ),
+});
+
+/** What axe finds on the page as it is, of WCAG 2.2 A and AA and its own best practices. */
+export async function axeFindings(page: Page): Promise<readonly string[]> {
+  await page.evaluate(AXE);
+  const result: unknown = await page.evaluate(
+    "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })",
+  );
+  return axeSchema
+    .parse(result)
+    .violations.flatMap(({ id, impact, help, nodes }) =>
+      nodes.map((node) => `${impact} ${id}: ${help}: ${node.html.slice(0, 200)} ${node.failureSummary ?? ""}`),
+    );
+}
+
+/** A picture of the whole page in each theme and width, and what axe finds in each. */
+export async function lookAtPage(visitor: Visitor, name: string): Promise<void> {
+  const { page } = visitor;
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  const found: string[] = [];
+  for (const [width, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+    await page.setViewportSize(viewport);
+    for (const theme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+      const path = join(SCREENSHOTS, `${name}-${width}-${theme}.png`);
+      await page.screenshot({ path, fullPage: true });
+      for (const finding of await axeFindings(page)) found.push(`${width} ${theme}: ${finding}`);
+    }
+    const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
+    if (overflow > 0) found.push(`${width}: the page is ${overflow} pixels too wide`);
+  }
+  await page.setViewportSize(DESKTOP);
+  await page.emulateMedia({ colorScheme: null });
+  expect(found, name).toEqual([]);
+  expect(visitor.complaints, name).toEqual([]);
+}
