@@ -7,12 +7,15 @@ import { problemResponse } from "../platform/problem.ts";
 import { VERSION } from "../platform/version.ts";
 import { acceptInvitation } from "./accounts/accept-invitation.route.ts";
 import { changePassword } from "./accounts/change-password.route.ts";
+import { clearSessionsRoute } from "./accounts/clear-sessions.route.ts";
+import { createClinic } from "./accounts/create-clinic.route.ts";
 import { createInvitation } from "./accounts/create-invitation.route.ts";
 import { createPasswordReset } from "./accounts/create-password-reset.route.ts";
 import { createToken } from "./accounts/create-token.route.ts";
 import { disableTotp } from "./accounts/disable-totp.route.ts";
 import { enableTotp } from "./accounts/enable-totp.route.ts";
 import { endSession } from "./accounts/end-session.route.ts";
+import { listClinicsRoute } from "./accounts/list-clinics.route.ts";
 import { listInvitationsRoute } from "./accounts/list-invitations.route.ts";
 import { listSessionsRoute } from "./accounts/list-sessions.route.ts";
 import { listTokens } from "./accounts/list-tokens.route.ts";
@@ -21,6 +24,8 @@ import { login } from "./accounts/login.route.ts";
 import { logout } from "./accounts/logout.route.ts";
 import { logoutEverywhere } from "./accounts/logout-everywhere.route.ts";
 import { me } from "./accounts/me.route.ts";
+import { readAuthConfig } from "./accounts/read-auth-config.route.ts";
+import { readSecondFactors } from "./accounts/read-second-factors.route.ts";
 import { removeSecondFactor } from "./accounts/remove-second-factor.route.ts";
 import { renewBackupCodes } from "./accounts/renew-backup-codes.route.ts";
 import { resetPassword } from "./accounts/reset-password.route.ts";
@@ -80,6 +85,7 @@ import { updateInsurer } from "./records/update-insurer.route.ts";
 import { updatePatient } from "./records/update-patient.route.ts";
 import { updateProvider } from "./records/update-provider.route.ts";
 import { seed } from "./seed/seed.route.ts";
+import { seedAdmin } from "./seed/seed-admin.route.ts";
 
 const OPERATIONS: readonly Operation[] = [
   health,
@@ -113,6 +119,11 @@ const OPERATIONS: readonly Operation[] = [
   listFlags,
   updateFlag,
   readExposures,
+  listClinicsRoute,
+  createClinic,
+  clearSessionsRoute,
+  readSecondFactors,
+  readAuthConfig,
   listPatientsRoute,
   createPatient,
   searchPatients,
@@ -154,6 +165,7 @@ const OPERATIONS: readonly Operation[] = [
   readWorkflowRequest,
   seed,
   ...CONSOLE,
+  seedAdmin,
 ];
 
 export function makeApp(logOf: (env: HubEnv) => Log): HubApp {

@@ -20,6 +20,8 @@ export interface Hub {
   readonly webhookSecrets: readonly string[];
   /** Keys of the operator of the whole hub; none: there is no such caller. */
   readonly operatorKeys: readonly string[];
+  /** What is wrong with the worker's secrets, by name, as strictly as outside development. */
+  readonly secretFaults: () => readonly string[];
   readonly log: Log;
   readonly random: RandomBytes;
   readonly now: () => number;
@@ -80,6 +82,7 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
       sessionSecrets: [env.SESSION_SECRET, ...acceptedValues({ ...env }, "SESSION_SECRET").slice(1)],
       webhookSecrets: acceptedValues({ ...env }, "ITRANS_WEBHOOK_SIGNING_SECRET"),
       operatorKeys: acceptedValues({ ...env }, "HUB_OPERATOR_API_KEY"),
+      secretFaults: () => secretFaults("medlink-hub", { ...env }),
       log,
       random: systemRandomBytes,
       now: systemNow,

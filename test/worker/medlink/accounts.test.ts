@@ -569,6 +569,118 @@ describe("operators", () => {
   });
 });
 
+describe("the operator's calls", () => {
+  const asOperator = async (method: string, path: string, body?: unknown) => {
+    const init = body === undefined ? { method, headers: {} } : json(method, body);
+    const response = await hub.fetch(path, { ...init, headers: { ...init.headers, ...OPERATOR_KEY } });
+    return { status: response.status, body: await response.json<Record<string, unknown>>() };
+  };
+
+  it("end the sessions of a person, of a clinic, or of everyone", async () => {
+    const { userId } = await addPerson();
+    await env.DB.prepare("INSERT OR IGNORE INTO clinics VALUES ('cln_s', 'S', 1)").run();
+    const other = await addPerson("admin", "cln_s");
+    const signedIn = async (session: Session) => (await session.call("GET", "/api/auth/me")).status === 200;
+    const clear = (scope: unknown) => asOperator("POST", "/api/admin/sessions/clear", { scope });
+    const [a, b, c] = [await hub.signInAs(userId), await hub.signInAs(userId), await hub.signInAs("usr_demo_admin")];
+    const d = await hub.signInAs(other.userId);
+    expect((await clear({ type: "user", userId })).body).toEqual({ cleared: 2 });
+    expect([await signedIn(a), await signedIn(b), await signedIn(c)]).toEqual([false, false, true]);
+    await clear({ type: "clinic", clinicId: "cln_s" });
+    expect([await signedIn(c), await signedIn(d)]).toEqual([true, false]);
+    await clear({ type: "everyone" });
+    expect(await signedIn(c)).toBe(false);
+    expect((await clear({})).status).toBe(400);
+    expect(await auditOf(userId)).toContain("sessions.clear");
+  });
+
+  it("count second factors by clinic and role", async () => {
+    await env.DB.prepare("INSERT OR IGNORE INTO clinics VALUES ('cln_f', 'F', 1)").run();
+    const { userId } = await addPerson("admin", "cln_f");
+    await addPerson("admin", "cln_f");
+    await addSecondFactor(await hub.signInAs(userId));
+    await env.DB.prepare("UPDATE backup_codes SET used_at = 1 WHERE user_id = ?").bind(userId).run();
+    expect((await asOperator("GET", "/api/admin/second-factors?clinicId=cln_f")).body.groups).toEqual([
+      { clinicId: "cln_f", role: "admin", users: 2, withSecondFactor: 1, fewBackupCodes: 1 },
+    ]);
+    expect((await asOperator("GET", "/api/admin/second-factors")).body.groups).toContainEqual(
+      expect.objectContaining({ clinicId: null, role: "operator", users: 1 }),
+    );
+  });
+
+  it("check the configuration and show no value of it", async () => {
+    const { body } = await asOperator("GET", "/api/admin/auth-config");
+    expect(body.ok).toBe(true);
+    expect(body.findings).toContainEqual(expect.objectContaining({ name: "passwords", result: "ok" }));
+    for (const value of Object.values(TEST_SECRETS.hub)) expect(JSON.stringify(body)).not.toContain(value);
+  });
+
+  it("begin a clinic, whose first administrator comes by invitation", async () => {
+    const { status, body } = await asOperator("POST", "/api/admin/clinics", { name: "New Clinic" });
+    expect(status).toBe(201);
+    expect((await asOperator("GET", "/api/admin/clinics")).body.clinics).toContainEqual(
+      expect.objectContaining({ clinicId: body.clinicId, name: "New Clinic", users: 0 }),
+    );
+    const invite = { email: "chief@new.test", name: "Chief", role: "admin", clinicId: body.clinicId };
+    const invited = await asOperator("POST", "/api/invitations", invite);
+    const token = new URL(String(invited.body.invitationUrl)).hash.slice(1);
+    const accepted = await hub.fetch("/api/invitations/accept", json("POST", { token, password: PASSWORD }));
+    const session = new Session(hub, cookieOf(accepted, "medlink_session"));
+    expect((await session.read("GET", "/api/auth/me")).body.user).toMatchObject({
+      clinicId: body.clinicId,
+      role: "admin",
+    });
+    expect((await session.read("GET", "/api/patients")).body.patients).toEqual([]);
+  });
+
+  it("page through clinics without losing or doubling one", async () => {
+    await env.DB.batch(
+      Array.from({ length: 5 }, (_, i) =>
+        env.DB.prepare("INSERT INTO clinics VALUES (?, 'Paged', 9)").bind(`cln_paged_${i}`),
+      ),
+    );
+    const seen: string[] = [];
+    let cursor = "";
+    for (let page = 0; page < 50; page++) {
+      const { body } = await asOperator("GET", `/api/admin/clinics?limit=2&cursor=${cursor}`);
+      seen.push(...(body.clinics as readonly { clinicId: string }[]).map(({ clinicId }) => clinicId));
+      if (body.nextCursor === null) break;
+      cursor = String(body.nextCursor);
+    }
+    const count = await env.DB.prepare("SELECT COUNT(*) AS n FROM clinics").first<number>("n");
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toHaveLength(count ?? 0);
+  });
+
+  it("seed the first administrator and the demo clinic, again without touching accounts that are there", async () => {
+    const seed = (over: Record<string, unknown> = {}, at: TestHub = hub) =>
+      at.fetch("/api/admin/seed", {
+        ...json("POST", {
+          adminEmail: "admin@clinic.test",
+          adminPassword: "another good password",
+          insurerAddress: `0x${"2".repeat(40)}`,
+          ...over,
+        }),
+        headers: { "content-type": "application/json", ...OPERATOR_KEY },
+      });
+    const stored = () => env.DB.prepare("SELECT * FROM users WHERE user_id = 'usr_demo_admin'").first();
+    const before = await stored();
+    expect(await (await seed()).json()).toMatchObject({ clinicId: "cln_demo", created: [] });
+    expect(await stored()).toEqual(before);
+    await env.DB.batch([
+      env.DB.prepare("DELETE FROM sessions WHERE user_id = 'usr_demo_operator'"),
+      env.DB.prepare("DELETE FROM users WHERE user_id = 'usr_demo_operator'"),
+    ]);
+    expect(await (await seed()).json()).toMatchObject({ created: ["usr_demo_operator"] });
+    expect((await signIn("operator@demo.invalid", "another good password")).status).toBe(200);
+    expect((await seed({ adminPassword: "short" })).status).toBe(400);
+    const production = { ENVIRONMENT: "production" };
+    expect((await seed({}, new TestHub(production))).status).toBe(403);
+    expect((await seed({}, new TestHub({ ...production, SEED_ALLOWED_ENVIRONMENT: "staging" }))).status).toBe(403);
+    expect((await seed({}, new TestHub({ ...production, SEED_ALLOWED_ENVIRONMENT: "production" }))).status).toBe(200);
+  });
+});
+
 describe("feature flags", () => {
   const name = "FEATURE_FLAG_BULK_OPERATIONS";
 
