@@ -8,6 +8,10 @@ import { VERSION } from "../platform/version.ts";
 import { login } from "./accounts/login.route.ts";
 import { logout } from "./accounts/logout.route.ts";
 import { me } from "./accounts/me.route.ts";
+import { createAttachment } from "./attachments/create-attachment.route.ts";
+import { deleteAttachment } from "./attachments/delete-attachment.route.ts";
+import { listAttachmentsRoute } from "./attachments/list-attachments.route.ts";
+import { readAttachment } from "./attachments/read-attachment.route.ts";
 import { listAudit } from "./audit/list-audit.route.ts";
 import { enqueueClaims } from "./auto-submit/enqueue-claims.route.ts";
 import { readQueue } from "./auto-submit/read-queue.route.ts";
@@ -24,11 +28,14 @@ import { readAnchorStatus } from "./bridge/read-anchor-status.route.ts";
 import { readBridgedClaim } from "./bridge/read-bridged-claim.route.ts";
 import { readWorkflowRequest } from "./bridge/read-workflow-request.route.ts";
 import { settleClaim } from "./bridge/settle-claim.route.ts";
+import { bulkSubmit } from "./bulk/bulk-submit.route.ts";
+import { correctClaim } from "./claims/correct-claim.route.ts";
 import { createClaim } from "./claims/create-claim.route.ts";
 import { listClaimsRoute } from "./claims/list-claims.route.ts";
 import { readClaim } from "./claims/read-claim.route.ts";
 import { readProof } from "./claims/read-proof.route.ts";
 import { readTimelineRoute } from "./claims/read-timeline.route.ts";
+import { requeueClaim } from "./claims/requeue-claim.route.ts";
 import { submitClaim } from "./claims/submit-claim.route.ts";
 import { updateClaim } from "./claims/update-claim.route.ts";
 import type { HubEnv } from "./env.ts";
@@ -52,6 +59,9 @@ import { updateClinic } from "./records/update-clinic.route.ts";
 import { updateInsurer } from "./records/update-insurer.route.ts";
 import { updatePatient } from "./records/update-patient.route.ts";
 import { updateProvider } from "./records/update-provider.route.ts";
+import { createRemittance } from "./remittances/create-remittance.route.ts";
+import { listRemittancesRoute } from "./remittances/list-remittances.route.ts";
+import { readRemittanceRoute } from "./remittances/read-remittance.route.ts";
 import { seed } from "./seed/seed.route.ts";
 
 const OPERATIONS: readonly Operation[] = [
@@ -79,11 +89,21 @@ const OPERATIONS: readonly Operation[] = [
   listAudit,
   listClaimsRoute,
   createClaim,
+  bulkSubmit,
   readClaim,
   updateClaim,
   submitClaim,
+  requeueClaim,
+  correctClaim,
   readTimelineRoute,
   readProof,
+  createAttachment,
+  listAttachmentsRoute,
+  readAttachment,
+  deleteAttachment,
+  listRemittancesRoute,
+  createRemittance,
+  readRemittanceRoute,
   readQueue,
   readAutoSubmitSettings,
   updateAutoSubmitSettings,
