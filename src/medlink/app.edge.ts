@@ -35,6 +35,10 @@ import { setupTotp } from "./accounts/setup-totp.route.ts";
 import { updateMe } from "./accounts/update-me.route.ts";
 import { updateUser } from "./accounts/update-user.route.ts";
 import { withdrawInvitation } from "./accounts/withdraw-invitation.route.ts";
+import { createAttachment } from "./attachments/create-attachment.route.ts";
+import { deleteAttachment } from "./attachments/delete-attachment.route.ts";
+import { listAttachmentsRoute } from "./attachments/list-attachments.route.ts";
+import { readAttachment } from "./attachments/read-attachment.route.ts";
 import { listAudit } from "./audit/list-audit.route.ts";
 import { enqueueClaims } from "./auto-submit/enqueue-claims.route.ts";
 import { readQueue } from "./auto-submit/read-queue.route.ts";
@@ -51,11 +55,14 @@ import { readAnchorStatus } from "./bridge/read-anchor-status.route.ts";
 import { readBridgedClaim } from "./bridge/read-bridged-claim.route.ts";
 import { readWorkflowRequest } from "./bridge/read-workflow-request.route.ts";
 import { settleClaim } from "./bridge/settle-claim.route.ts";
+import { bulkSubmit } from "./bulk/bulk-submit.route.ts";
+import { correctClaim } from "./claims/correct-claim.route.ts";
 import { createClaim } from "./claims/create-claim.route.ts";
 import { listClaimsRoute } from "./claims/list-claims.route.ts";
 import { readClaim } from "./claims/read-claim.route.ts";
 import { readProof } from "./claims/read-proof.route.ts";
 import { readTimelineRoute } from "./claims/read-timeline.route.ts";
+import { requeueClaim } from "./claims/requeue-claim.route.ts";
 import { submitClaim } from "./claims/submit-claim.route.ts";
 import { updateClaim } from "./claims/update-claim.route.ts";
 import { CONSOLE } from "./console/console.edge.ts";
@@ -84,6 +91,9 @@ import { updateClinic } from "./records/update-clinic.route.ts";
 import { updateInsurer } from "./records/update-insurer.route.ts";
 import { updatePatient } from "./records/update-patient.route.ts";
 import { updateProvider } from "./records/update-provider.route.ts";
+import { createRemittance } from "./remittances/create-remittance.route.ts";
+import { listRemittancesRoute } from "./remittances/list-remittances.route.ts";
+import { readRemittanceRoute } from "./remittances/read-remittance.route.ts";
 import { seed } from "./seed/seed.route.ts";
 import { seedAdmin } from "./seed/seed-admin.route.ts";
 
@@ -142,11 +152,21 @@ const OPERATIONS: readonly Operation[] = [
   listAudit,
   listClaimsRoute,
   createClaim,
+  bulkSubmit,
   readClaim,
   updateClaim,
   submitClaim,
+  requeueClaim,
+  correctClaim,
   readTimelineRoute,
   readProof,
+  createAttachment,
+  listAttachmentsRoute,
+  readAttachment,
+  deleteAttachment,
+  listRemittancesRoute,
+  createRemittance,
+  readRemittanceRoute,
   readQueue,
   readAutoSubmitSettings,
   updateAutoSubmitSettings,

@@ -5,6 +5,7 @@ export interface AutoSubmitHint {
 
 export interface HubEnv {
   readonly DB: D1Database;
+  readonly ATTACHMENTS: R2Bucket;
   readonly CORE: Pick<Fetcher, "fetch">;
   readonly AUTO_SUBMIT_QUEUE: {
     send(hint: AutoSubmitHint, options: { readonly delaySeconds: number }): Promise<unknown>;

@@ -12,6 +12,7 @@ import { type HubSettings, hubSettingsSchema } from "./settings.ts";
 
 export interface Hub {
   readonly db: D1Database;
+  readonly attachments: R2Bucket;
   readonly queue: HubEnv["AUTO_SUBMIT_QUEUE"];
   readonly core: CoreClient;
   readonly fields: Fields;
@@ -68,6 +69,7 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
     ok: true,
     hub: {
       db: env.DB,
+      attachments: env.ATTACHMENTS,
       queue: env.AUTO_SUBMIT_QUEUE,
       core: makeCoreClient({
         fetcher: external === undefined ? env.CORE : { fetch: (request) => fetch(request) },
