@@ -28,6 +28,12 @@ import { listClaimsRoute } from "./claims/list-claims.route.ts";
 import { readClaim } from "./claims/read-claim.route.ts";
 import { submitClaim } from "./claims/submit-claim.route.ts";
 import { updateClaim } from "./claims/update-claim.route.ts";
+import { listClaimTransactions } from "./edi/list-claim-transactions.route.ts";
+import { listConnectors } from "./edi/list-connectors.route.ts";
+import { listEdiExchanges } from "./edi/list-exchanges.route.ts";
+import { resetSandbox } from "./edi/reset-sandbox.route.ts";
+import { sendClaimByEdi } from "./edi/send-claim.route.ts";
+import { testConnector } from "./edi/test-connector.route.ts";
 import type { HubEnv } from "./env.ts";
 import { health } from "./health/health.route.ts";
 import { readyz } from "./health/readyz.route.ts";
@@ -77,6 +83,12 @@ const OPERATIONS: readonly Operation[] = [
   createWorkflowClaim,
   createWorkflowPreauth,
   readWorkflowRequest,
+  sendClaimByEdi,
+  listClaimTransactions,
+  listConnectors,
+  testConnector,
+  resetSandbox,
+  listEdiExchanges,
   seed,
 ];
 

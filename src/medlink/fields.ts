@@ -13,7 +13,11 @@ export interface Fields {
   /** @throws when the text was sealed elsewhere, by a key not held, or was changed. */
   open(sealed: string, place: string): Promise<unknown>;
   /** 64 hex digits. @param scope the clinic, or empty for what is unique across clinics. */
-  hash(kind: "email" | "health-number" | "name", scope: string, value: string): string;
+  hash(
+    kind: "email" | "health-number" | "name" | "identifier" | "content" | "message",
+    scope: string,
+    value: string,
+  ): string;
 }
 
 export function makeFields(keyring: Keyring, hashSecret: string, random: RandomBytes): Fields {

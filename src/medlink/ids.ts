@@ -3,7 +3,7 @@ import type { RandomBytes } from "../platform/seal.ts";
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 
-export type IdPrefix = "cln" | "usr" | "pat" | "prv" | "ins" | "clm" | "job";
+export type IdPrefix = "cln" | "usr" | "pat" | "prv" | "ins" | "clm" | "job" | "edi";
 
 export function newId(prefix: IdPrefix, random: RandomBytes): string {
   const bytes = random(15);

@@ -19,6 +19,11 @@ const detailsSchema = z.object({
     ]),
   ),
   notes: z.string(),
+  diagnoses: z
+    .array(z.object({ system: z.string().optional(), code: z.string(), display: z.string().optional() }))
+    .optional(),
+  identifiers: z.array(z.object({ system: z.string().optional(), value: z.string() })).optional(),
+  serviceDate: z.string().optional(),
 });
 
 const place = (claimId: string): string => `claims/${claimId}`;
@@ -252,7 +257,11 @@ export interface TimelineEntry {
     | "submissionAccepted"
     | "REQUEST_SUBMITTED"
     | "REQUEST_ACKNOWLEDGED"
-    | "REQUEST_ADJUDICATED";
+    | "REQUEST_ADJUDICATED"
+    | "ediSent"
+    | "ediAcknowledged"
+    | "ediAdjudicated"
+    | "ediRejected";
   readonly status: ClaimStatus;
   readonly actor: string;
   readonly detail?: string | undefined;
