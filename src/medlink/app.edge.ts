@@ -35,6 +35,13 @@ import { resetSandbox } from "./edi/reset-sandbox.route.ts";
 import { sendClaimByEdi } from "./edi/send-claim.route.ts";
 import { testConnector } from "./edi/test-connector.route.ts";
 import type { HubEnv } from "./env.ts";
+import { createFhirClaim } from "./fhir/create-claim.route.ts";
+import { problemAsOutcome } from "./fhir/outcome.ts";
+import { processBundle } from "./fhir/process-bundle.route.ts";
+import { readFhirClaim } from "./fhir/read-claim.route.ts";
+import { readFhirClaimResponse } from "./fhir/read-claim-response.route.ts";
+import { readFhirMetadata } from "./fhir/read-metadata.route.ts";
+import { searchFhirClaimResponse } from "./fhir/search-claim-response.route.ts";
 import { health } from "./health/health.route.ts";
 import { readyz } from "./health/readyz.route.ts";
 import { readVersion } from "./health/version.route.ts";
@@ -89,6 +96,12 @@ const OPERATIONS: readonly Operation[] = [
   testConnector,
   resetSandbox,
   listEdiExchanges,
+  readFhirMetadata,
+  processBundle,
+  createFhirClaim,
+  readFhirClaim,
+  readFhirClaimResponse,
+  searchFhirClaimResponse,
   seed,
 ];
 
@@ -136,9 +149,10 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
     );
   });
 
-  app.notFound((context) =>
-    problemResponse({ code: "not_found", detail: "There is no such page." }, context.get("correlationId")),
-  );
+  app.notFound((context) => {
+    const respond = context.req.path.startsWith("/fhir/") ? problemAsOutcome : problemResponse;
+    return respond({ code: "not_found", detail: "There is no such page." }, context.get("correlationId"));
+  });
   app.onError((thrown, context) => {
     const correlationId = context.get("correlationId");
     logOf(context.env)("error", "request.failed", {

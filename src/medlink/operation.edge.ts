@@ -46,6 +46,19 @@ export const notFound = (what: string): Answer => refuse("not_found", `There is 
 /** An operation that takes no parameters, or no body, says so. */
 export const none = z.unknown();
 
+/** How an operation's bodies are written, where it is not plain JSON and problem documents. */
+export interface Wire {
+  readonly contentType: string;
+  readonly isBody: (contentType: string | undefined) => boolean;
+  readonly problem: (problem: Problem, correlationId: string) => Response;
+}
+
+const JSON_WIRE: Wire = {
+  contentType: "application/json",
+  isBody: (contentType) => isJsonType(contentType),
+  problem: problemResponse,
+};
+
 interface Spec<Params extends z.ZodType, Body extends z.ZodType> {
   readonly method: "get" | "post" | "put" | "patch";
   /** With parameters in braces, as OpenAPI writes them. */
@@ -54,6 +67,7 @@ interface Spec<Params extends z.ZodType, Body extends z.ZodType> {
   /** Path and query parameters together: a name in the path's braces is of the path. */
   readonly params: Params;
   readonly body: Body;
+  readonly wire?: Wire;
   /** Asked before anything of the request is looked at; an answer ends it there. */
   readonly gate?: (hub: Hub, request: Request) => Answer | undefined;
   /** Success answers, by status. */
@@ -174,10 +188,12 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
 ): void {
   describe(app, spec, access);
   const path = spec.path.replace(/\{(\w+)\}/g, ":$1");
+  const { wire = JSON_WIRE } = spec;
   const answer = async (context: Context<Vars>): Promise<Answer> => {
     const hub = context.get("hub");
     const request = context.req.raw;
-    const fault = spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, takesBody(spec));
+    const fault =
+      spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, takesBody(spec), wire);
     if (fault !== undefined) return fault;
     const caller = access === undefined ? NOBODY : await callerOf(context, hub, access);
     if (access !== undefined) {
@@ -202,9 +218,12 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
       case "ok":
         return answered.body === undefined
           ? new Response(null, { status: answered.status, headers: answered.headers ?? {} })
-          : Response.json(answered.body, { status: answered.status, headers: answered.headers ?? {} });
+          : Response.json(answered.body, {
+              status: answered.status,
+              headers: { "content-type": wire.contentType, ...answered.headers },
+            });
       case "problem":
-        return problemResponse(answered.problem, context.get("correlationId"));
+        return wire.problem(answered.problem, context.get("correlationId"));
       case "raw":
         return answered.response;
     }
@@ -217,10 +236,11 @@ function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access 
   const parameters = Object.entries(spec.params instanceof z.ZodObject ? spec.params.shape : {});
   const inPath = ([name]: [string, unknown]): boolean => spec.path.includes(`{${name}}`);
   const schemaOf = (entries: [string, z.ZodType][]) => z.object(Object.fromEntries(entries));
+  const { contentType } = spec.wire ?? JSON_WIRE;
   const responses = Object.fromEntries(
     Object.entries(spec.answers).map(([status, { description, schema }]) => [
       status,
-      { description, ...(schema === undefined ? {} : { content: { "application/json": { schema } } }) },
+      { description, ...(schema === undefined ? {} : { content: { [contentType]: { schema } } }) },
     ]),
   );
   app.openAPIRegistry.registerPath({
@@ -231,7 +251,7 @@ function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access 
     request: {
       params: schemaOf(parameters.filter(inPath)),
       query: schemaOf(parameters.filter((parameter) => !inPath(parameter))),
-      ...(takesBody(spec) ? { body: { content: { "application/json": { schema: spec.body } } } } : {}),
+      ...(takesBody(spec) ? { body: { content: { [contentType]: { schema: spec.body } } } } : {}),
     },
     responses: {
       ...responses,
@@ -254,11 +274,11 @@ function faultOfOrigin(context: Context<Vars>): Answer | undefined {
 }
 
 /** A form on another page can send anything but JSON without asking; so JSON is all that is taken. */
-function faultOfContentType(context: Context<Vars>, needsBody: boolean): Answer | undefined {
+function faultOfContentType(context: Context<Vars>, needsBody: boolean, wire: Wire): Answer | undefined {
   if (context.req.method === "GET") return undefined;
   const contentType = context.req.header("content-type");
   if (contentType === undefined && !needsBody) return undefined;
-  return isJsonType(contentType) ? undefined : refuse("unsupported_media_type", "Send JSON as application/json.");
+  return wire.isBody(contentType) ? undefined : refuse("unsupported_media_type", `Send JSON as ${wire.contentType}.`);
 }
 
 export const isJsonType = (contentType: string | undefined): boolean =>

@@ -36,6 +36,8 @@ export interface ClaimDetails {
   readonly notes: string;
   readonly diagnoses?: readonly Diagnosis[] | undefined;
   readonly identifiers?: readonly ExternalIdentifier[] | undefined;
+  /** HL7's kind of claim; undefined: oral. */
+  readonly category?: "institutional" | "oral" | "pharmacy" | "professional" | "vision" | undefined;
   /** `YYYY-MM-DD`; undefined: the day it was filed. */
   readonly serviceDate?: string | undefined;
 }

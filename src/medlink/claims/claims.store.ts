@@ -23,6 +23,7 @@ const detailsSchema = z.object({
     .array(z.object({ system: z.string().optional(), code: z.string(), display: z.string().optional() }))
     .optional(),
   identifiers: z.array(z.object({ system: z.string().optional(), value: z.string() })).optional(),
+  category: z.enum(["institutional", "oral", "pharmacy", "professional", "vision"]).optional(),
   serviceDate: z.string().optional(),
 });
 
