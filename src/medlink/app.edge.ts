@@ -67,7 +67,20 @@ import { submitClaim } from "./claims/submit-claim.route.ts";
 import { updateClaim } from "./claims/update-claim.route.ts";
 import { CONSOLE } from "./console/console.edge.ts";
 import { errorPage, wantsPage } from "./console/page.edge.tsx";
+import { listClaimTransactions } from "./edi/list-claim-transactions.route.ts";
+import { listConnectors } from "./edi/list-connectors.route.ts";
+import { listEdiExchanges } from "./edi/list-exchanges.route.ts";
+import { resetSandbox } from "./edi/reset-sandbox.route.ts";
+import { sendClaimByEdi } from "./edi/send-claim.route.ts";
+import { testConnector } from "./edi/test-connector.route.ts";
 import type { HubEnv } from "./env.ts";
+import { createFhirClaim } from "./fhir/create-claim.route.ts";
+import { problemAsOutcome } from "./fhir/outcome.ts";
+import { processBundle } from "./fhir/process-bundle.route.ts";
+import { readFhirClaim } from "./fhir/read-claim.route.ts";
+import { readFhirClaimResponse } from "./fhir/read-claim-response.route.ts";
+import { readFhirMetadata } from "./fhir/read-metadata.route.ts";
+import { searchFhirClaimResponse } from "./fhir/search-claim-response.route.ts";
 import { listFlags } from "./flags/list-flags.route.ts";
 import { readExposures } from "./flags/read-exposures.route.ts";
 import { updateFlag } from "./flags/update-flag.route.ts";
@@ -183,6 +196,18 @@ const OPERATIONS: readonly Operation[] = [
   createWorkflowClaim,
   createWorkflowPreauth,
   readWorkflowRequest,
+  sendClaimByEdi,
+  listClaimTransactions,
+  listConnectors,
+  testConnector,
+  resetSandbox,
+  listEdiExchanges,
+  readFhirMetadata,
+  processBundle,
+  createFhirClaim,
+  readFhirClaim,
+  readFhirClaimResponse,
+  searchFhirClaimResponse,
   seed,
   ...CONSOLE,
   seedAdmin,
@@ -235,11 +260,11 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
     );
   });
 
-  app.notFound((context) =>
-    wantsPage(context.req.raw)
-      ? errorPage(context, 404)
-      : problemResponse({ code: "not_found", detail: "There is no such page." }, context.get("correlationId")),
-  );
+  app.notFound((context) => {
+    if (wantsPage(context.req.raw)) return errorPage(context, 404);
+    const respond = context.req.path.startsWith("/fhir/") ? problemAsOutcome : problemResponse;
+    return respond({ code: "not_found", detail: "There is no such page." }, context.get("correlationId"));
+  });
   app.onError((thrown, context) => {
     const correlationId = context.get("correlationId");
     logOf(context.env)("error", "request.failed", {

@@ -19,4 +19,9 @@ export interface HubEnv {
   readonly ITRANS_CLAIMS_API_KEY: string;
   readonly ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET: string;
   readonly ITRANS_WEBHOOK_SIGNING_SECRET: string;
+  /** An mTLS certificate binding: EDI networks are called under it. */
+  readonly EDI_CLIENT_CERTIFICATE?: Pick<Fetcher, "fetch">;
+  readonly EDI_CDANET_API_KEY?: string;
+  readonly EDI_ECLAIMS_API_KEY?: string;
+  readonly EDI_PORTAL_API_KEY?: string;
 }

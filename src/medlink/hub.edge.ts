@@ -6,6 +6,7 @@ import type { RandomBytes } from "../platform/seal.ts";
 import { acceptedValues, secretFaults, secretsOf } from "../platform/secrets.ts";
 import { parseSettings } from "../platform/settings.ts";
 import { type CoreClient, makeCoreClient } from "./core.client.ts";
+import type { ConnectorName } from "./edi/connector.ts";
 import type { HubEnv } from "./env.ts";
 import { type Fields, makeFields } from "./fields.ts";
 import { type HubSettings, hubSettingsSchema } from "./settings.ts";
@@ -23,6 +24,12 @@ export interface Hub {
   readonly operatorKeys: readonly string[];
   /** What is wrong with the worker's secrets, by name, as strictly as outside development. */
   readonly secretFaults: () => readonly string[];
+  /** The way out to EDI networks. */
+  readonly edi: {
+    readonly send: (request: Request) => Promise<Response>;
+    readonly keys: Readonly<Record<ConnectorName, string | undefined>>;
+    readonly wait: (ms: number) => Promise<void>;
+  };
   readonly log: Log;
   readonly random: RandomBytes;
   readonly now: () => number;
@@ -85,6 +92,11 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
       webhookSecrets: acceptedValues({ ...env }, "ITRANS_WEBHOOK_SIGNING_SECRET"),
       operatorKeys: acceptedValues({ ...env }, "HUB_OPERATOR_API_KEY"),
       secretFaults: () => secretFaults("medlink-hub", { ...env }),
+      edi: {
+        send: (request) => env.EDI_CLIENT_CERTIFICATE?.fetch(request) ?? fetch(request),
+        keys: { cdanet: env.EDI_CDANET_API_KEY, eclaims: env.EDI_ECLAIMS_API_KEY, portal: env.EDI_PORTAL_API_KEY },
+        wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      },
       log,
       random: systemRandomBytes,
       now: systemNow,

@@ -4,6 +4,7 @@ import { type LogFields, reasonOf } from "../platform/log.ts";
 import { makeApp } from "./app.edge.ts";
 import { consumeAutoSubmit, consumeAutoSubmitDeadLetters } from "./auto-submit/auto-submit.consumer.ts";
 import { pruneHub, sweepAutoSubmit } from "./auto-submit/auto-submit.cron.ts";
+import { pruneEdi, sweepEdi } from "./edi/edi.edge.ts";
 import type { HubEnv } from "./env.ts";
 import { type Hub, startHub } from "./hub.edge.ts";
 
@@ -44,6 +45,8 @@ export default {
     invocation(env, "sweep", { cron: controller.cron }, async (hub) => {
       const swept = await sweepAutoSubmit(hub);
       await pruneHub(hub);
+      await sweepEdi(hub);
+      await pruneEdi(hub);
       return swept.hinted;
     }),
 } satisfies ExportedHandler<HubEnv>;

@@ -36,6 +36,9 @@ export const SECRETS: readonly SecretSpec[] = [
   { name: "ENCRYPTION_KEY", workers: hub, minLength: 32, form: "text" },
   { name: "HASH_KEY", workers: hub, minLength: 32, form: "text" },
   { name: "HUB_OPERATOR_API_KEY", workers: hub, minLength: 32, form: "text", optional: true },
+  { name: "EDI_CDANET_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
+  { name: "EDI_ECLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
+  { name: "EDI_PORTAL_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
   { name: "ITRANS_WORKFLOW_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "WORKFLOW_API_KEY" },
   { name: "ITRANS_CLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "CLAIMS_API_KEY" },
   {
