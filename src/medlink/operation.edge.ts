@@ -183,8 +183,7 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
     if (access !== undefined) {
       if (caller.type === "nobody") return SIGN_IN_FIRST;
       if (caller.type === "user" && access.roles !== undefined && !access.roles.includes(caller.user.role)) {
-        const roles = access.roles.length === 0 ? "operator" : access.roles.join(" or ");
-        return refuse("forbidden", `This needs the role ${roles}.`);
+        return refuse("forbidden", `This needs the role ${access.roles.join(" or ")}.`);
       }
     }
     const params = parse(spec.params, { ...context.req.query(), ...context.req.param() }, "invalid_query");

@@ -75,6 +75,8 @@ const CLAIM_EVENTS = [
   ...EVENT_TYPES,
   "other",
 ] as const;
+const EDI_CONNECTORS = ["cdanet", "eclaims", "portal", "other"] as const;
+const EDI_KINDS = ["submit", "status", "acknowledge", "test", "other"] as const;
 const LIVE_JOB_STATES = ["queued", "running", "retrying"] as const;
 
 const http = { method: METHODS, route: ROUTES, status: STATUSES } as const;
@@ -373,8 +375,8 @@ export const METRICS = {
     ...hub,
     ...counter,
     unit: "events",
-    help: "Exchanges with EDI connectors and FHIR submissions.",
-    labels: { connector: ["cdanet", "eclaims", "portal", "fhir", "other"], outcome: OUTCOMES },
+    help: "Exchanges with EDI networks, by what was sent and whether its answer was good.",
+    labels: { connector: EDI_CONNECTORS, kind: EDI_KINDS, outcome: OUTCOMES },
   },
   medlink_cron_runs_total: {
     ...hub,
@@ -445,6 +447,8 @@ const oneOf =
 
 export const methodLabel = oneOf(METHODS, "other");
 export const statusLabel = (status: number): (typeof STATUSES)[number] => oneOf(STATUSES, "other")(String(status));
+export const ediConnectorLabel = oneOf(EDI_CONNECTORS, "other");
+export const ediKindLabel = oneOf(EDI_KINDS, "other");
 export const claimEventLabel = oneOf(CLAIM_EVENTS, "other");
 /** @param result how a post ended; `status` where it was answered. */
 export function postResultLabel(result: {

@@ -88,3 +88,29 @@ export async function signInsAfter(
     .all<{ readonly minute: number; readonly count: number }>();
   return { upTo, signIns: results };
 }
+
+export interface SeenExchange {
+  readonly exchangeId: number;
+  readonly connector: string;
+  readonly kind: string;
+  readonly ok: 0 | 1;
+  /** Epoch ms. */
+  readonly at: number;
+}
+
+/** Answers of EDI networks after this exchange, oldest first; none while the database has no such table yet. */
+export async function exchangesAfter(db: D1Database, exchangeId: number): Promise<readonly SeenExchange[]> {
+  try {
+    const { results } = await db
+      .prepare(
+        `SELECT exchange_id AS exchangeId, connector, kind, ok, at FROM edi_exchanges
+         WHERE exchange_id > CAST(?1 AS INTEGER) AND direction = 'in' ORDER BY exchange_id LIMIT ${MAX_EVENTS}`,
+      )
+      .bind(exchangeId)
+      .all<SeenExchange>();
+    return results;
+  } catch (thrown) {
+    if (thrown instanceof Error && thrown.message.includes("no such table: edi_exchanges")) return [];
+    throw thrown;
+  }
+}
