@@ -13,6 +13,8 @@ export interface SecretSpec {
   readonly form: "text" | "evm-private-key" | "ed25519-jwk-d";
   /** A service runs without it. */
   readonly optional?: true;
+  /** Another party gives it: it is never made here. */
+  readonly external?: true;
   /** Holds the same value as this other secret: the two ends of one shared key. Every other pair must differ. */
   readonly sameAs?: string;
 }
@@ -43,9 +45,9 @@ export const SECRETS: readonly SecretSpec[] = [
   { name: "ENCRYPTION_KEY", workers: hub, minLength: 32, form: "text" },
   { name: "HASH_KEY", workers: hub, minLength: 32, form: "text" },
   { name: "HUB_OPERATOR_API_KEY", workers: hub, minLength: 32, form: "text", optional: true },
-  { name: "EDI_CDANET_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
-  { name: "EDI_ECLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
-  { name: "EDI_PORTAL_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
+  { name: "EDI_CDANET_API_KEY", workers: hub, minLength: 16, form: "text", optional: true, external: true },
+  { name: "EDI_ECLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", optional: true, external: true },
+  { name: "EDI_PORTAL_API_KEY", workers: hub, minLength: 16, form: "text", optional: true, external: true },
   { name: "ITRANS_WORKFLOW_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "WORKFLOW_API_KEY" },
   { name: "ITRANS_CLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "CLAIMS_API_KEY" },
   {
