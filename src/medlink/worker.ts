@@ -2,10 +2,15 @@
 import { makeLog } from "../platform/clock.edge.ts";
 import { type LogFields, reasonOf } from "../platform/log.ts";
 import { makeApp } from "./app.edge.ts";
+import { sweepAttachments } from "./attachments/attachments.cron.ts";
 import { consumeAutoSubmit, consumeAutoSubmitDeadLetters } from "./auto-submit/auto-submit.consumer.ts";
 import { pruneHub, sweepAutoSubmit } from "./auto-submit/auto-submit.cron.ts";
 import type { HubEnv } from "./env.ts";
 import { type Hub, startHub } from "./hub.edge.ts";
+import { stepReEncryption } from "./keys/re-encrypt.edge.ts";
+import { sweepRetention } from "./retention/retention.cron.ts";
+
+const RE_ENCRYPT_ROWS_A_MINUTE = 2_000;
 
 const logOf = (env: HubEnv) => makeLog("medlink-hub", env);
 const app = makeApp(logOf);
@@ -44,6 +49,9 @@ export default {
     invocation(env, "sweep", { cron: controller.cron }, async (hub) => {
       const swept = await sweepAutoSubmit(hub);
       await pruneHub(hub);
+      await sweepAttachments(hub);
+      await sweepRetention(hub);
+      await stepReEncryption(hub, RE_ENCRYPT_ROWS_A_MINUTE);
       return swept.hinted;
     }),
 } satisfies ExportedHandler<HubEnv>;
