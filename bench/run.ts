@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
  * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
- * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api` or `--only ledger` for a part of it.
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `--only ledger` or
+ * `--only hub` for a part of it.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -18,6 +19,7 @@ import { claimPorts } from "../scripts/lib/ports.ts";
 import { completeSecrets } from "../scripts/lib/secrets-file.ts";
 import { workerSite } from "../scripts/lib/stack.ts";
 import { signProviderPayload } from "../src/platform/signature.ts";
+import { benchHub, hubReport } from "./hub.ts";
 import { benchLedger, ledgerReport } from "./ledger.ts";
 import { READABLE_EVERY } from "./seeded.ts";
 
@@ -35,21 +37,26 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "3" },
     only: { type: "string" },
     large: { type: "string", default: "1000000" },
+    claims: { type: "string", default: "100000" },
   },
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const large = Number(values.large);
-const knownPart = values.only === undefined || values.only === "api" || values.only === "ledger";
+const claims = Number(values.claims);
+const PARTS = ["api", "ledger", "hub"];
+const knownPart = values.only === undefined || PARTS.includes(values.only);
 if (
   !Number.isInteger(rounds) ||
   rounds < 1 ||
   !(seconds >= 1) ||
   !knownPart ||
   !Number.isInteger(large) ||
-  large < 10_000
+  large < 10_000 ||
+  !Number.isInteger(claims) ||
+  claims < 1_000
 ) {
-  console.error("npm run bench -- [--rounds N] [--seconds S] [--only api|ledger] [--large ENTRIES]");
+  console.error("npm run bench -- [--rounds N] [--seconds S] [--only api|ledger|hub] [--large ENTRIES] [--claims N]");
   process.exit(1);
 }
 
@@ -368,9 +375,29 @@ async function ledger(): Promise<void> {
   }
 }
 
+/** Long enough for hundreds of calls of each kind. */
+const HUB_SECONDS = 20;
+
+async function hub(): Promise<void> {
+  const figures = await benchHub(secrets, { claims, seconds: Math.max(seconds, HUB_SECONDS) }, progress);
+  if (process.stderr.isTTY) progress("");
+  console.log(hubReport(figures));
+  const now = new Date().toISOString();
+  const path = join(import.meta.dirname, "results", `hub-${now.slice(0, 10)}.json`);
+  mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
+  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
+  writeFileSync(path, `${JSON.stringify({ at: now, machine, ...figures }, null, 2)}\n`);
+  if (!figures.held) {
+    console.log("a list or a claim of the hub takes too long");
+    process.exitCode = 1;
+  }
+}
+
 async function run(): Promise<void> {
-  if (values.only !== "ledger") await main();
-  if (values.only !== "api") await ledger();
+  const wanted = (part: string): boolean => values.only === undefined || values.only === part;
+  if (wanted("api")) await main();
+  if (wanted("ledger")) await ledger();
+  if (wanted("hub")) await hub();
 }
 
 run().then(
