@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { expect, inject } from "vitest";
 import * as z from "zod";
@@ -75,6 +76,22 @@ export class Visitor {
     return text === "" ? undefined : JSON.parse(text);
   }
 
+  /** Until the insurer has decided and everything is anchored. */
+  async waitForPaid(claimId: string): Promise<void> {
+    const schema = z.object({
+      events: z.array(
+        z.object({ status: z.string(), ledger: z.object({ anchored: z.boolean().nullable() }).nullable() }),
+      ),
+    });
+    for (let i = 0; i < 300; i++) {
+      const { events } = schema.parse(await this.api("GET", `/api/claims/${claimId}/timeline`, undefined, 200));
+      const last = events.at(-1);
+      if (last?.status === "paid" && events.every(({ ledger }) => ledger === null || ledger.anchored === true)) return;
+      await sleep(100);
+    }
+    throw new Error("the claim was not paid and anchored in time");
+  }
+
   async leave(): Promise<void> {
     await this.context.close();
   }
@@ -116,9 +133,12 @@ export async function lookAtPage(visitor: Visitor, name: string): Promise<void> 
     await page.setViewportSize(viewport);
     for (const theme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+      const t0 = performance.now();
       const path = join(SCREENSHOTS, `${name}-${width}-${theme}.png`);
       await page.screenshot({ path, fullPage: true });
+      const t1 = performance.now();
       for (const finding of await axeFindings(page)) found.push(`${width} ${theme}: ${finding}`);
+      process.stderr.write(`${name} ${width} ${theme} shot ${Math.round(t1-t0)} axe ${Math.round(performance.now()-t1)}\n`);
     }
     const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
     if (overflow > 0) found.push(`${width}: the page is ${overflow} pixels too wide`);
