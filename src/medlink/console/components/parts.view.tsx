@@ -108,7 +108,7 @@ export interface EmptyProps {
 export const Empty = ({ icon, title, text, children }: EmptyProps) => (
   <div class="empty">
     <Icon name={icon} size={30} />
-    <h3>{title}</h3>
+    <p class="empty-title">{title}</p>
     {text === undefined ? null : <p>{text}</p>}
     {children}
   </div>
@@ -119,7 +119,8 @@ export const Time = ({ ui, at, both = false }: { readonly ui: Ui; readonly at: n
   <time datetime={new Date(at).toISOString()} title={ui.exactTime(at)}>
     {both ? (
       <>
-        {ui.dateTime(at)}{" "}
+        {ui.dateTime(at)}
+        {" · "}
         <span class="ago" data-ago={at}>
           {ui.ago(at)}
         </span>

@@ -304,7 +304,7 @@ const Timeline = ({ ui, timeline }: ClaimViewProps) => (
           <ClaimBadge ui={ui} status={event.status} />
         </div>
         <div class="when">
-          <Time ui={ui} at={event.at} both /> <span>{ui.t("claim.by", { actor: actorOf(ui, event.actor) })}</span>
+          <Time ui={ui} at={event.at} both /> · <span>{ui.t("claim.by", { actor: actorOf(ui, event.actor) })}</span>
         </div>
         {event.ledger === null ? null : <Place ui={ui} ledger={event.ledger} />}
       </li>
