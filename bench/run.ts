@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
  * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
- * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery` or `isolation` for a part of it.
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery`, `isolation` or `metrics` for a part of it.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -29,7 +29,7 @@ const SMALL = 1_000;
 const LARGE = 100_000;
 const SEED_STEP = 5_000;
 
-const MUST = { groupOverOneWrite: 4, postOverNoopObject: 0.2 };
+const MUST = { groupOverOneWrite: 4, postOverNoopObject: 0.2, measuredOverUnmeasured: 0.95 };
 
 const { values } = parseArgs({
   options: {
@@ -42,7 +42,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const large = Number(values.large);
-const PARTS = ["api", "ledger", "delivery", "isolation"];
+const PARTS = ["api", "ledger", "delivery", "isolation", "metrics"];
 const knownPart = values.only === undefined || PARTS.includes(values.only);
 if (
   !Number.isInteger(rounds) ||
@@ -154,6 +154,13 @@ const WORKERS: readonly BenchWorker[] = [
   },
   { name: "group-commit", entry: here("append.ts"), store: "group-commit", objects: appending },
   { name: "post", entry: core.entry, store: "post", objects: core.options.durableObjects },
+  {
+    name: "post-unmeasured",
+    entry: core.entry,
+    store: "post-unmeasured",
+    objects: core.options.durableObjects,
+    settings: { METRICS: "off" },
+  },
   ...[SMALL, LARGE].flatMap((size): BenchWorker[] => [
     { name: `seed-${size}`, entry: here("seed.ts"), store: `read-${size}` },
     {
@@ -216,6 +223,9 @@ async function main(): Promise<void> {
     rmSync(dataDir, { recursive: true, force: true });
   }
 }
+
+const POST = "POST /workflow/claims";
+const POST_UNMEASURED = "POST, METRICS=off";
 
 interface Row {
   readonly name: string;
@@ -283,17 +293,23 @@ async function bench(urlOf: (worker: string) => string): Promise<void> {
     offchainPayload,
     providerSignature: signProviderPayload(offchainPayload, coreSettings.PROVIDER_SIGNATURE_HMAC_SECRET),
   });
+  const post = (name: string, worker: string): Variant => ({
+    name,
+    url: `${urlOf(worker)}/workflow/claims`,
+    load: { method: "POST", headers: { "content-type": "application/json", ...key }, body },
+  });
+  const posts = [post(POST, "post"), post(POST_UNMEASURED, "post-unmeasured")];
+  if (values.only === "metrics") {
+    reportMeasuring(await inTurns(posts, "metrics"));
+    return;
+  }
   const writes = await inTurns(
     [
       { name: "no-op worker", url: urlOf("noop") },
       { name: "no-op Durable Object call", url: urlOf("noop-object") },
       { name: "one write per append", url: urlOf("one-write"), load: { method: "POST" } },
       { name: "group commit", url: urlOf("group-commit"), load: { method: "POST" } },
-      {
-        name: "POST /workflow/claims",
-        url: `${urlOf("post")}/workflow/claims`,
-        load: { method: "POST", headers: { "content-type": "application/json", ...key }, body },
-      },
+      ...posts,
     ],
     "writes",
   );
@@ -318,6 +334,24 @@ async function bench(urlOf: (worker: string) => string): Promise<void> {
   report(writes, reads);
 }
 
+/** What measuring costs: the same calls with and without, round by round. */
+function measuredOverUnmeasured(rows: readonly Row[]): number {
+  const rounds = (name: string): readonly number[] => rows.find((row) => row.name === name)?.rounds ?? [];
+  const without = rounds(POST_UNMEASURED);
+  return median(rounds(POST).map((one, round) => one / (without[round] ?? Number.NaN)));
+}
+
+const measuringLine = (ratio: number): string =>
+  `POST /workflow/claims with metrics of without: ${(100 * ratio).toFixed(1)} % (at least ${100 * MUST.measuredOverUnmeasured} %)`;
+
+function reportMeasuring(rows: readonly Row[]): void {
+  if (process.stderr.isTTY) progress("");
+  for (const row of rows) console.log(`${row.name.padEnd(24)}${Math.round(row.perSecond)}/s  ${row.rounds.join(" ")}`);
+  const ratio = measuredOverUnmeasured(rows);
+  console.log(measuringLine(ratio));
+  if (!(ratio >= MUST.measuredOverUnmeasured)) process.exitCode = 1;
+}
+
 function report(writes: readonly Row[], reads: readonly Row[]): void {
   if (process.stderr.isTTY) progress("");
   const rate = (name: string): number => writes.find((row) => row.name === name)?.perSecond ?? Number.NaN;
@@ -332,7 +366,11 @@ function report(writes: readonly Row[], reads: readonly Row[]): void {
       .join("\n");
   const groupOverOneWrite = rate("group commit") / rate("one write per append");
   const postOverNoopObject = rate("POST /workflow/claims") / object;
-  const held = groupOverOneWrite >= MUST.groupOverOneWrite && postOverNoopObject >= MUST.postOverNoopObject;
+  const measuring = measuredOverUnmeasured(writes);
+  const held =
+    groupOverOneWrite >= MUST.groupOverOneWrite &&
+    postOverNoopObject >= MUST.postOverNoopObject &&
+    measuring >= MUST.measuredOverUnmeasured;
   console.log(`${CONNECTIONS} connections, median of ${rounds} rounds of ${seconds} s, ${cpus().length} cores\n`);
   console.log(`${header}\n${table(writes)}\n${table(reads)}`);
   console.log(
@@ -341,7 +379,8 @@ function report(writes: readonly Row[], reads: readonly Row[]): void {
   console.log(
     `POST /workflow/claims of the no-op call: ${(100 * postOverNoopObject).toFixed(0)} % (at least ${100 * MUST.postOverNoopObject} %)`,
   );
-  const ratios = { groupOverOneWrite, postOverNoopObject };
+  console.log(measuringLine(measuring));
+  const ratios = { groupOverOneWrite, postOverNoopObject, measuredOverUnmeasured: measuring };
   keep({ connections: CONNECTIONS, rounds, seconds, writes, reads, ratios, held });
   if (!held) {
     console.log("a ratio that must hold does not");
@@ -402,6 +441,8 @@ async function ledger(): Promise<void> {
 
 async function run(): Promise<void> {
   const runs = { api: main, delivery, isolation, ledger };
+  // What measuring costs alone is a part of `api`.
+  if (values.only === "metrics") return main();
   for (const [part, measurePart] of Object.entries(runs)) {
     if (values.only === undefined || values.only === part) await measurePart();
   }

@@ -1,14 +1,9 @@
-/**
- * An operator's hand on auto-submit, over the hub's API: status, on, off, requeue. MEDLINK_HUB_URL says where (default: the
- * hub of `npm start`), HUB_OPERATOR_API_KEY who; for a hub on this machine the key is taken from .dev.vars.
- */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parseArgs, parseEnv } from "node:util";
+/** An operator's hand on auto-submit, over the hub's API: status, on, off, requeue. `lib/hub.ts` says where and who. */
+import { parseArgs } from "node:util";
 import * as z from "zod";
-import { projectRoot } from "./lib/bundle.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { type CallOptions, call, summaryOf } from "./lib/http.ts";
+import type { CallOptions } from "./lib/http.ts";
+import { type HubOperator, hubOperatorOf } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
 
 const USAGE = `Usage:
@@ -17,44 +12,16 @@ const USAGE = `Usage:
   npm run auto-submit:off     [-- --clinic ID]
   npm run auto-submit:requeue [-- --clinic ID --error CODE --since 2026-01-31T12:00:00Z]`;
 
-const DEFAULT_URL = "http://127.0.0.1:5000";
 const PAGES = 10_000;
 
 const printer = makePrinter(process.stdout, process.env);
 
-interface Hub {
-  readonly url: string;
-  readonly key: string;
-}
-
-function theHub(): Hub {
-  const url = (process.env.MEDLINK_HUB_URL ?? DEFAULT_URL).replace(/\/+$/, "");
-  const { hostname, protocol } = new URL(url);
-  const here = hostname === "127.0.0.1" || hostname === "localhost" || hostname === "[::1]";
-  if (!here && protocol !== "https:")
-    throw new Failure("MEDLINK_HUB_URL must be https: the key travels with each call");
-  const path = join(projectRoot, ".dev.vars");
-  // The key of this machine's hub is no other hub's business.
-  const local = here && existsSync(path) ? parseEnv(readFileSync(path, "utf8")).HUB_OPERATOR_API_KEY : undefined;
-  const key = process.env.HUB_OPERATOR_API_KEY ?? local;
-  if (key === undefined || key === "") throw new Failure("set HUB_OPERATOR_API_KEY to the hub's operator key");
-  return { url, key };
-}
-
-async function ask<Schema extends z.ZodType>(
-  hub: Hub,
+const ask = <Schema extends z.ZodType>(
+  hub: HubOperator,
   path: string,
   schema: Schema,
   options: CallOptions = {},
-): Promise<z.output<Schema>> {
-  const answer = await call(`${hub.url}/api/itrans/auto-submit/${path}`, {
-    ...options,
-    headers: { "x-api-key": hub.key },
-  });
-  const parsed = schema.safeParse(answer.body);
-  if (answer.status !== 200 || !parsed.success) throw new Failure(`the hub answered ${summaryOf(answer)}`);
-  return parsed.data;
-}
+): Promise<z.output<Schema>> => hub.ask(`/api/itrans/auto-submit/${path}`, schema, options);
 
 const switchSchema = z.object({ enabled: z.boolean(), heldByOperator: z.boolean() });
 const statusSchema = switchSchema.extend({
@@ -78,7 +45,7 @@ const requeuedSchema = z.object({
 const switchText = ({ enabled, heldByOperator }: z.output<typeof switchSchema>): string =>
   heldByOperator ? "off for the whole hub: queued claims wait" : enabled ? "on" : "off: new claims are not queued";
 
-async function status(hub: Hub): Promise<void> {
+async function status(hub: HubOperator): Promise<void> {
   const { core, stats, oldestDueAt, failures, ...switches } = await ask(hub, "status", statusSchema);
   printer.fact("auto-submit", switchText(switches));
   const since = core.since === null ? "" : ` since ${core.since}`;
@@ -94,14 +61,14 @@ async function status(hub: Hub): Promise<void> {
   for (const { error, count } of failures) printer.fact("failed", `${count} ${error}`);
 }
 
-async function turn(hub: Hub, enabled: boolean, clinicId: string | undefined): Promise<void> {
+async function turn(hub: HubOperator, enabled: boolean, clinicId: string | undefined): Promise<void> {
   const body = { enabled, ...(clinicId === undefined ? {} : { clinicId }) };
   const now = await ask(hub, "settings", switchSchema, { method: "PUT", body });
   printer.fact("auto-submit", `${clinicId ?? "whole hub"}: ${switchText(now)}`);
 }
 
 /** Asks page after page; what was done stays done when it is stopped. */
-async function requeue(hub: Hub, filter: Readonly<Record<string, string>>): Promise<void> {
+async function requeue(hub: HubOperator, filter: Readonly<Record<string, string>>): Promise<void> {
   let requeued = 0;
   let cursor: string | undefined;
   for (let page = 0; page < PAGES; page++) {
@@ -125,12 +92,12 @@ async function main(): Promise<void> {
   const { clinic, error, since } = values;
   switch (command) {
     case "status":
-      return status(theHub());
+      return status(hubOperatorOf(process.env));
     case "on":
     case "off":
-      return turn(theHub(), command === "on", clinic);
+      return turn(hubOperatorOf(process.env), command === "on", clinic);
     case "requeue":
-      return requeue(theHub(), {
+      return requeue(hubOperatorOf(process.env), {
         ...(clinic === undefined ? {} : { clinicId: clinic }),
         ...(error === undefined ? {} : { error }),
         ...(since === undefined ? {} : { since }),

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import { DEMO_INSURER_ADDRESS } from "../../src/medlink/seed/demo.ts";
 import { hubSettingsSchema } from "../../src/medlink/settings.ts";
 import type { WorkerName } from "../../src/platform/secrets.ts";
 import { coreSettingsSchema, relaySettingsSchema } from "../../src/platform/settings.ts";
@@ -283,9 +284,6 @@ interface InsurerAccess {
   readonly apiKey: string;
   readonly webhookSecret: string;
 }
-
-/** The demo insurer of the hub's seed. */
-export const DEMO_INSURER_ADDRESS = "0x00000000000000000000000000000000000a11ce";
 
 const accessSchema = z.object({ apiKey: z.string(), webhookSecret: z.string() });
 

@@ -43,7 +43,7 @@ interface Ban {
 const BANS: readonly Ban[] = [
   {
     pattern:
-      /(?<=(?:[:<|&,(=]|\bas|\bextends|\breadonly)\s*)\b(?:D1\w+|R2\w+|KVNamespace|Queue|MessageBatch|DurableObject\w*|Fetcher|ExecutionContext|ScheduledController|WorkerEntrypoint)\b(?![\w(.])/g,
+      /(?<=(?:[:<|&,(=]|\bas|\bextends|\breadonly)\s*)\b(?:D1[A-Z]\w+|R2\w+|KVNamespace|Queue|MessageBatch|DurableObject\w*|Fetcher|ExecutionContext|ScheduledController|WorkerEntrypoint)\b(?![\w(.])/g,
     what: (match) => `Cloudflare type ${match}`,
     why: "a pure file runs without a platform",
     kinds: ["pure"],

@@ -124,7 +124,7 @@ export class Sequencer<Command, Head, Context, Result, Planned extends Plan<Head
     let quietTurns = 0;
     for (let turn = 0; turn < MAX_GATHER_TURNS && quietTurns < QUIET_TURNS; turn++) {
       const before = this.#waiting.length;
-      if (before >= this.#limits.commitMaxCommands) return;
+      if (before >= this.#limits.commitMaxCommands || this.#waitingBytes >= this.#limits.commitMaxBytes) return;
       await this.#port.sleep(this.#limits.gatherMs);
       quietTurns = this.#waiting.length > before ? 0 : quietTurns + 1;
     }

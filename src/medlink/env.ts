@@ -5,17 +5,28 @@ export interface AutoSubmitHint {
 
 export interface HubEnv {
   readonly DB: D1Database;
+  readonly ATTACHMENTS: R2Bucket;
   readonly CORE: Pick<Fetcher, "fetch">;
   readonly AUTO_SUBMIT_QUEUE: {
     send(hint: AutoSubmitHint, options: { readonly delaySeconds: number }): Promise<unknown>;
     sendBatch(hints: readonly { readonly body: AutoSubmitHint }[]): Promise<unknown>;
   };
   readonly LOG_LEVEL?: string;
+  readonly METRICS?: string;
+  readonly METRICS_FLUSH_MS?: string;
+  readonly METRICS_SCRAPE_TOKEN?: string;
   readonly SESSION_SECRET: string;
   readonly ENCRYPTION_KEY: string;
   readonly HASH_KEY: string;
   readonly ITRANS_WORKFLOW_API_KEY: string;
   readonly ITRANS_CLAIMS_API_KEY: string;
+  /** Core's operator key, for operations pages; without it they show the hub alone. */
+  readonly ITRANS_OPERATOR_API_KEY?: string;
   readonly ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET: string;
   readonly ITRANS_WEBHOOK_SIGNING_SECRET: string;
+  /** An mTLS certificate binding: EDI networks are called under it. */
+  readonly EDI_CLIENT_CERTIFICATE?: Pick<Fetcher, "fetch">;
+  readonly EDI_CDANET_API_KEY?: string;
+  readonly EDI_ECLAIMS_API_KEY?: string;
+  readonly EDI_PORTAL_API_KEY?: string;
 }

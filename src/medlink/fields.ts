@@ -18,7 +18,17 @@ export interface Fields {
   readonly currentKeyId: string;
 }
 
-export type HashKind = "email" | "health-number" | "name" | "patient-term" | "bulk-row" | "backup-code" | "address";
+export type HashKind =
+  | "email"
+  | "health-number"
+  | "name"
+  | "patient-term"
+  | "bulk-row"
+  | "backup-code"
+  | "address"
+  | "identifier"
+  | "content"
+  | "message";
 
 export function makeFields(keyring: Keyring, hashSecret: string, random: RandomBytes): Fields {
   const hashKey = deriveKey(hashSecret, "equality");

@@ -2,16 +2,21 @@
 import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { makeKeyring } from "../platform/keyring.ts";
 import type { Log } from "../platform/log.ts";
+import { databaseSink, flushNow, measureOf } from "../platform/meter.edge.ts";
+import type { Measure } from "../platform/metrics-buffer.ts";
+import { mayScrape } from "../platform/scrape-token.ts";
 import type { RandomBytes } from "../platform/seal.ts";
 import { acceptedValues, secretFaults, secretsOf } from "../platform/secrets.ts";
 import { parseSettings } from "../platform/settings.ts";
 import { type CoreClient, makeCoreClient } from "./core.client.ts";
+import type { ConnectorName } from "./edi/connector.ts";
 import type { HubEnv } from "./env.ts";
 import { type Fields, makeFields } from "./fields.ts";
 import { type HubSettings, hubSettingsSchema } from "./settings.ts";
 
 export interface Hub {
   readonly db: D1Database;
+  readonly attachments: R2Bucket;
   readonly queue: HubEnv["AUTO_SUBMIT_QUEUE"];
   readonly core: CoreClient;
   readonly fields: Fields;
@@ -20,7 +25,20 @@ export interface Hub {
   readonly webhookSecrets: readonly string[];
   /** Keys of the operator of the whole hub; none: there is no such caller. */
   readonly operatorKeys: readonly string[];
+  /** What is wrong with the worker's secrets, by name, as strictly as outside development. */
+  readonly secretFaults: () => readonly string[];
+  /** The way out to EDI networks. */
+  readonly edi: {
+    readonly send: (request: Request) => Promise<Response>;
+    readonly keys: Readonly<Record<ConnectorName, string | undefined>>;
+    readonly wait: (ms: number) => Promise<void>;
+  };
   readonly log: Log;
+  readonly measure: Measure;
+  /** Whether this Authorization header may read `/metrics`. */
+  readonly mayScrape: (authorization: string | null) => boolean;
+  /** Hands on what this isolate has measured. */
+  readonly flushMetrics: () => Promise<void>;
   readonly random: RandomBytes;
   readonly now: () => number;
   readonly newUuid: () => string;
@@ -61,26 +79,40 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
   const development = settings.ENVIRONMENT === "development";
   const faults = faultsOf(env, development);
   if (faults.length > 0) return { ok: false, detail: `Secrets: ${faults.join("; ")}. Mend them and deploy again.` };
+  const measure = measureOf("medlink-hub", env);
   const external = settings.ITRANS_API_URL;
   return {
     ok: true,
     hub: {
       db: env.DB,
+      attachments: env.ATTACHMENTS,
       queue: env.AUTO_SUBMIT_QUEUE,
       core: makeCoreClient({
         fetcher: external === undefined ? env.CORE : { fetch: (request) => fetch(request) },
         baseUrl: external ?? "http://itrans-core",
         workflowKey: env.ITRANS_WORKFLOW_API_KEY,
         claimsKey: env.ITRANS_CLAIMS_API_KEY,
+        operatorKey: acceptedValues({ ...env }, "ITRANS_OPERATOR_API_KEY")[0],
         providerSecret: env.ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET,
         timeoutMs: settings.ITRANS_API_TIMEOUT_MS,
+        measure,
+        now: systemNow,
       }),
       fields: await fieldsOf(env),
       settings,
       sessionSecrets: [env.SESSION_SECRET, ...acceptedValues({ ...env }, "SESSION_SECRET").slice(1)],
       webhookSecrets: acceptedValues({ ...env }, "ITRANS_WEBHOOK_SIGNING_SECRET"),
       operatorKeys: acceptedValues({ ...env }, "HUB_OPERATOR_API_KEY"),
+      secretFaults: () => secretFaults("medlink-hub", { ...env }),
+      edi: {
+        send: (request) => env.EDI_CLIENT_CERTIFICATE?.fetch(request) ?? fetch(request),
+        keys: { cdanet: env.EDI_CDANET_API_KEY, eclaims: env.EDI_ECLAIMS_API_KEY, portal: env.EDI_PORTAL_API_KEY },
+        wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      },
       log,
+      measure,
+      mayScrape: (authorization) => mayScrape(authorization, { ...env }),
+      flushMetrics: () => flushNow("medlink-hub", env, databaseSink(env.DB)),
       random: systemRandomBytes,
       now: systemNow,
       newUuid,

@@ -3,7 +3,20 @@ import type { RandomBytes } from "../platform/seal.ts";
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 
-export type IdPrefix = "cln" | "usr" | "pat" | "prv" | "ins" | "clm" | "job" | "ses" | "inv" | "tok" | "att" | "rem";
+export type IdPrefix =
+  | "cln"
+  | "usr"
+  | "pat"
+  | "prv"
+  | "ins"
+  | "clm"
+  | "job"
+  | "ses"
+  | "inv"
+  | "tok"
+  | "att"
+  | "rem"
+  | "edi";
 
 export function newId(prefix: IdPrefix, random: RandomBytes): string {
   const bytes = random(15);

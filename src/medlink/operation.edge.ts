@@ -46,6 +46,19 @@ export const notFound = (what: string): Answer => refuse("not_found", `There is 
 /** An operation that takes no parameters, or no body, says so. */
 export const none = z.unknown();
 
+/** How an operation's bodies are written, where it is not plain JSON and problem documents. */
+export interface Wire {
+  readonly contentType: string;
+  readonly isBody: (contentType: string | undefined) => boolean;
+  readonly problem: (problem: Problem, correlationId: string) => Response;
+}
+
+const JSON_WIRE: Wire = {
+  contentType: "application/json",
+  isBody: (contentType) => isJsonType(contentType),
+  problem: problemResponse,
+};
+
 interface Spec<Params extends z.ZodType, Body extends z.ZodType> {
   readonly method: "get" | "post" | "put" | "patch" | "delete";
   /** With parameters in braces, as OpenAPI writes them. */
@@ -56,6 +69,7 @@ interface Spec<Params extends z.ZodType, Body extends z.ZodType> {
   readonly body: Body;
   /** Media types of a body that is not JSON: the handler reads it from the request itself. */
   readonly takes?: readonly string[];
+  readonly wire?: Wire;
   /** Asked before anything of the request is looked at; an answer ends it there. */
   readonly gate?: (hub: Hub, request: Request) => Answer | undefined;
   /** Success answers, by status. */
@@ -280,10 +294,11 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
 ): void {
   describe(app, spec, access);
   const path = spec.path.replace(/\{(\w+)\}/g, ":$1");
+  const { wire = JSON_WIRE } = spec;
   const answer = async (context: Context<Vars>): Promise<Answer> => {
     const hub = context.get("hub");
     const request = context.req.raw;
-    const fault = spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, spec);
+    const fault = spec.gate?.(hub, request) ?? faultOfOrigin(context) ?? faultOfContentType(context, spec, wire);
     if (fault !== undefined) return fault;
     const caller: Caller = access === undefined ? { type: "nobody" } : await callerOf(hub, request);
     const refused = access === undefined ? undefined : await refusalOf(hub, caller, access, request.method);
@@ -304,9 +319,12 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
       case "ok":
         return answered.body === undefined
           ? new Response(null, { status: answered.status, headers: answered.headers ?? {} })
-          : Response.json(answered.body, { status: answered.status, headers: answered.headers ?? {} });
+          : Response.json(answered.body, {
+              status: answered.status,
+              headers: { "content-type": wire.contentType, ...answered.headers },
+            });
       case "problem":
-        return problemResponse(answered.problem, context.get("correlationId"));
+        return wire.problem(answered.problem, context.get("correlationId"));
       case "raw":
         return answered.response;
     }
@@ -321,10 +339,11 @@ function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access 
   const parameters = Object.entries(spec.params instanceof z.ZodObject ? spec.params.shape : {});
   const inPath = ([name]: [string, unknown]): boolean => spec.path.includes(`{${name}}`);
   const schemaOf = (entries: [string, z.ZodType][]) => z.object(Object.fromEntries(entries));
+  const { contentType } = spec.wire ?? JSON_WIRE;
   const responses = Object.fromEntries(
     Object.entries(spec.answers).map(([status, { description, schema }]) => [
       status,
-      { description, ...(schema === undefined ? {} : { content: { "application/json": { schema } } }) },
+      { description, ...(schema === undefined ? {} : { content: { [contentType]: { schema } } }) },
     ]),
   );
   app.openAPIRegistry.registerPath({
@@ -335,7 +354,7 @@ function describe(app: HubApp, spec: Spec<z.ZodType, z.ZodType>, access: Access 
     request: {
       params: schemaOf(parameters.filter(inPath)),
       query: schemaOf(parameters.filter((parameter) => !inPath(parameter))),
-      ...(takesBody(spec) ? { body: { content: { "application/json": { schema: spec.body } } } } : {}),
+      ...(takesBody(spec) ? { body: { content: { [contentType]: { schema: spec.body } } } } : {}),
       ...(spec.takes === undefined
         ? {}
         : { body: { content: Object.fromEntries(spec.takes.map((type) => [type, { schema: binary }])) } }),
@@ -367,7 +386,7 @@ function faultOfOrigin(context: Context<Vars>): Answer | undefined {
 /**
  * A form on another page can send a few types without asking, so none of them is taken: JSON, or what the operation names.
  */
-function faultOfContentType(context: Context<Vars>, spec: Spec<z.ZodType, z.ZodType>): Answer | undefined {
+function faultOfContentType(context: Context<Vars>, spec: Spec<z.ZodType, z.ZodType>, wire: Wire): Answer | undefined {
   if (context.req.method === "GET") return undefined;
   const contentType = context.req.header("content-type");
   if (spec.takes !== undefined) {
@@ -377,7 +396,7 @@ function faultOfContentType(context: Context<Vars>, spec: Spec<z.ZodType, z.ZodT
       : refuse("unsupported_media_type", `Send ${spec.takes.join(", ")}.`);
   }
   if (contentType === undefined && !takesBody(spec)) return undefined;
-  return isJsonType(contentType) ? undefined : refuse("unsupported_media_type", "Send JSON as application/json.");
+  return wire.isBody(contentType) ? undefined : refuse("unsupported_media_type", `Send JSON as ${wire.contentType}.`);
 }
 
 /** In lower case, without parameters. */

@@ -1,10 +1,12 @@
 /** The tables of D1 `medlink` as drizzle sees them; the truth is migrations/medlink. */
-import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { ERASURE_REASONS } from "../workflow/erasure.ts";
 import { ACCOUNT_ROLES, LOCALES } from "./accounts/user.ts";
 import { ATTACHMENT_TYPES } from "./attachments/attachment.ts";
 import { JOB_STATES } from "./auto-submit/job.ts";
 import { CLAIM_STATUSES, CLAIM_TYPES } from "./claims/claim.ts";
+import { CONNECTORS, MESSAGE_KINDS } from "./edi/connector.ts";
+import { TRANSACTION_STATES } from "./edi/transaction.ts";
 
 export const clinics = sqliteTable("clinics", {
   clinicId: text("clinic_id").primaryKey(),
@@ -310,4 +312,121 @@ export const erasures = sqliteTable("erasures", {
   nextAttemptAt: integer("next_attempt_at"),
   completedAt: integer("completed_at"),
   completeEverywhereAt: integer("complete_everywhere_at"),
+});
+
+export const ediTransactions = sqliteTable("edi_transactions", {
+  transactionId: text("transaction_id").primaryKey(),
+  clinicId: text("clinic_id").notNull(),
+  claimId: text("claim_id").notNull(),
+  claimType: text("claim_type", { enum: CLAIM_TYPES }).notNull(),
+  connector: text("connector", { enum: CONNECTORS }).notNull(),
+  mode: text("mode", { enum: ["sandbox", "production"] }).notNull(),
+  reference: integer("reference").notNull(),
+  licenceNumber: text("licence_number"),
+  state: text("state", { enum: TRANSACTION_STATES }).notNull(),
+  outcome: text("outcome"),
+  benefitMinor: integer("benefit_minor"),
+  currency: text("currency").notNull(),
+  carrierReference: text("carrier_reference"),
+  sends: integer("sends").notNull(),
+  checks: integer("checks").notNull(),
+  nextCheckAt: integer("next_check_at"),
+  leaseUntil: integer("lease_until"),
+  correlationId: text("correlation_id").notNull(),
+  sentBy: text("sent_by").notNull(),
+  version: integer("version").notNull(),
+  createdAt: integer("created_at").notNull(),
+  updatedAt: integer("updated_at").notNull(),
+});
+
+export const ediExchanges = sqliteTable("edi_exchanges", {
+  exchangeId: integer("exchange_id").primaryKey(),
+  connector: text("connector", { enum: CONNECTORS }).notNull(),
+  mode: text("mode").notNull(),
+  clinicId: text("clinic_id").notNull(),
+  claimId: text("claim_id"),
+  transactionId: text("transaction_id"),
+  direction: text("direction", { enum: ["out", "in"] }).notNull(),
+  kind: text("kind", { enum: MESSAGE_KINDS }).notNull(),
+  messageType: text("message_type").notNull(),
+  outcome: text("outcome").notNull(),
+  ok: integer("ok", { mode: "boolean" }).notNull(),
+  status: integer("status"),
+  durationMs: integer("duration_ms"),
+  sizeBytes: integer("size_bytes").notNull(),
+  messageHash: text("message_hash"),
+  correlationId: text("correlation_id").notNull(),
+  at: integer("at").notNull(),
+});
+
+export const ediSandboxClaims = sqliteTable(
+  "edi_sandbox_claims",
+  {
+    connector: text("connector", { enum: CONNECTORS }).notNull(),
+    transactionId: text("transaction_id").notNull(),
+    reference: integer("reference").notNull(),
+    clinicId: text("clinic_id").notNull(),
+    claimType: text("claim_type", { enum: CLAIM_TYPES }).notNull(),
+    lines: text("lines", { mode: "json" }).notNull(),
+    currency: text("currency").notNull(),
+    carrierReference: text("carrier_reference").notNull(),
+    decision: text("decision", { enum: ["approved", "partial", "denied", "needs_info", "rejected"] }).notNull(),
+    receivedAt: integer("received_at").notNull(),
+    decidedAt: integer("decided_at").notNull(),
+    givenAt: integer("given_at"),
+  },
+  (table) => [primaryKey({ columns: [table.connector, table.transactionId] })],
+);
+
+export const fhirClaims = sqliteTable("fhir_claims", {
+  claimId: text("claim_id").primaryKey(),
+  clinicId: text("clinic_id").notNull(),
+  identifierHash: text("identifier_hash").notNull(),
+  contentHash: text("content_hash").notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const metricMinutes = sqliteTable(
+  "metric_minutes",
+  {
+    name: text("name").notNull(),
+    minute: integer("minute").notNull(),
+    labels: text("labels").notNull(),
+    value: real("value").notNull(),
+    buckets: text("buckets"),
+  },
+  (table) => [primaryKey({ columns: [table.name, table.minute, table.labels] })],
+);
+
+export const metricHours = sqliteTable(
+  "metric_hours",
+  {
+    name: text("name").notNull(),
+    hour: integer("hour").notNull(),
+    labels: text("labels").notNull(),
+    value: real("value").notNull(),
+    buckets: text("buckets"),
+  },
+  (table) => [primaryKey({ columns: [table.name, table.hour, table.labels] })],
+);
+
+export const metricTotals = sqliteTable(
+  "metric_totals",
+  {
+    name: text("name").notNull(),
+    labels: text("labels").notNull(),
+    value: real("value").notNull(),
+    buckets: text("buckets"),
+  },
+  (table) => [primaryKey({ columns: [table.name, table.labels] })],
+);
+
+export const metricFlushes = sqliteTable("metric_flushes", {
+  flushId: text("flush_id").primaryKey(),
+  flushedAt: integer("flushed_at").notNull(),
+});
+
+export const metricMarks = sqliteTable("metric_marks", {
+  name: text("name").primaryKey(),
+  value: integer("value").notNull(),
 });

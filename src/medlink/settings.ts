@@ -1,10 +1,11 @@
 /** The hub's settings, parsed once at its edge. */
 import * as z from "zod";
-import { environment, flag, integer, logLevel, optionalText } from "../platform/settings.ts";
+import { environment, flag, integer, logLevel, metricsSettingsSchema, optionalText } from "../platform/settings.ts";
 
 export const hubSettingsSchema = z.object({
   ENVIRONMENT: environment,
   LOG_LEVEL: logLevel,
+  ...metricsSettingsSchema.shape,
   /** Core's base URL when it runs elsewhere; empty: the service binding. */
   ITRANS_API_URL: optionalText,
   ITRANS_API_TIMEOUT_MS: integer(20_000, 100, 60_000),
@@ -38,6 +39,28 @@ export const hubSettingsSchema = z.object({
   FEATURE_FLAG_NEW_UI: flag(false),
   FEATURE_FLAG_ADVANCED_ANALYTICS: flag(false),
   FEATURE_FLAG_BULK_OPERATIONS: flag(false),
+  /** Messages leave for real networks only with `production` and the switch below it. */
+  EDI_MODE: z.enum(["sandbox", "production"]).default("sandbox"),
+  EDI_PRODUCTION_ENABLED: flag(false),
+  /** Host names, separated by commas or spaces; nothing is sent elsewhere. */
+  EDI_ALLOWED_HOSTS: optionalText,
+  EDI_CDANET_URL: optionalText,
+  EDI_ECLAIMS_URL: optionalText,
+  EDI_PORTAL_URL: optionalText,
+  EDI_TIMEOUT_MS: integer(20_000, 100, 60_000),
+  /** Between an answer that did not come and the question after it; doubles. */
+  EDI_RETRY_DELAY_MS: integer(1_000, 1, 60_000),
+  EDI_MAX_SENDS: integer(3, 1, 10),
+  EDI_EXCHANGE_RETENTION_DAYS: integer(365, 1, 3_650),
+  EDI_CDANET_PREFIX: z.string().max(12).default(""),
+  EDI_CDANET_SOFTWARE_ID: z.string().max(3).default(""),
+  EDI_CDANET_OFFICE_NUMBER: z.string().max(4).default(""),
+  /** The same seed gives the same fates, message by message, after a reset. */
+  EDI_SANDBOX_SEED: z.string().max(64).default("sandbox"),
+  EDI_SANDBOX_ERROR_PERCENT: integer(5, 0, 100),
+  EDI_SANDBOX_REFUSAL_PERCENT: integer(20, 0, 100),
+  EDI_SANDBOX_LATENCY_MS: integer(300, 0, 10_000),
+  EDI_SANDBOX_ADJUDICATION_MS: integer(30_000, 0, 86_400_000),
 });
 
 export type HubSettings = z.output<typeof hubSettingsSchema>;
@@ -50,3 +73,9 @@ export const OUTAGES_TO_OPEN = 3;
 export const MAX_DEFERRALS = 100;
 /** Event ids are remembered for longer than the relay keeps anything to replay. */
 export const WEBHOOK_EVENT_RETENTION_MS = 90 * 86_400_000;
+
+/** Questions about an EDI transaction are this far apart at most, and end after this time. */
+export const EDI_MAX_CHECK_DELAY_MS = 6 * 3_600_000;
+export const EDI_GIVE_UP_AFTER_MS = 30 * 86_400_000;
+/** A sending that outlives its timeout by this much has crashed. */
+export const EDI_LEASE_MARGIN_MS = 30_000;

@@ -44,8 +44,13 @@ interface Line {
 const RECORD_TRIES = 3;
 const RECORD_PAUSE_MS = 200;
 
-/** While other posts are under way an outcome waits this long for more to be recorded with it: a round trip costs more than a row. */
-const GATHER_MS = 40;
+/**
+ * While other posts are under way an outcome waits for more to be recorded with it: a transaction costs more than a row. It waits so
+ * many times as long as the last record took, within these bounds.
+ */
+const GATHER_FACTOR = 3;
+const MIN_GATHER_MS = 40;
+const MAX_GATHER_MS = 400;
 
 /**
  * While nothing but posts to destinations that do not answer is under way, how soon to look for other work after some was found; twice
@@ -97,6 +102,8 @@ class DeliveryLoop {
   /** Nothing more is due as far as known; a poll or a record that frees a lane says otherwise. */
   #drained = false;
   #lastLeaseAt: number;
+  /** Deliveries in hand, of each destination and in all, that are enough until the next lease is there. */
+  #ahead: number;
   /** Leases in a row that handed out nothing. */
   #emptyLeases = 0;
   /** Left out of the last lease, having enough in hand. */
@@ -104,6 +111,7 @@ class DeliveryLoop {
   #sleepingUntil = Number.POSITIVE_INFINITY;
   /** When the outcomes that gather are recorded, however few they are. */
   #gatherUntil = 0;
+  #gatherMs = MIN_GATHER_MS;
   #rateLimitedUntil: number | undefined;
   #failure: { readonly thrown: unknown } | undefined;
   #notify: () => void = () => {};
@@ -116,6 +124,7 @@ class DeliveryLoop {
     this.#options = options;
     this.#deadline = deps.now() + options.invocationMs;
     this.#lastLeaseAt = deps.now();
+    this.#ahead = options.slots * 2;
   }
 
   async run(): Promise<DeliverySummary> {
@@ -264,13 +273,13 @@ class DeliveryLoop {
   }
 
   #push(outcome: DeliveryOutcome): void {
-    if (this.#outcomes.length === 0) this.#gatherUntil = this.#deps.now() + GATHER_MS;
+    if (this.#outcomes.length === 0) this.#gatherUntil = this.#deps.now() + this.#gatherMs;
     this.#outcomes.push(outcome);
   }
 
   #startRecord(): void {
     if (this.#recording || this.#outcomes.length === 0) return;
-    const enough = this.#outcomes.length >= this.#options.leaseLimit / 4;
+    const enough = this.#outcomes.length >= this.#options.leaseLimit;
     if (this.#lively > 0 && !enough && this.#deps.now() < this.#gatherUntil) return;
     const outcomes = this.#outcomes;
     this.#outcomes = [];
@@ -286,8 +295,11 @@ class DeliveryLoop {
 
   async #record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly due: number }> {
     for (let attempt = 1; ; attempt++) {
+      const startedAt = this.#deps.now();
       try {
         const recorded = await this.#deps.port.record(outcomes);
+        const tookMs = this.#deps.now() - startedAt;
+        this.#gatherMs = Math.min(MAX_GATHER_MS, Math.max(MIN_GATHER_MS, GATHER_FACTOR * tookMs));
         this.#recordFailing = false;
         return recorded;
       } catch (thrown) {
@@ -301,10 +313,11 @@ class DeliveryLoop {
   #startLease(): void {
     if (this.#leasing || this.#recordFailing || !this.#timeLeft) return;
     const { leaseLimit, slots } = this.#options;
+    const postedBefore = this.#posted;
     if (this.#excluded.some((id) => !this.#hasEnough(this.#lines.get(id)))) this.#drained = false;
     if (this.#drained && (this.#deps.now() < this.#nextPollAt || this.#running >= slots)) return;
     const limit = Math.min(leaseLimit, leaseLimit * 4 - this.#inHand);
-    if (limit < 1 || this.#startable() >= slots * 2) return;
+    if (limit < 1 || this.#startable() >= this.#ahead) return;
     this.#leasing = true;
     this.#drained = true;
     this.#lastLeaseAt = this.#deps.now();
@@ -313,6 +326,8 @@ class DeliveryLoop {
       const lease = await this.#deps.port.lease(limit, this.#excluded);
       this.#emptyLeases = lease.deliveries.length > 0 ? 0 : Math.min(this.#emptyLeases + 1, 10);
       for (const delivery of lease.deliveries) this.#take(delivery);
+      // Receivers may take more during one lease than was in hand at its beginning: then more is kept.
+      this.#ahead = Math.min(leaseLimit, Math.max(slots * 2, 2 * (this.#posted - postedBefore)));
       if (lease.more) this.#drained = false;
       this.#rateLimitedUntil = lease.rateLimitedUntilMs;
     }).then(() => {
@@ -334,7 +349,7 @@ class DeliveryLoop {
   #hasEnough(line: Line | undefined): boolean {
     if (line === undefined) return false;
     if (this.#tooLateFor(line)) return true;
-    return line.waiting.length >= (line.answering === false ? 1 : this.#options.slots * 2);
+    return line.waiting.length >= (line.answering === false ? 1 : this.#ahead);
   }
 
   #take(delivery: LeasedDelivery): void {

@@ -253,6 +253,23 @@ export async function userInsertIfNew(
   return db.prepare(`${INSERT} ON CONFLICT DO NOTHING`).bind(...(await insertValues(fields, user, passwordHash, now)));
 }
 
+export async function existingUserIds(db: D1Database, userIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await db
+    .prepare("SELECT user_id AS userId FROM users WHERE user_id IN (SELECT value FROM json_each(?))")
+    .bind(JSON.stringify(userIds))
+    .all<{ userId: string }>();
+  return new Set(rows.results.map(({ userId }) => userId));
+}
+
+/** @param prefix of hashes made at today's cost. */
+export async function countOtherCosts(db: D1Database, prefix: string): Promise<number> {
+  const count = await db
+    .prepare("SELECT COUNT(*) AS n FROM users WHERE disabled_at IS NULL AND substr(password_hash, 1, length(?1)) <> ?1")
+    .bind(prefix)
+    .first<number>("n");
+  return count ?? 0;
+}
+
 export interface ListedUser {
   readonly user: Account;
   readonly disabledAt: number | null;

@@ -29,11 +29,15 @@ const derive = (password: string, salt: Uint8Array, { ln, r, p }: ScryptCost): P
     );
   });
 
+/** What every hash of this cost begins with. */
+export const costPrefix = (cost: ScryptCost = PASSWORD_COST): string =>
+  `$scrypt$ln=${cost.ln},r=${cost.r},p=${cost.p}$`;
+
 /** @returns `$scrypt$ln=14,r=8,p=5$<base64 salt>$<base64 hash>`. */
 export async function hashPassword(password: string, random: RandomBytes, cost = PASSWORD_COST): Promise<string> {
   const salt = random(SALT_BYTES);
   const hash = await derive(password, salt, cost);
-  return `$scrypt$ln=${cost.ln},r=${cost.r},p=${cost.p}$${toBase64(salt)}$${toBase64(hash)}`;
+  return `${costPrefix(cost)}${toBase64(salt)}$${toBase64(hash)}`;
 }
 
 const STORED = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+=*)\$([A-Za-z0-9+/]+=*)$/;
@@ -74,4 +78,4 @@ export function passwordFault(password: string, email: string): string | undefin
 }
 
 /** Verified against when no such user exists, so that an unknown address takes as long as a wrong password. */
-export const NOBODY_HASH = `$scrypt$ln=${PASSWORD_COST.ln},r=${PASSWORD_COST.r},p=${PASSWORD_COST.p}$bm9ib2R5LXNpZ25zLWluIQ==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=`;
+export const NOBODY_HASH = `${costPrefix()}bm9ib2R5LXNpZ25zLWluIQ==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=`;

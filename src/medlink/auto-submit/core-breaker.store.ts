@@ -18,8 +18,9 @@ export const breakerOf = (state: string | null): CoreBreaker => {
   return parsed.success ? parsed.data : CLOSED;
 };
 
-export async function readBreaker(db: D1Database): Promise<StoredBreaker> {
-  const row = await drizzle(db).select().from(breakers).where(eq(breakers.name, NAME)).get();
+/** @param name whose; without it, core's. */
+export async function readBreaker(db: D1Database, name: string = NAME): Promise<StoredBreaker> {
+  const row = await drizzle(db).select().from(breakers).where(eq(breakers.name, name)).get();
   return { breaker: breakerOf(row?.state ?? null), version: row?.version ?? 0 };
 }
 
@@ -29,13 +30,14 @@ export async function saveBreaker(
   read: StoredBreaker,
   next: CoreBreaker,
   now: number,
+  name: string = NAME,
 ): Promise<boolean> {
   const result = await db
     .prepare(
       `INSERT INTO breakers (name, state, version, updated_at) VALUES (?1, ?2, ?3 + 1, ?4)
        ON CONFLICT (name) DO UPDATE SET state = ?2, version = ?3 + 1, updated_at = ?4 WHERE version = ?3`,
     )
-    .bind(NAME, JSON.stringify(next), read.version, now)
+    .bind(name, JSON.stringify(next), read.version, now)
     .run();
   return result.meta.changes === 1;
 }

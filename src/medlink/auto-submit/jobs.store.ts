@@ -38,6 +38,18 @@ export async function findLiveJob(db: D1Database, clinicId: string, claimId: str
   return row === undefined ? undefined : readRow(row);
 }
 
+/** The job that a claim had last, while it is kept. */
+export async function findLatestJob(db: D1Database, clinicId: string, claimId: string): Promise<Job | undefined> {
+  const row = await drizzle(db)
+    .select()
+    .from(autoSubmitJobs)
+    .where(and(eq(autoSubmitJobs.claimId, claimId), eq(autoSubmitJobs.clinicId, clinicId)))
+    .orderBy(desc(autoSubmitJobs.createdAt))
+    .limit(1)
+    .get();
+  return row === undefined ? undefined : readRow(row);
+}
+
 /** Newest first. */
 export async function listJobs(db: D1Database, clinicId: string, limit: number): Promise<readonly Job[]> {
   const rows = await drizzle(db)

@@ -179,6 +179,7 @@ async function claimStatements(hub: Hub, job: Job, event: JobEvent): Promise<rea
       return [
         claimStateUpdate(hub.db, { ...moved, status, requestId, requestIdHash }),
         timelineInsert(hub.db, { ...entry, kind: "submissionAccepted", status }),
+        ...(await supersededStatements(hub, claim, at)),
         audit("claim.submitted", ACTOR, undefined),
       ];
     }
@@ -201,6 +202,17 @@ async function claimStatements(hub: Hub, job: Job, event: JobEvent): Promise<rea
   }
 }
 
+/** Core has taken a correction: the claim that it supersedes says so too, if it is still there. */
+async function supersededStatements(hub: Hub, claim: Claim, at: number): Promise<readonly D1PreparedStatement[]> {
+  if (claim.corrects === undefined) return [];
+  const corrected = await findClaim(hub.db, hub.fields, claim.clinicId, claim.corrects.claimId);
+  if (corrected === undefined) return [];
+  const { claimId, clinicId, status } = corrected;
+  return [
+    timelineInsert(hub.db, { claimId, clinicId, kind: "corrected", status, actor: ACTOR, detail: claim.claimId, at }),
+  ];
+}
+
 /** Asks core to take the claim of a job that was started. */
 export async function attempt(hub: Hub, job: Job): Promise<AttemptOutcome> {
   const claim = await findClaim(hub.db, hub.fields, job.clinicId, job.claimId);
@@ -216,6 +228,8 @@ export async function attempt(hub: Hub, job: Job): Promise<AttemptOutcome> {
       insurerAddress: insurer.insurerAddress,
       ...hub.core.sign(offchainPayload(claim)),
       externalRequestId: claim.claimId,
+      ...(claim.corrects === undefined ? {} : { corrects: claim.corrects.requestIdHash }),
+      ...(claim.corrects?.incidentTicket === undefined ? {} : { incidentTicket: claim.corrects.incidentTicket }),
     },
     correlationId: job.correlationId,
   });

@@ -17,10 +17,29 @@ export type ProcedureCode =
       readonly unitPrice?: string | undefined;
     };
 
+export interface Diagnosis {
+  /** URI of the code system. */
+  readonly system?: string | undefined;
+  readonly code: string;
+  readonly display?: string | undefined;
+}
+
+/** The claim's name in the system that it came from. */
+export interface ExternalIdentifier {
+  readonly system?: string | undefined;
+  readonly value: string;
+}
+
 /** What is stored sealed. */
 export interface ClaimDetails {
   readonly codes: readonly ProcedureCode[];
   readonly notes: string;
+  readonly diagnoses?: readonly Diagnosis[] | undefined;
+  readonly identifiers?: readonly ExternalIdentifier[] | undefined;
+  /** HL7's kind of claim; undefined: oral. */
+  readonly category?: "institutional" | "oral" | "pharmacy" | "professional" | "vision" | undefined;
+  /** `YYYY-MM-DD`; undefined: the day it was filed. */
+  readonly serviceDate?: string | undefined;
 }
 
 /** The newest webhook event applied to a claim. */

@@ -20,6 +20,12 @@ const detailsSchema = z.object({
     ]),
   ),
   notes: z.string(),
+  diagnoses: z
+    .array(z.object({ system: z.string().optional(), code: z.string(), display: z.string().optional() }))
+    .optional(),
+  identifiers: z.array(z.object({ system: z.string().optional(), value: z.string() })).optional(),
+  category: z.enum(["institutional", "oral", "pharmacy", "professional", "vision"]).optional(),
+  serviceDate: z.string().optional(),
 });
 
 export const claimPlace = (claimId: string): string => `claims/${claimId}`;
@@ -324,7 +330,11 @@ export interface TimelineEntry {
     | "detached"
     | "REQUEST_SUBMITTED"
     | "REQUEST_ACKNOWLEDGED"
-    | "REQUEST_ADJUDICATED";
+    | "REQUEST_ADJUDICATED"
+    | "ediSent"
+    | "ediAcknowledged"
+    | "ediAdjudicated"
+    | "ediRejected";
   readonly status: ClaimStatus;
   readonly actor: string;
   readonly detail?: string | undefined;

@@ -45,7 +45,7 @@ export const updateClaim = operation(
       type: fields.type ?? claim.type,
       status,
       amount: money.amount,
-      details: { codes, notes: fields.notes ?? claim.details.notes },
+      details: { ...claim.details, codes, notes: fields.notes ?? claim.details.notes },
       version: claim.version + 1,
       updatedAt: now,
     };

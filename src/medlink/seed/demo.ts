@@ -2,6 +2,9 @@
 import type { OperatorUser, User } from "../accounts/user.ts";
 import type { PatientDetails } from "../records/record.ts";
 
+/** Of the insurer that `npm start` runs beside the hub. */
+export const DEMO_INSURER_ADDRESS = "0x00000000000000000000000000000000000a11ce";
+
 export const DEMO = {
   clinicId: "cln_demo",
   clinicName: "Maple Street Dental (demo)",

@@ -1,5 +1,5 @@
-/** Puts the demo clinic into the database; run again, it sets names, addresses and passwords to what it is given. */
-import { userUpsert } from "../accounts/accounts.store.ts";
+/** Puts the demo clinic and the people around it into the database. */
+import { existingUserIds, userInsertIfNew, userUpsert } from "../accounts/accounts.store.ts";
 import { hashPassword } from "../accounts/password.ts";
 import type { Account } from "../accounts/user.ts";
 import type { Hub } from "../hub.edge.ts";
@@ -20,9 +20,12 @@ export interface SeededIds {
   readonly patientIds: readonly string[];
   readonly providerIds: readonly string[];
   readonly insurerIds: readonly string[];
+  /** Ids of the accounts made now. */
+  readonly created: readonly string[];
 }
 
-export async function seedDemo(hub: Hub, input: SeedInput): Promise<SeededIds> {
+/** @param accounts `set`: those that are there get the given address and password; `keep`: they stay as they are. */
+export async function seedDemo(hub: Hub, input: SeedInput, accounts: "set" | "keep"): Promise<SeededIds> {
   const now = hub.now();
   const { clinicId, insurer } = DEMO;
   const passwordHash = await hashPassword(input.adminPassword, hub.random);
@@ -31,7 +34,10 @@ export async function seedDemo(hub: Hub, input: SeedInput): Promise<SeededIds> {
     ...DEMO_STAFF.map((user) => ({ ...user, clinicId })),
     DEMO_OPERATOR,
   ];
-  const staff = await Promise.all(users.map((user) => userUpsert(hub.db, hub.fields, user, passwordHash, now)));
+  const userIds = users.map(({ userId }) => userId);
+  const before = await existingUserIds(hub.db, userIds);
+  const put = accounts === "set" ? userUpsert : userInsertIfNew;
+  const staff = await Promise.all(users.map((user) => put(hub.db, hub.fields, user, passwordHash, now)));
   const patients = await Promise.all(
     DEMO.patients.map((patient) => patientUpsert(hub.db, hub.fields, { ...patient, clinicId }, now)),
   );
@@ -42,8 +48,10 @@ export async function seedDemo(hub: Hub, input: SeedInput): Promise<SeededIds> {
     ...DEMO.providers.map((provider) => providerUpsert(hub.db, { ...provider, clinicId }, now)),
     insurerUpsert(hub.db, { ...insurer, insurerAddress: input.insurerAddress, clinicId }, now),
   ]);
+  const after = await existingUserIds(hub.db, userIds);
   return {
     clinicId,
+    created: userIds.filter((userId) => after.has(userId) && !before.has(userId)),
     users: users.map(({ userId, role, email }) => ({ userId, role, email })),
     patientIds: DEMO.patients.map(({ patientId }) => patientId),
     providerIds: DEMO.providers.map(({ providerId }) => providerId),

@@ -5,6 +5,14 @@ import { insurerFields } from "../records/schemas.ts";
 import { seedDemo } from "./seed.edge.ts";
 import { SEED_TOKEN_HEADER, seedToken } from "./seed-token.ts";
 
+export const seededSchema = z.object({
+  clinicId: z.string(),
+  users: z.array(z.object({ userId: z.string(), role: z.string(), email: z.string() })),
+  patientIds: z.array(z.string()),
+  providerIds: z.array(z.string()),
+  insurerIds: z.array(z.string()),
+});
+
 /** Outside development, and without the token, it is as if it were not there. */
 export const seed = openOperation(
   {
@@ -25,15 +33,9 @@ export const seed = openOperation(
     answers: {
       200: {
         description: "The ids",
-        schema: z.object({
-          clinicId: z.string(),
-          users: z.array(z.object({ userId: z.string(), role: z.string(), email: z.string() })),
-          patientIds: z.array(z.string()),
-          providerIds: z.array(z.string()),
-          insurerIds: z.array(z.string()),
-        }),
+        schema: seededSchema,
       },
     },
   },
-  async ({ hub, body }) => ok(200, await seedDemo(hub, body)),
+  async ({ hub, body }) => ok(200, await seedDemo(hub, body, "set")),
 );

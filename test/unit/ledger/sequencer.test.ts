@@ -333,6 +333,37 @@ describe("the commit loop", () => {
     expect(storedIds(sqlite)).toEqual(ids.map((id) => `default:${id}`));
   });
 
+  it("waits for callers while they keep coming after a group, not for ever, and not after a lone one", async () => {
+    const { db } = withDestination();
+    const calls: Promise<Answer>[] = [];
+    let coming = 0;
+    const { sequencer, seen } = makeSequencer(db, () => ({
+      sleep: async () => {
+        if (coming === 0) return;
+        coming -= 1;
+        calls.push(sequencer.append(submitCommand(`late-${coming}`)));
+      },
+    }));
+    const send = (...ids: readonly string[]) => calls.push(...ids.map((id) => sequencer.append(submitCommand(id))));
+    const answered = async () => {
+      for (let known = 0; known < calls.length; ) {
+        known = calls.length;
+        await Promise.all(calls);
+      }
+    };
+    coming = 3;
+    send("alone");
+    await answered();
+    expect(seen.groups).toEqual([1]);
+    send("R0", "R1", "R2");
+    await answered();
+    expect(seen.groups).toEqual([1, 1, 2, 3]);
+    coming = 30;
+    send("R3", "R4", "R5");
+    await answered();
+    expect(seen.groups.slice(4)).toEqual([1, 2, 10, 10, 10]);
+  });
+
   it("bounds a group by bytes as well, and lets one that is larger than that pass alone", async () => {
     const { db } = withDestination();
     const sized = (id: string, length: number) =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { type AuthFacts, authFindings } from "../../../src/medlink/accounts/auth-config.ts";
 import { deviceOf } from "../../../src/medlink/accounts/device.ts";
 import {
   ACCOUNT_FAILURES,
@@ -162,6 +163,40 @@ it("places operators outside any clinic and everyone else in one", () => {
 it("knows time zones that times can be shown in", () => {
   expect(isTimeZone("America/Toronto")).toBe(true);
   for (const name of ["Mars/Olympus", "", "../etc"]) expect(isTimeZone(name)).toBe(false);
+});
+
+describe("the check of the configuration", () => {
+  const good: AuthFacts = {
+    environment: "production",
+    secretFaults: [],
+    rotating: false,
+    publicUrl: "https://hub.test",
+    passwordsWork: true,
+    staleHashes: 0,
+    operators: { users: 1, withSecondFactor: 1 },
+    admins: { users: 2, withSecondFactor: 2 },
+    operatorKey: true,
+  };
+  const results = (facts: Partial<AuthFacts>) =>
+    Object.fromEntries(authFindings({ ...good, ...facts }).map(({ name, result }) => [name, result]));
+
+  it("is all well where all is well", () => {
+    expect(new Set(Object.values(results({})))).toEqual(new Set(["ok"]));
+  });
+
+  it.each([
+    [{ secretFaults: ["SESSION_SECRET is shorter than 32 characters"] }, "secrets", "fault"],
+    [{ secretFaults: ["x"], environment: "development" }, "secrets", "warning"],
+    [{ rotating: true }, "rotation", "warning"],
+    [{ passwordsWork: false }, "passwords", "fault"],
+    [{ operators: { users: 0, withSecondFactor: 0 } }, "operators", "warning"],
+    [{ operators: { users: 2, withSecondFactor: 1 } }, "operators", "warning"],
+    [{ admins: { users: 2, withSecondFactor: 1 } }, "admins", "warning"],
+    [{ publicUrl: undefined }, "links", "warning"],
+    [{ publicUrl: "http://hub.test" }, "links", "fault"],
+  ] as const)("says what is wrong with %j", (facts, name, result) => {
+    expect(results(facts)[name]).toBe(result);
+  });
 });
 
 describe("feature flags", () => {

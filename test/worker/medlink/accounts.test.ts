@@ -269,8 +269,10 @@ describe("the second factor", () => {
     const { userId, email } = await addPerson();
     const { backupCodes } = await addSecondFactor(await hub.signInAs(userId));
     const pending = await showPassword(email);
-    expect((await showSecondFactor(pending, { backupCode: backupCodes[0] })).status).toBe(200);
-    expect((await showSecondFactor(pending, { backupCode: backupCodes[1] })).status).toBe(401);
+    const show = (n: number) => showSecondFactor(pending, { backupCode: backupCodes[n] });
+    const answers = await Promise.all([show(0), show(1)]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401]);
+    expect((await show(2)).status).toBe(401);
     expect((await showSecondFactor("medlink_pending=nonsense", { backupCode: backupCodes[2] })).status).toBe(401);
   });
 
@@ -327,6 +329,50 @@ describe("sessions", () => {
     await hub.sweep();
     const left = await env.DB.prepare("SELECT COUNT(*) AS n FROM sessions WHERE user_id = ?").bind(userId).first("n");
     expect(left).toBe(0);
+  });
+
+  it("and attempts, links, tokens and exposures that ran out are removed by the sweep, and no others", async () => {
+    const { userId, email } = await addPerson("admin");
+    const session = await hub.signInAs(userId);
+    const fill = async () => {
+      await signIn(email, "wrong");
+      await session.call("POST", "/api/tokens", { name: "t", scopes: ["read"] });
+      await session.call("POST", "/api/invitations", { email: "late@clinic.test", name: "L", role: "billing" });
+      await session.call("POST", "/api/users/usr_demo_billing/password-reset");
+      await env.DB.batch([
+        env.DB.prepare("INSERT INTO pending_sign_ins VALUES (?, ?, ?)").bind(`p${Date.now()}`, userId, Date.now()),
+        env.DB.prepare("INSERT OR IGNORE INTO flag_exposures VALUES ('FEATURE_FLAG_NEW_UI', ?, 'usr_swept', 1)").bind(
+          new Date().toISOString().slice(0, 10),
+        ),
+      ]);
+    };
+    const counts = async () =>
+      env.DB.prepare(
+        `SELECT (SELECT COUNT(*) FROM sign_in_attempts) AS attempts, (SELECT COUNT(*) FROM pending_sign_ins) AS pending,
+           (SELECT COUNT(*) FROM invitations) AS invitations, (SELECT COUNT(*) FROM password_resets) AS resets,
+           (SELECT COUNT(*) FROM api_tokens) AS tokens, (SELECT COUNT(*) FROM flag_exposures) AS exposures`,
+      ).first<Record<string, number>>();
+    await env.DB.batch(
+      ["pending_sign_ins", "invitations", "password_resets", "api_tokens", "flag_exposures"].map((table) =>
+        env.DB.prepare(`DELETE FROM ${table}`),
+      ),
+    );
+    await fill();
+    const one = { attempts: 1, pending: 1, invitations: 1, resets: 1, tokens: 1, exposures: 1 };
+    expect(await counts()).toEqual(one);
+    await hub.sweep();
+    expect(await counts()).toEqual(one);
+    const longAgo = Date.now() - 91 * 86_400_000;
+    await env.DB.batch([
+      env.DB.prepare("UPDATE sign_in_attempts SET at = ?").bind(longAgo),
+      env.DB.prepare("UPDATE pending_sign_ins SET created_at = ?").bind(longAgo),
+      env.DB.prepare("UPDATE invitations SET expires_at = ?").bind(longAgo),
+      env.DB.prepare("UPDATE password_resets SET expires_at = ?").bind(longAgo),
+      env.DB.prepare("UPDATE api_tokens SET expires_at = ?").bind(longAgo),
+      env.DB.prepare("UPDATE flag_exposures SET day = ?").bind(new Date(longAgo).toISOString().slice(0, 10)),
+    ]);
+    await hub.sweep();
+    expect(Object.values((await counts()) ?? {})).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
   it("keep a person's language, time zone and name", async () => {
@@ -569,6 +615,118 @@ describe("operators", () => {
   });
 });
 
+describe("the operator's calls", () => {
+  const asOperator = async (method: string, path: string, body?: unknown) => {
+    const init = body === undefined ? { method, headers: {} } : json(method, body);
+    const response = await hub.fetch(path, { ...init, headers: { ...init.headers, ...OPERATOR_KEY } });
+    return { status: response.status, body: await response.json<Record<string, unknown>>() };
+  };
+
+  it("end the sessions of a person, of a clinic, or of everyone", async () => {
+    const { userId } = await addPerson();
+    await env.DB.prepare("INSERT OR IGNORE INTO clinics VALUES ('cln_s', 'S', 1)").run();
+    const other = await addPerson("admin", "cln_s");
+    const signedIn = async (session: Session) => (await session.call("GET", "/api/auth/me")).status === 200;
+    const clear = (scope: unknown) => asOperator("POST", "/api/admin/sessions/clear", { scope });
+    const [a, b, c] = [await hub.signInAs(userId), await hub.signInAs(userId), await hub.signInAs("usr_demo_admin")];
+    const d = await hub.signInAs(other.userId);
+    expect((await clear({ type: "user", userId })).body).toEqual({ cleared: 2 });
+    expect([await signedIn(a), await signedIn(b), await signedIn(c)]).toEqual([false, false, true]);
+    await clear({ type: "clinic", clinicId: "cln_s" });
+    expect([await signedIn(c), await signedIn(d)]).toEqual([true, false]);
+    await clear({ type: "everyone" });
+    expect(await signedIn(c)).toBe(false);
+    expect((await clear({})).status).toBe(400);
+    expect(await auditOf(userId)).toContain("sessions.clear");
+  });
+
+  it("count second factors by clinic and role", async () => {
+    await env.DB.prepare("INSERT OR IGNORE INTO clinics VALUES ('cln_f', 'F', 1)").run();
+    const { userId } = await addPerson("admin", "cln_f");
+    await addPerson("admin", "cln_f");
+    await addSecondFactor(await hub.signInAs(userId));
+    await env.DB.prepare("UPDATE backup_codes SET used_at = 1 WHERE user_id = ?").bind(userId).run();
+    expect((await asOperator("GET", "/api/admin/second-factors?clinicId=cln_f")).body.groups).toEqual([
+      { clinicId: "cln_f", role: "admin", users: 2, withSecondFactor: 1, fewBackupCodes: 1 },
+    ]);
+    expect((await asOperator("GET", "/api/admin/second-factors")).body.groups).toContainEqual(
+      expect.objectContaining({ clinicId: null, role: "operator", users: 1 }),
+    );
+  });
+
+  it("check the configuration and show no value of it", async () => {
+    const { body } = await asOperator("GET", "/api/admin/auth-config");
+    expect(body.ok).toBe(true);
+    expect(body.findings).toContainEqual(expect.objectContaining({ name: "passwords", result: "ok" }));
+    for (const value of Object.values(TEST_SECRETS.hub)) expect(JSON.stringify(body)).not.toContain(value);
+  });
+
+  it("begin a clinic, whose first administrator comes by invitation", async () => {
+    const { status, body } = await asOperator("POST", "/api/admin/clinics", { name: "New Clinic" });
+    expect(status).toBe(201);
+    expect((await asOperator("GET", "/api/admin/clinics")).body.clinics).toContainEqual(
+      expect.objectContaining({ clinicId: body.clinicId, name: "New Clinic", users: 0 }),
+    );
+    const invite = { email: "chief@new.test", name: "Chief", role: "admin", clinicId: body.clinicId };
+    const invited = await asOperator("POST", "/api/invitations", invite);
+    const token = new URL(String(invited.body.invitationUrl)).hash.slice(1);
+    const accepted = await hub.fetch("/api/invitations/accept", json("POST", { token, password: PASSWORD }));
+    const session = new Session(hub, cookieOf(accepted, "medlink_session"));
+    expect((await session.read("GET", "/api/auth/me")).body.user).toMatchObject({
+      clinicId: body.clinicId,
+      role: "admin",
+    });
+    expect((await session.read("GET", "/api/patients")).body.patients).toEqual([]);
+  });
+
+  it("page through clinics without losing or doubling one", async () => {
+    await env.DB.batch(
+      Array.from({ length: 5 }, (_, i) =>
+        env.DB.prepare("INSERT INTO clinics VALUES (?, 'Paged', 9)").bind(`cln_paged_${i}`),
+      ),
+    );
+    const seen: string[] = [];
+    let cursor = "";
+    for (let page = 0; page < 50; page++) {
+      const { body } = await asOperator("GET", `/api/admin/clinics?limit=2&cursor=${cursor}`);
+      seen.push(...(body.clinics as readonly { clinicId: string }[]).map(({ clinicId }) => clinicId));
+      if (body.nextCursor === null) break;
+      cursor = String(body.nextCursor);
+    }
+    const count = await env.DB.prepare("SELECT COUNT(*) AS n FROM clinics").first<number>("n");
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toHaveLength(count ?? 0);
+  });
+
+  it("seed the first administrator and the demo clinic, again without touching accounts that are there", async () => {
+    const seed = (over: Record<string, unknown> = {}, at: TestHub = hub) =>
+      at.fetch("/api/admin/seed", {
+        ...json("POST", {
+          adminEmail: "admin@clinic.test",
+          adminPassword: "another good password",
+          insurerAddress: `0x${"2".repeat(40)}`,
+          ...over,
+        }),
+        headers: { "content-type": "application/json", ...OPERATOR_KEY },
+      });
+    const stored = () => env.DB.prepare("SELECT * FROM users WHERE user_id = 'usr_demo_admin'").first();
+    const before = await stored();
+    expect(await (await seed()).json()).toMatchObject({ clinicId: "cln_demo", created: [] });
+    expect(await stored()).toEqual(before);
+    await env.DB.batch([
+      env.DB.prepare("DELETE FROM sessions WHERE user_id = 'usr_demo_operator'"),
+      env.DB.prepare("DELETE FROM users WHERE user_id = 'usr_demo_operator'"),
+    ]);
+    expect(await (await seed()).json()).toMatchObject({ created: ["usr_demo_operator"] });
+    expect((await signIn("operator@demo.invalid", "another good password")).status).toBe(200);
+    expect((await seed({ adminPassword: "short" })).status).toBe(400);
+    const production = { ENVIRONMENT: "production" };
+    expect((await seed({}, new TestHub(production))).status).toBe(403);
+    expect((await seed({}, new TestHub({ ...production, SEED_ALLOWED_ENVIRONMENT: "staging" }))).status).toBe(403);
+    expect((await seed({}, new TestHub({ ...production, SEED_ALLOWED_ENVIRONMENT: "production" }))).status).toBe(200);
+  });
+});
+
 describe("feature flags", () => {
   const name = "FEATURE_FLAG_BULK_OPERATIONS";
 
@@ -612,6 +770,14 @@ describe("feature flags", () => {
       for (const userId of users) if (await flagIsOn(inside, { userId }, flag)) on += 1;
     }
     expect(on).toBeGreaterThan(0);
+    // Another isolate, which does not know what this one has recorded.
+    const { recordExposure } = await import("../../../src/medlink/flags/flags.store.ts");
+    const stored = await env.DB.prepare("SELECT * FROM flag_exposures WHERE name = ?")
+      .bind(flag)
+      .all<{ day: string; user_id: string; shown: number }>();
+    for (const { day, user_id: userId, shown } of stored.results) {
+      await recordExposure(env.DB, { name: flag, day, userId, shown: shown === 1 });
+    }
     expect((await operator.read("GET", `/api/admin/flags/${flag}/exposures`)).body.days).toEqual([
       { day: new Date().toISOString().slice(0, 10), on, off: users.length - on },
     ]);

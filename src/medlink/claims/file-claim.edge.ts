@@ -1,0 +1,75 @@
+/** Filing a claim: a new one, or one that corrects another. */
+import { changed, type Deed } from "../audit/audited.edge.ts";
+import {
+  isAutoSubmitOn,
+  queueStatements,
+  type Submission,
+  sendHint,
+  showSubmission,
+} from "../auto-submit/submit.edge.ts";
+import { newId } from "../ids.ts";
+import { type Answer, ok, refuse } from "../operation.edge.ts";
+import { missingParties } from "../records/records.store.ts";
+import type { Claim, ClaimType, Corrects, ProcedureCode } from "./claim.ts";
+import { claimInsert, timelineInsert } from "./claims.store.ts";
+import { readAmount, showClaim } from "./show-claim.ts";
+
+export interface FiledFields {
+  readonly patientId: string;
+  readonly providerId: string;
+  readonly insurerId: string;
+  readonly type: ClaimType;
+  readonly amount: string | number;
+  readonly currency: string;
+  readonly codes: readonly ProcedureCode[];
+  readonly notes: string;
+}
+
+/** Writes the claim as a draft and, with auto-submit on, queues it. @returns 201 with the claim, or what is wrong. */
+export async function fileClaim(deed: Deed, fields: FiledFields, corrects?: Corrects): Promise<Answer> {
+  const { hub, user, correlationId } = deed;
+  const { clinicId, userId } = user;
+  const money = readAmount(fields.amount, fields.currency, fields.codes);
+  if (!money.ok) return refuse("invalid_amount", `This is no amount of the currency: ${money.path}.`);
+  const missing = await missingParties(hub.db, clinicId, fields);
+  if (missing.length > 0) return refuse("invalid_body", `This clinic has no such record: ${missing.join(", ")}.`);
+  const now = hub.now();
+  const claim: Claim = {
+    claimId: newId("clm", hub.random),
+    clinicId,
+    patientId: fields.patientId,
+    providerId: fields.providerId,
+    insurerId: fields.insurerId,
+    type: fields.type,
+    status: "draft",
+    amount: money.amount,
+    details: { codes: fields.codes, notes: fields.notes },
+    requestId: undefined,
+    requestIdHash: undefined,
+    lastEvent: undefined,
+    corrects,
+    createdBy: userId,
+    version: 0,
+    createdAt: now,
+    updatedAt: now,
+  };
+  const { claimId } = claim;
+  const queue = (await isAutoSubmitOn(hub, clinicId))
+    ? queueStatements(hub, claim, { userId, correlationId })
+    : undefined;
+  const statements = [
+    await claimInsert(hub.db, hub.fields, claim),
+    timelineInsert(hub.db, { claimId, clinicId, kind: "created", status: claim.status, actor: userId, at: now }),
+    changed(deed, "claim.create", claimId),
+    // The incident is kept with the claim that was wrong, where it is looked for.
+    ...(corrects === undefined ? [] : [changed(deed, "claim.correct", corrects.claimId, corrects.incidentTicket)]),
+  ];
+  const results = await hub.db.batch([...statements, ...(queue?.statements ?? [])]);
+  if (queue === undefined) return ok(201, showClaim(claim));
+  const taken = results[statements.length]?.meta.changes === 1;
+  if (taken) await sendHint(hub, queue.job.jobId);
+  const itransSubmission: Submission = taken
+    ? showSubmission(queue.job)
+    : { status: "rejected", queued: false, reason: "queue_full" };
+  return ok(201, { ...showClaim(claim), itransSubmission });
+}

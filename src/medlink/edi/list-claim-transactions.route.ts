@@ -1,0 +1,19 @@
+import { z } from "@hono/zod-openapi";
+import { none, ok, operation } from "../operation.edge.ts";
+import { showTransaction, transactionSchema } from "./show-edi.ts";
+import { listOfClaim } from "./transactions.store.ts";
+
+export const listClaimTransactions = operation(
+  {
+    method: "get",
+    path: "/api/claims/{claimId}/edi",
+    summary: "Where a claim stands in the EDI networks that it was sent through, newest first",
+    params: z.object({ claimId: z.string() }),
+    body: none,
+    answers: { 200: { description: "At most 50", schema: z.object({ transactions: z.array(transactionSchema) }) } },
+  },
+  async ({ hub, user, params }) => {
+    const transactions = await listOfClaim(hub.db, user.clinicId, params.claimId);
+    return ok(200, { transactions: transactions.map(showTransaction) });
+  },
+);
