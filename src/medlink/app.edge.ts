@@ -1,11 +1,11 @@
 /** The hub's operations on one app, its OpenAPI document, and what every answer has in common. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts";
+import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { newUuid } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
-import { databaseSink, flushLater, measureOf } from "../platform/meter.edge.ts";
-import { methodLabel, statusLabel } from "../platform/metrics.ts";
 import { problemResponse } from "../platform/problem.ts";
 import { VERSION } from "../platform/version.ts";
 import { acceptInvitation } from "./accounts/accept-invitation.route.ts";

@@ -1,8 +1,9 @@
 /** The worker medlink-hub: requests, the auto-submit queue and its dead letters, the minute's sweep. */
+
+import { databaseSink, flushIfDue } from "../operations/meter.edge.ts";
+import { HUB_JOBS } from "../operations/metrics.ts";
 import { makeLog } from "../platform/clock.edge.ts";
 import { type LogFields, reasonOf } from "../platform/log.ts";
-import { databaseSink, flushIfDue } from "../platform/meter.edge.ts";
-import { HUB_JOBS } from "../platform/metrics.ts";
 import { makeApp } from "./app.edge.ts";
 import { sweepAttachments } from "./attachments/attachments.cron.ts";
 import { consumeAutoSubmit, consumeAutoSubmitDeadLetters } from "./auto-submit/auto-submit.consumer.ts";

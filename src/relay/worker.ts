@@ -1,12 +1,12 @@
 /** itrans-relay: consumes hints, delivers webhooks. Deleting it stops delivery and loses nothing. */
 
+import { flushIfDue, flushNow, type MetricSink, measureOf } from "../operations/meter.edge.ts";
+import { methodLabel, statusLabel } from "../operations/metrics.ts";
+import { METRICS_CONTENT_TYPE } from "../operations/metrics-text.ts";
+import { mayScrape, SCRAPE_REFUSED } from "../operations/scrape-token.ts";
 import { makeLog, newUuid, systemNow } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
-import { flushIfDue, flushNow, type MetricSink, measureOf } from "../platform/meter.edge.ts";
-import { methodLabel, statusLabel } from "../platform/metrics.ts";
-import { METRICS_CONTENT_TYPE } from "../platform/metrics-text.ts";
 import { problemResponse } from "../platform/problem.ts";
-import { mayScrape, SCRAPE_REFUSED } from "../platform/scrape-token.ts";
 import { secretFaults } from "../platform/secrets.ts";
 import { parseSettings, type RelaySettings, relaySettingsSchema } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";

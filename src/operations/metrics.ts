@@ -7,8 +7,8 @@
  */
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { ENTRY_TYPES } from "../ledger/entry.ts";
-import { EVENT_TYPES } from "../relay/port.ts";
-import type { WorkerName } from "./secrets.ts";
+import type { WorkerName } from "../platform/secrets.ts";
+import { EVENT_TYPES } from "../relay/event-type.ts";
 
 /** Values of a label: a closed list, or whatever the named bounded source has. */
 export type LabelValues = readonly string[] | { readonly from: "the worker's route templates" | "the destinations" };
