@@ -360,14 +360,15 @@ describe("planted personal values", () => {
       "x-file-name": "planted-file-name.pdf",
     });
     await env.DB.prepare(
-      "INSERT INTO hub_settings (key, value, updated_by, updated_at) VALUES ('flag.FEATURE_FLAG_BULK_OPERATIONS', 'true', 'test', 0)",
+      "INSERT INTO flags (name, enabled, percentage, updated_by, updated_at) VALUES ('FEATURE_FLAG_BULK_OPERATIONS', 1, 100, 'test', 0)",
     ).run();
     const csv = [
       "healthNumber,providerId,insurerId,amount,codes,notes",
       `${planted.healthNumber},prv_demo_1,ins_demo_1,5,planted-code,planted-bulk-note`,
       `PLANT-WRONG-NUMBER,prv_demo_1,ins_demo_1,planted-amount,planted-code,planted-bulk-note`,
     ].join("\n");
-    await session.send("POST", "/api/claims/bulk?dryRun=false", csv, { "content-type": "text/csv" });
+    const filed = await session.send("POST", "/api/claims/bulk?dryRun=false", csv, { "content-type": "text/csv" });
+    expect(filed.status).toBe(200);
     await session.call("POST", `/api/claims/${claimId}/submit`);
     let n = 0;
     noisy.answer = () =>
