@@ -6,7 +6,7 @@ import { auditEvents } from "../schema.ts";
 /** Who did what, when. Details are closed codes; the row names people and things by opaque id only. */
 export interface AuditEvent {
   readonly clinicId: string;
-  /** A user id, `operator`, `auto-submit`, `itrans` or `nobody`. */
+  /** A user id, a token id, `operator`, `auto-submit`, `itrans` or `nobody`. */
   readonly actor: string;
   readonly action: string;
   readonly subject: string;
