@@ -19,6 +19,8 @@ import { PublishWaker } from "../src/ledger/publish-waker.ts";
 import { type Appended, Sequencer } from "../src/ledger/sequencer.ts";
 import { makeLog, systemNow } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
+import { databaseSink, flushLater, measureOf } from "../src/platform/meter.edge.ts";
+import type { Measure } from "../src/platform/metrics-buffer.ts";
 import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.ts";
 import { syncSettingsDestination } from "../src/relay/destinations.store.ts";
 import { type CommitReceipt, loadContext, loadHead, writeCommit } from "../src/workflow/commit.store.ts";
@@ -43,8 +45,14 @@ export class LedgerSequencer extends DurableObject<CoreEnv> {
 
   readonly #waker: PublishWaker;
 
+  readonly #measure: Measure;
+
+  /** Commands here now. */
+  #present = 0;
+
   constructor(ctx: DurableObjectState, env: CoreEnv) {
     super(ctx, env);
+    this.#measure = measureOf("itrans-core", env);
     const settings = coreSettingsSchema.parse(env);
     const ledgerId = ctx.id.name ?? settings.LEDGER_ID;
     const log = makeLog("itrans-core", env);
@@ -70,7 +78,12 @@ export class LedgerSequencer extends DurableObject<CoreEnv> {
         loadContext: (commands) => loadContext(env.DB, ledgerId, commands),
         plan: (head, context, commands, nowMs) =>
           planCommit(head, context, commands, nowMs, { ledgerId, chainId: settings.CHAIN_ID }),
-        commit: (plan) => writeCommit(env.DB, ledgerId, plan),
+        commit: async (plan) => {
+          const startedAt = systemNow();
+          const receipt = await writeCommit(env.DB, ledgerId, plan);
+          this.#measureCommit(plan, systemNow() - startedAt);
+          return receipt;
+        },
         committed: (receipt) => {
           this.#wakeRelay(receipt);
           const waking = this.#waker.committed();
@@ -79,14 +92,34 @@ export class LedgerSequencer extends DurableObject<CoreEnv> {
         sizeOf: commandBytes,
         now: systemNow,
         sleep: (ms) => scheduler.wait(ms),
-        uncertain: (error, attempt) => log("warn", "commit.uncertain", { attempt, reason: reasonOf(error) }),
+        uncertain: (error, attempt) => {
+          this.#measure.add("itrans_core_ledger_commits_total", { outcome: "uncertain" });
+          log("warn", "commit.uncertain", { attempt, reason: reasonOf(error) });
+        },
       },
       limitsOf(settings),
     );
   }
 
-  append(command: Command): Promise<Appended<CommandResult>> {
-    return this.#sequencer.append(command);
+  async append(command: Command): Promise<Appended<CommandResult>> {
+    const startedAt = systemNow();
+    this.#present += 1;
+    this.#measure.observe("itrans_core_ledger_waiting_commands", {}, this.#present);
+    try {
+      return await this.#sequencer.append(command);
+    } finally {
+      this.#present -= 1;
+      this.#measure.observe("itrans_core_ledger_append_duration_seconds", {}, (systemNow() - startedAt) / 1000);
+      flushLater("itrans-core", this.env, databaseSink(this.env.DB), (work) => this.ctx.waitUntil(work));
+    }
+  }
+
+  #measureCommit({ entries, results }: CommitPlan, durationMs: number): void {
+    this.#measure.add("itrans_core_ledger_commits_total", { outcome: "committed" });
+    this.#measure.observe("itrans_core_ledger_commit_duration_seconds", {}, durationMs / 1000);
+    this.#measure.observe("itrans_core_ledger_commit_size_commands", {}, results.length);
+    for (const { encoded } of entries)
+      this.#measure.add("itrans_core_ledger_appends_total", { type: encoded.entry.type });
   }
 
   /** A hint that is lost costs time, not a delivery: the sweep finds the rows. */

@@ -4,6 +4,8 @@ const shared = {
   claimsApiKey: "claims-key-for-tests-b81e04d6",
   providerSecret: "provider-signature-for-tests-2c9d55e0aa17",
   webhookSecret: "webhook-signing-for-tests-93f6b7710c4e",
+  scrapeToken: "metrics-scrape-for-tests-a94c02e7",
+  operatorKey: "operator-key-for-tests-41d7c8aa",
   wrappingKey: "destination-wrapping-for-tests-58aa6d13e2",
 };
 
@@ -11,7 +13,8 @@ export const TEST_SECRETS = {
   core: {
     WORKFLOW_API_KEY: shared.workflowApiKey,
     CLAIMS_API_KEY: shared.claimsApiKey,
-    OPERATOR_API_KEY: "operator-key-for-tests-41d7c8aa",
+    OPERATOR_API_KEY: shared.operatorKey,
+    METRICS_SCRAPE_TOKEN: shared.scrapeToken,
     PROVIDER_SIGNATURE_HMAC_SECRET: shared.providerSecret,
     PAYLOAD_MASTER_KEY: "payload-master-for-tests-e1b0c4f2d96a7738",
     EVM_PRIVATE_KEY: "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
@@ -20,6 +23,7 @@ export const TEST_SECRETS = {
     DESTINATION_WRAPPING_KEY: shared.wrappingKey,
   },
   relay: {
+    METRICS_SCRAPE_TOKEN: shared.scrapeToken,
     DESTINATION_WRAPPING_KEY: shared.wrappingKey,
     RELAY_WEBHOOK_SIGNING_SECRET: shared.webhookSecret,
   },
@@ -28,6 +32,8 @@ export const TEST_SECRETS = {
     ENCRYPTION_KEY: "field-encryption-for-tests-6b21a9f0c3d4",
     HASH_KEY: "equality-hash-for-tests-77c0e5d1b2a94f38",
     HUB_OPERATOR_API_KEY: "hub-operator-for-tests-c6e1937fb02d44a8",
+    METRICS_SCRAPE_TOKEN: shared.scrapeToken,
+    ITRANS_OPERATOR_API_KEY: shared.operatorKey,
     ITRANS_WORKFLOW_API_KEY: shared.workflowApiKey,
     ITRANS_CLAIMS_API_KEY: shared.claimsApiKey,
     ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET: shared.providerSecret,

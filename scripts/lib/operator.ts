@@ -8,25 +8,40 @@ import { type CallOptions, call, summaryOf } from "./http.ts";
 
 export interface Operator {
   readonly url: string;
-  /** @throws Failure with what core answered, unless it is 2xx. */
+  readonly key: string;
+  /** @throws Failure with what was answered, unless it is 2xx. */
   ask(path: string, options?: Pick<CallOptions, "method" | "body">): Promise<unknown>;
 }
 
-const LOCAL_URL = "http://127.0.0.1:3002";
+type Environment = Readonly<Record<string, string | undefined>>;
 
-export function operatorOf(environment: Readonly<Record<string, string | undefined>>): Operator {
+/** The names under which an environment has an address and the operator's key for it. */
+interface Site {
+  readonly urlName: string;
+  readonly keyName: string;
+  readonly localUrl: string;
+}
+
+const CORE: Site = { urlName: "ITRANS_CORE_URL", keyName: "OPERATOR_API_KEY", localUrl: "http://127.0.0.1:3002" };
+const HUB: Site = { urlName: "MEDLINK_HUB_URL", keyName: "HUB_OPERATOR_API_KEY", localUrl: "http://127.0.0.1:5000" };
+
+export const operatorOf = (environment: Environment): Operator => operatorAt(CORE, environment);
+
+export const hubOperatorOf = (environment: Environment): Operator => operatorAt(HUB, environment);
+
+function operatorAt({ urlName, keyName, localUrl }: Site, environment: Environment): Operator {
   const file = join(projectRoot, ".dev.vars");
   const local = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
-  const given = environment.ITRANS_CORE_URL ?? "";
-  const url = (given === "" ? (local.ITRANS_CORE_URL ?? LOCAL_URL) : given).replace(/\/+$/, "");
-  const ownKey = environment.OPERATOR_API_KEY ?? "";
+  const given = environment[urlName] ?? "";
+  const url = (given === "" ? (local[urlName] ?? localUrl) : given).replace(/\/+$/, "");
+  const ownKey = environment[keyName] ?? "";
   // A key of this copy is for this machine: it is never sent elsewhere.
   const isLocal = ["127.0.0.1", "localhost", "[::1]"].includes(new URL(url).hostname);
-  const key = ownKey !== "" ? ownKey : isLocal ? (local.OPERATOR_API_KEY ?? "") : "";
-  if (key === "")
-    throw new Failure("set OPERATOR_API_KEY (and ITRANS_CORE_URL), or run npm start once on this machine");
+  const key = ownKey !== "" ? ownKey : isLocal ? (local[keyName] ?? "") : "";
+  if (key === "") throw new Failure(`set ${keyName} (and ${urlName}), or run npm start once on this machine`);
   return {
     url,
+    key,
     async ask(path, options = {}) {
       const answer = await call(`${url}${path}`, { ...options, headers: { "x-api-key": key }, timeoutMs: 90_000 });
       if (answer.status < 200 || answer.status > 299) throw new Failure(summaryOf(answer));

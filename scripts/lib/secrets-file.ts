@@ -19,7 +19,7 @@ function generate(spec: SecretSpec): string {
 /**
  * @param layers values by name, the strongest first. A value given for one end of a shared key counts for the other end
  *   too, before anything in a weaker layer.
- * @returns a value for every secret; what no layer gives is made.
+ * @returns a value for every secret; what no layer gives is made, or left out where it is another party's to give.
  */
 export function completeSecrets(
   layers: readonly Values[],
@@ -27,14 +27,15 @@ export function completeSecrets(
 ): Readonly<Record<string, string>> {
   const made = new Map<string, string>();
   const sharedName = (spec: SecretSpec): string => spec.sameAs ?? spec.name;
-  const chosen = specs.map((spec) => {
+  const chosen = specs.flatMap((spec) => {
     const ends = specs.filter((other) => sharedName(other) === sharedName(spec));
     const given = layers
       .flatMap((layer) => [layer[spec.name], ...ends.map((end) => layer[end.name])])
       .find((value) => value !== undefined && value !== "");
+    if (given === undefined && spec.external === true) return [];
     const value = given ?? made.get(sharedName(spec)) ?? generate(spec);
     made.set(sharedName(spec), value);
-    return [spec.name, value] as const;
+    return [[spec.name, value] as const];
   });
   return Object.fromEntries(chosen);
 }

@@ -1,11 +1,13 @@
 /** What happens to every request of core before its route: correlation id, settings, log line, errors. */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { makeLog, newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { makeKeyring } from "../platform/keyring.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
+import { databaseSink, flushLater, measureOf } from "../platform/meter.edge.ts";
+import { methodLabel, statusLabel } from "../platform/metrics.ts";
 import { problemFromZod } from "../platform/openapi.ts";
 import { type Problem, problemResponse } from "../platform/problem.ts";
 import { acceptedValues, secretFaults } from "../platform/secrets.ts";
@@ -72,6 +74,7 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   await next();
   c.res.headers.set("x-correlation-id", correlationId);
   const status = c.res.status;
+  measureRequest(c, systemNow() - startedAt);
   log(status >= 500 ? "error" : "info", "request", {
     correlationId,
     method: c.req.method,
@@ -81,6 +84,16 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
     durationMs: systemNow() - startedAt,
   });
 };
+
+function measureRequest(c: Context<CoreAppEnv>, durationMs: number): void {
+  const measure = measureOf("itrans-core", c.env);
+  const method = methodLabel(c.req.method);
+  // The last pattern that matched: of an unknown path, the one of this middleware.
+  const route = c.req.routePath === "/*" ? "unmatched" : c.req.routePath;
+  measure.add("itrans_core_http_requests_total", { method, route, status: statusLabel(c.res.status) });
+  measure.observe("itrans_core_http_request_duration_seconds", { method, route }, durationMs / 1000);
+  flushLater("itrans-core", c.env, databaseSink(c.env.DB), (work) => c.executionCtx.waitUntil(work));
+}
 
 /** The app that routes register on. */
 export function makeCoreApp(): OpenAPIHono<CoreAppEnv> {

@@ -17,6 +17,8 @@ export interface CoreEnv {
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>;
   /** The least level that is logged: debug, info (default), warn, error. */
   readonly LOG_LEVEL?: string;
+  readonly METRICS?: string;
+  readonly METRICS_FLUSH_MS?: string;
   readonly WORKFLOW_API_KEY: string;
   readonly CLAIMS_API_KEY: string;
   readonly OPERATOR_API_KEY?: string;
@@ -25,5 +27,6 @@ export interface CoreEnv {
   readonly EVM_PRIVATE_KEY: string;
   readonly LEDGER_SIGNING_KEY: string;
   readonly AUDITOR_TOKEN?: string;
+  readonly METRICS_SCRAPE_TOKEN?: string;
   readonly DESTINATION_WRAPPING_KEY: string;
 }

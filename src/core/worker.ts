@@ -14,8 +14,12 @@ import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerMetrics } from "../operations/metrics.route.ts";
+import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
+import { registerSeries } from "../operations/series.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
+import { measureOf } from "../platform/meter.edge.ts";
 import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
 import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
 import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
@@ -106,12 +110,15 @@ for (const register of [
   registerCreateTenant,
   registerCreateApiKey,
   registerHealth,
+  registerMetrics,
+  registerSeries,
   registerDocs,
 ]) {
   register(app);
 }
 
-async function runCron(env: CoreEnv): Promise<void> {
+async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
+  const startedAt = systemNow();
   const ready = servicesOf(env);
   if (!ready.ok) {
     throw new Error(ready.problem.detail);
@@ -125,18 +132,32 @@ async function runCron(env: CoreEnv): Promise<void> {
     scrub: () => scrubLedger(env, settings),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
   };
-  await Promise.all(
-    Object.entries(jobs).map(async ([cron, run]) => {
-      try {
-        await run();
-      } catch (error) {
-        log("error", "cron.failed", { cron, reason: reasonOf(error) });
-      }
-    }),
-  );
+  const measure = measureOf("itrans-core", env);
+  const run = async <Name extends keyof typeof jobs | "metrics">(job: Name, work: () => Promise<unknown>) => {
+    const began = systemNow();
+    let outcome: "ok" | "failed" = "ok";
+    try {
+      await work();
+    } catch (error) {
+      outcome = "failed";
+      log("error", "cron.failed", { cron: job, reason: reasonOf(error) });
+    }
+    measure.add("itrans_core_cron_runs_total", { job, outcome });
+    measure.observe("itrans_core_cron_duration_seconds", { job }, (systemNow() - began) / 1000);
+  };
+  await Promise.all([
+    run("publish", jobs.publish),
+    run("anchor", jobs.anchor),
+    run("sweep", jobs.sweep),
+    run("prune", jobs.prune),
+    run("scrub", jobs.scrub),
+    run("erasures", jobs.erasures),
+  ]);
+  // Last, so that the readings are those of after the jobs.
+  await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));
 }
 
 export default {
   fetch: app.fetch,
-  scheduled: (_controller, env) => runCron(env),
+  scheduled: (controller, env) => runCron(env, controller.scheduledTime),
 } satisfies ExportedHandler<CoreEnv>;

@@ -1,8 +1,11 @@
 /** The hub's operations on one app, its OpenAPI document, and what every answer has in common. */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { newUuid } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
+import { databaseSink, flushLater, measureOf } from "../platform/meter.edge.ts";
+import { methodLabel, statusLabel } from "../platform/metrics.ts";
 import { problemResponse } from "../platform/problem.ts";
 import { VERSION } from "../platform/version.ts";
 import { acceptInvitation } from "./accounts/accept-invitation.route.ts";
@@ -90,6 +93,9 @@ import { readVersion } from "./health/version.route.ts";
 import { startHub } from "./hub.edge.ts";
 import { receiveWebhook } from "./intake/receive-webhook.route.ts";
 import type { HubApp, Operation, Vars } from "./operation.edge.ts";
+import { readMetrics } from "./operations/metrics.route.ts";
+import { readOverview } from "./operations/overview.route.ts";
+import { readSeriesOf } from "./operations/series.route.ts";
 import { createInsurer } from "./records/create-insurer.route.ts";
 import { createPatient } from "./records/create-patient.route.ts";
 import { createProvider } from "./records/create-provider.route.ts";
@@ -211,7 +217,26 @@ const OPERATIONS: readonly Operation[] = [
   seed,
   ...CONSOLE,
   seedAdmin,
+  readMetrics,
+  readSeriesOf,
+  readOverview,
 ];
+
+const SIGN_IN_ROUTES = ["/api/auth/login", "/api/auth/second-factor"];
+
+function measureRequest(context: Context<Vars>, durationMs: number): void {
+  const { env, res } = context;
+  const measure = measureOf("medlink-hub", env);
+  const method = methodLabel(context.req.method);
+  const route = context.get("route");
+  measure.add("medlink_http_requests_total", { method, route, status: statusLabel(res.status) });
+  measure.observe("medlink_http_request_duration_seconds", { method, route }, durationMs / 1_000);
+  if (SIGN_IN_ROUTES.includes(route)) {
+    if (res.status === 401) measure.add("medlink_logins_refused_total", { reason: "credentials" });
+    if (res.status === 429) measure.add("medlink_logins_refused_total", { reason: "locked-out" });
+  }
+  flushLater("medlink-hub", env, databaseSink(env.DB), (work) => context.executionCtx.waitUntil(work));
+}
 
 export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
   const app = new OpenAPIHono<Vars>();
@@ -225,6 +250,7 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
     if (!context.res.headers.has("x-correlation-id")) context.res.headers.set("x-correlation-id", correlationId);
     context.res.headers.set("x-content-type-options", "nosniff");
     const { status } = context.res;
+    measureRequest(context, Date.now() - startedAt);
     logOf(context.env)(status >= 500 ? "error" : "info", "request", {
       correlationId,
       method: context.req.method,

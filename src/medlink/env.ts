@@ -12,11 +12,16 @@ export interface HubEnv {
     sendBatch(hints: readonly { readonly body: AutoSubmitHint }[]): Promise<unknown>;
   };
   readonly LOG_LEVEL?: string;
+  readonly METRICS?: string;
+  readonly METRICS_FLUSH_MS?: string;
+  readonly METRICS_SCRAPE_TOKEN?: string;
   readonly SESSION_SECRET: string;
   readonly ENCRYPTION_KEY: string;
   readonly HASH_KEY: string;
   readonly ITRANS_WORKFLOW_API_KEY: string;
   readonly ITRANS_CLAIMS_API_KEY: string;
+  /** Core's operator key, for operations pages; without it they show the hub alone. */
+  readonly ITRANS_OPERATOR_API_KEY?: string;
   readonly ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET: string;
   readonly ITRANS_WEBHOOK_SIGNING_SECRET: string;
   /** An mTLS certificate binding: EDI networks are called under it. */

@@ -2,6 +2,9 @@
 import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { makeKeyring } from "../platform/keyring.ts";
 import type { Log } from "../platform/log.ts";
+import { databaseSink, flushNow, measureOf } from "../platform/meter.edge.ts";
+import type { Measure } from "../platform/metrics-buffer.ts";
+import { mayScrape } from "../platform/scrape-token.ts";
 import type { RandomBytes } from "../platform/seal.ts";
 import { acceptedValues, secretFaults, secretsOf } from "../platform/secrets.ts";
 import { parseSettings } from "../platform/settings.ts";
@@ -31,6 +34,11 @@ export interface Hub {
     readonly wait: (ms: number) => Promise<void>;
   };
   readonly log: Log;
+  readonly measure: Measure;
+  /** Whether this Authorization header may read `/metrics`. */
+  readonly mayScrape: (authorization: string | null) => boolean;
+  /** Hands on what this isolate has measured. */
+  readonly flushMetrics: () => Promise<void>;
   readonly random: RandomBytes;
   readonly now: () => number;
   readonly newUuid: () => string;
@@ -71,6 +79,7 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
   const development = settings.ENVIRONMENT === "development";
   const faults = faultsOf(env, development);
   if (faults.length > 0) return { ok: false, detail: `Secrets: ${faults.join("; ")}. Mend them and deploy again.` };
+  const measure = measureOf("medlink-hub", env);
   const external = settings.ITRANS_API_URL;
   return {
     ok: true,
@@ -83,8 +92,11 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
         baseUrl: external ?? "http://itrans-core",
         workflowKey: env.ITRANS_WORKFLOW_API_KEY,
         claimsKey: env.ITRANS_CLAIMS_API_KEY,
+        operatorKey: acceptedValues({ ...env }, "ITRANS_OPERATOR_API_KEY")[0],
         providerSecret: env.ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET,
         timeoutMs: settings.ITRANS_API_TIMEOUT_MS,
+        measure,
+        now: systemNow,
       }),
       fields: await fieldsOf(env),
       settings,
@@ -98,6 +110,9 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
         wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       },
       log,
+      measure,
+      mayScrape: (authorization) => mayScrape(authorization, { ...env }),
+      flushMetrics: () => flushNow("medlink-hub", env, databaseSink(env.DB)),
       random: systemRandomBytes,
       now: systemNow,
       newUuid,

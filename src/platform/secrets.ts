@@ -13,6 +13,8 @@ export interface SecretSpec {
   readonly form: "text" | "evm-private-key" | "ed25519-jwk-d";
   /** A service runs without it. */
   readonly optional?: true;
+  /** Another party gives it: it is never made here. */
+  readonly external?: true;
   /** Holds the same value as this other secret: the two ends of one shared key. Every other pair must differ. */
   readonly sameAs?: string;
 }
@@ -30,17 +32,32 @@ export const SECRETS: readonly SecretSpec[] = [
   { name: "EVM_PRIVATE_KEY", workers: core, minLength: 66, form: "evm-private-key" },
   { name: "LEDGER_SIGNING_KEY", workers: core, minLength: 43, form: "ed25519-jwk-d" },
   { name: "AUDITOR_TOKEN", workers: core, minLength: 16, form: "text", optional: true },
+  {
+    name: "METRICS_SCRAPE_TOKEN",
+    workers: ["itrans-core", "itrans-relay", "medlink-hub"],
+    minLength: 16,
+    form: "text",
+    optional: true,
+  },
   { name: "DESTINATION_WRAPPING_KEY", workers: ["itrans-core", "itrans-relay"], minLength: 32, form: "text" },
   { name: "RELAY_WEBHOOK_SIGNING_SECRET", workers: relay, minLength: 32, form: "text" },
   { name: "SESSION_SECRET", workers: hub, minLength: 32, form: "text" },
   { name: "ENCRYPTION_KEY", workers: hub, minLength: 32, form: "text" },
   { name: "HASH_KEY", workers: hub, minLength: 32, form: "text" },
   { name: "HUB_OPERATOR_API_KEY", workers: hub, minLength: 32, form: "text", optional: true },
-  { name: "EDI_CDANET_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
-  { name: "EDI_ECLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
-  { name: "EDI_PORTAL_API_KEY", workers: hub, minLength: 16, form: "text", optional: true },
+  { name: "EDI_CDANET_API_KEY", workers: hub, minLength: 16, form: "text", optional: true, external: true },
+  { name: "EDI_ECLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", optional: true, external: true },
+  { name: "EDI_PORTAL_API_KEY", workers: hub, minLength: 16, form: "text", optional: true, external: true },
   { name: "ITRANS_WORKFLOW_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "WORKFLOW_API_KEY" },
   { name: "ITRANS_CLAIMS_API_KEY", workers: hub, minLength: 16, form: "text", sameAs: "CLAIMS_API_KEY" },
+  {
+    name: "ITRANS_OPERATOR_API_KEY",
+    workers: hub,
+    minLength: 16,
+    form: "text",
+    optional: true,
+    sameAs: "OPERATOR_API_KEY",
+  },
   {
     name: "ITRANS_PROVIDER_SIGNATURE_HMAC_SECRET",
     workers: hub,

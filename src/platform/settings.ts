@@ -23,9 +23,18 @@ export const environment = z.enum(["development", "staging", "production"]).defa
 /** The least level that is written; `makeLog` reads it. */
 export const logLevel = z.enum(LOG_LEVELS).default("info");
 
+/** Of every worker. */
+export const metricsSettingsSchema = z.object({
+  /** Off: nothing is measured, and `/metrics` has only what is read from the database. */
+  METRICS: flag(true),
+  /** How long measurements gather in an isolate before they are handed on together. */
+  METRICS_FLUSH_MS: integer(10_000, 0, 25_000),
+});
+
 export const coreSettingsSchema = z.object({
   ENVIRONMENT: environment,
   LOG_LEVEL: logLevel,
+  ...metricsSettingsSchema.shape,
   /** Names the sequencer, every row and every path. */
   LEDGER_ID: z
     .string()
@@ -104,6 +113,7 @@ export type CoreSettings = z.output<typeof coreSettingsSchema>;
 export const relaySettingsSchema = z.object({
   ENVIRONMENT: environment,
   LOG_LEVEL: logLevel,
+  ...metricsSettingsSchema.shape,
   /** Deliveries leased in one database round trip. */
   RELAY_LEASE_LIMIT: integer(100, 1, 500),
   /** Posts under way at once in one invocation; a worker has six connections. */

@@ -1,9 +1,12 @@
 /** What wrangler.relay.toml binds. */
-import type { PingPortApi, RelayPortApi } from "./port.ts";
+import type { MetricsPortApi, PingPortApi, RelayPortApi } from "./port.ts";
 
 export interface RelayEnv {
-  readonly CORE: RelayPortApi & PingPortApi;
+  readonly CORE: RelayPortApi & PingPortApi & MetricsPortApi;
   readonly LOG_LEVEL?: string;
+  readonly METRICS?: string;
+  readonly METRICS_FLUSH_MS?: string;
+  readonly METRICS_SCRAPE_TOKEN?: string;
   readonly DESTINATION_WRAPPING_KEY: string;
   readonly RELAY_WEBHOOK_SIGNING_SECRET: string;
   /** While the secret is rotated: signs beside it. */

@@ -385,7 +385,8 @@ UPDATE outbox SET
   settled_at = CASE WHEN settled.outcome IN ('delivered', 'dead') THEN CAST(?2 AS INTEGER) END,
   expired_leases = CASE settled.outcome WHEN 'released'
     THEN MAX(MIN(${SUSPECTED_AT}, outbox.expired_leases), outbox.expired_leases - 1) ELSE 0 END
-FROM settled WHERE outbox.outbox_id = settled.outbox_id`;
+FROM settled WHERE outbox.outbox_id = settled.outbox_id
+RETURNING outbox_id AS outboxId, destination_id AS destinationId, event_type AS eventType, created_at AS createdAt`;
 
 /** ?1 as above, ?2 now: lanes of these rows whose head is due. */
 const COUNT_DUE_LANES = `SELECT COUNT(*) AS due FROM (
@@ -434,6 +435,17 @@ export interface Recorded {
   readonly retries: readonly ScheduledRetry[];
   /** Destinations whose breaker opened or closed with this record. */
   readonly breakers: readonly { readonly destinationId: string; readonly change: "open" | "close" }[];
+  /** The rows changed, and what became of each. */
+  readonly settled: readonly SettledRow[];
+}
+
+export interface SettledRow {
+  readonly outboxId: number;
+  readonly destinationId: string;
+  readonly eventType: EventType;
+  /** Epoch ms: the commit of its event. */
+  readonly createdAt: number;
+  readonly outcome: "delivered" | "retry" | "dead" | "released";
 }
 
 interface StateRow {
@@ -460,7 +472,7 @@ export async function recordOutcomes(
   now: number,
   random: () => number,
 ): Promise<Recorded> {
-  if (outcomes.length === 0) return { recorded: 0, due: 0, retries: [], breakers: [] };
+  if (outcomes.length === 0) return { recorded: 0, due: 0, retries: [], breakers: [], settled: [] };
   const states = await statesOf(db, outcomes.filter(isFailure));
   const settled = outcomes.map((outcome) => settle(outcome, states.get(outcome.outboxId), policy, now, random));
   const has = (...kinds: readonly SettledOutcome["outcome"][]) =>
@@ -478,15 +490,20 @@ export async function recordOutcomes(
   if (has("released")) before.push(db.prepare(REFUND_RATES).bind(json), db.prepare(RETURN_PROBES).bind(json, now));
   if (settled.some(({ holdMs }) => holdMs !== undefined)) before.push(db.prepare(HOLD_RATES).bind(json, now));
   if (has("retry", "dead")) before.push(db.prepare(DELAY_ROWS_BEHIND).bind(json));
-  const results = await db.batch<{ readonly due: number } & BreakerRow>([
+  const results = await db.batch<{ readonly due: number } & BreakerRow & Omit<SettledRow, "outcome">>([
     ...before,
     db.prepare(SETTLE_ROWS).bind(json, now),
     db.prepare(COUNT_DUE_LANES).bind(json, now),
   ]);
+  const outcomeOf = new Map(settled.map(({ id, outcome }) => [id, outcome]));
   const counted: readonly BreakerRow[] = posted ? (results[0]?.results ?? []) : [];
   const changes = counted.map((row) => ({ row, change: breakerAfter(row, BREAKER_POLICY, now) }));
   return {
     recorded: results.at(-2)?.meta.changes ?? 0,
+    settled: (results.at(-2)?.results ?? []).flatMap(({ outboxId, destinationId, eventType, createdAt }) => {
+      const outcome = outcomeOf.get(outboxId);
+      return outcome === undefined ? [] : [{ outboxId, destinationId, eventType, createdAt, outcome }];
+    }),
     due: results.at(-1)?.results[0]?.due ?? 0,
     retries: settled.flatMap(({ id, outcome, dueAt }) => (outcome === "retry" ? [{ outboxId: id, dueAt }] : [])),
     breakers: await changeBreakers(db, changes, now),

@@ -2,16 +2,38 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { CoreEnv } from "../core/env.ts";
 import { makeLog, systemNow, systemRandom } from "../platform/clock.edge.ts";
+import { databaseSink, flushLater, isMeasured, measureOf } from "../platform/meter.edge.ts";
+import { readTotals, writeMetrics } from "../platform/metrics.store.ts";
+import { METRICS, metricsOf, postResultLabel } from "../platform/metrics.ts";
+import type { MetricRow } from "../platform/metrics-buffer.ts";
+import { renderMetrics } from "../platform/metrics-text.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
 import { pingTarget, recordPing } from "./destinations.store.ts";
-import { beginSuspected, claimWake, leaseDue, recordOutcomes, type ScheduledRetry } from "./outbox.store.ts";
-import type { DeliveryOutcome, Lease, LeasedPing, PingPortApi, PostResult, RelayHint, RelayPortApi } from "./port.ts";
+import {
+  beginSuspected,
+  claimWake,
+  leaseDue,
+  recordOutcomes,
+  type ScheduledRetry,
+  type SettledRow,
+} from "./outbox.store.ts";
+import type {
+  DeliveryOutcome,
+  Lease,
+  LeasedPing,
+  MetricsPortApi,
+  PingPortApi,
+  PostResult,
+  RelayHint,
+  RelayPortApi,
+} from "./port.ts";
 import type { RetryPolicy } from "./retry.ts";
 
 /** What the queue can delay a message by; a later retry is the sweep's. */
 const MAX_QUEUE_DELAY_S = 86_400;
 const MAX_MESSAGES_A_SEND = 100;
 const MAX_LEASE = 500;
+const MAX_MEASURED_ROWS = 2_100;
 
 export function retryPolicyOf(settings: CoreSettings): RetryPolicy {
   return {
@@ -50,7 +72,7 @@ function settingsOf(env: CoreEnv): CoreSettings {
   return parsed.settings;
 }
 
-export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi, PingPortApi {
+export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi, PingPortApi, MetricsPortApi {
   async lease(limit: number, exclude: readonly string[]): Promise<Lease> {
     const bounded = Math.max(1, Math.min(limit, MAX_LEASE));
     return leaseDue(this.env.DB, {
@@ -69,7 +91,14 @@ export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi
   async record(outcomes: readonly DeliveryOutcome[]): Promise<{ readonly recorded: number; readonly due: number }> {
     const now = systemNow();
     const policy = retryPolicyOf(settingsOf(this.env));
-    const { recorded, due, retries, breakers } = await recordOutcomes(this.env.DB, outcomes, policy, now, systemRandom);
+    const { recorded, due, retries, breakers, settled } = await recordOutcomes(
+      this.env.DB,
+      outcomes,
+      policy,
+      now,
+      systemRandom,
+    );
+    this.#measureOutcomes(outcomes, settled, now);
     for (const { destinationId, change } of breakers) {
       log(change === "open" ? "warn" : "info", `relay.breaker_${change}`, { destinationId });
     }
@@ -78,6 +107,40 @@ export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi
       await this.env.RELAY_QUEUE.sendBatch(hints.slice(from, from + MAX_MESSAGES_A_SEND));
     }
     return { recorded, due };
+  }
+
+  /** Of rows changed just now alone: what is recorded twice counts once. The relay's posts are counted here too, without a call of its own. */
+  #measureOutcomes(outcomes: readonly DeliveryOutcome[], settled: readonly SettledRow[], now: number): void {
+    const core = measureOf("itrans-core", this.env);
+    const relay = measureOf("itrans-relay", this.env);
+    const rows = new Map(settled.map((row) => [row.outboxId, row]));
+    for (const outcome of outcomes) {
+      const row = rows.get(outcome.outboxId);
+      if (row === undefined) continue;
+      const { destinationId: destination, eventType: event } = row;
+      core.add("itrans_core_delivery_attempts_total", { destination, outcome: row.outcome });
+      if (outcome.type === "posted") {
+        relay.add("itrans_relay_posts_total", { result: postResultLabel(outcome.result) });
+        relay.observe("itrans_relay_post_duration_seconds", { destination }, outcome.durationMs / 1000);
+      }
+      if (row.outcome === "delivered") {
+        core.observe("itrans_core_delivery_latency_seconds", { event }, (now - row.createdAt) / 1000);
+      }
+    }
+    for (const worker of ["itrans-core", "itrans-relay"] as const) {
+      flushLater(worker, this.env, databaseSink(this.env.DB), (work) => this.ctx.waitUntil(work));
+    }
+  }
+
+  async measure(flushId: string, rows: readonly MetricRow[]): Promise<void> {
+    if (!isMeasured(this.env)) return;
+    const own = rows.slice(0, MAX_MEASURED_ROWS).filter(({ name }) => METRICS[name]?.worker === "itrans-relay");
+    await writeMetrics(this.env.DB, flushId, own, systemNow());
+  }
+
+  async metrics(): Promise<string> {
+    const names = metricsOf("itrans-relay");
+    return renderMetrics(names, await readTotals(this.env.DB, names));
   }
 
   async leasePing(destinationId: string, pingId: string): Promise<LeasedPing | undefined> {

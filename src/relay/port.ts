@@ -2,6 +2,7 @@
  * What core offers the relay over its service binding: lease due rows, record what became of them. The relay has no
  * database; core decides what is due, the relay signs, posts and reports.
  */
+import type { MetricRow } from "../platform/metrics-buffer.ts";
 
 export type DestinationKind = "MEDLINK" | "INSURER";
 export const EVENT_TYPES = ["REQUEST_SUBMITTED", "REQUEST_ACKNOWLEDGED", "REQUEST_ADJUDICATED"] as const;
@@ -113,4 +114,11 @@ export interface PingPortApi {
   /** @returns undefined when the ping was answered already, or its destination is gone. */
   leasePing(destinationId: string, pingId: string): Promise<LeasedPing | undefined>;
   recordPing(destinationId: string, pingId: string, result: PostResult, durationMs: number): Promise<void>;
+}
+
+export interface MetricsPortApi {
+  /** Adds what the relay measured; a batch that is sent again under its id counts once. */
+  measure(flushId: string, rows: readonly MetricRow[]): Promise<void>;
+  /** The relay's metrics as Prometheus text. */
+  metrics(): Promise<string>;
 }

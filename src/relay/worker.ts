@@ -1,8 +1,12 @@
 /** itrans-relay: consumes hints, delivers webhooks. Deleting it stops delivery and loses nothing. */
 
-import { makeLog, newUuid } from "../platform/clock.edge.ts";
+import { makeLog, newUuid, systemNow } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
+import { flushIfDue, flushNow, type MetricSink, measureOf } from "../platform/meter.edge.ts";
+import { methodLabel, statusLabel } from "../platform/metrics.ts";
+import { METRICS_CONTENT_TYPE } from "../platform/metrics-text.ts";
 import { problemResponse } from "../platform/problem.ts";
+import { mayScrape, SCRAPE_REFUSED } from "../platform/scrape-token.ts";
 import { secretFaults } from "../platform/secrets.ts";
 import { parseSettings, type RelaySettings, relaySettingsSchema } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";
@@ -29,32 +33,88 @@ function health(env: RelayEnv): Response {
   );
 }
 
+const ROUTES = ["/health", "/version", "/metrics"] as const;
+
+/** The relay has no database: core keeps what it measures. */
+const sinkOf =
+  (env: RelayEnv): MetricSink =>
+  (flushId, rows) =>
+    env.CORE.measure(flushId, rows);
+
+async function metrics(request: Request, env: RelayEnv, correlationId: string): Promise<Response> {
+  if (!mayScrape(request.headers.get("authorization"), { ...env })) {
+    return problemResponse(SCRAPE_REFUSED, correlationId);
+  }
+  try {
+    await flushNow("itrans-relay", env, sinkOf(env));
+    return new Response(await env.CORE.metrics(), { headers: { "content-type": METRICS_CONTENT_TYPE } });
+  } catch {
+    return problemResponse(
+      { code: "unavailable", detail: "Core, which keeps the metrics, does not answer." },
+      correlationId,
+    );
+  }
+}
+
+async function answer(request: Request, env: RelayEnv, pathname: string): Promise<Response> {
+  const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
+  const route = ROUTES.find((known) => known === pathname);
+  if (route === undefined) {
+    return problemResponse(
+      { code: "not_found", detail: "The relay serves /health, /version and /metrics only." },
+      correlationId,
+    );
+  }
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return problemResponse({ code: "method_not_allowed", detail: "Use GET." }, correlationId);
+  }
+  switch (route) {
+    case "/health":
+      return health(env);
+    case "/version":
+      return Response.json(VERSION);
+    case "/metrics":
+      return metrics(request, env, correlationId);
+  }
+}
+
 export default {
-  fetch(request, env) {
-    const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
+  async fetch(request, env) {
+    const startedAt = systemNow();
     const { pathname } = new URL(request.url);
-    if (pathname !== "/health" && pathname !== "/version") {
-      return problemResponse(
-        { code: "not_found", detail: "The relay serves /health and /version only." },
-        correlationId,
-      );
-    }
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return problemResponse({ code: "method_not_allowed", detail: "Use GET." }, correlationId);
-    }
-    return pathname === "/health" ? health(env) : Response.json(VERSION);
+    const response = await answer(request, env, pathname);
+    const measure = measureOf("itrans-relay", env);
+    const method = methodLabel(request.method);
+    const route = ROUTES.find((known) => known === pathname) ?? "unmatched";
+    measure.add("itrans_relay_http_requests_total", { method, route, status: statusLabel(response.status) });
+    const seconds = (systemNow() - startedAt) / 1000;
+    measure.observe("itrans_relay_http_request_duration_seconds", { method, route }, seconds);
+    return response;
   },
 
   async queue(batch, env) {
     const log = makeLog("itrans-relay", env);
-    if (batch.queue === "relay-dead-letters") {
+    const measure = measureOf("itrans-relay", env);
+    const queue = batch.queue === "relay-dead-letters" ? "relay-dead-letters" : "relay";
+    measure.add("itrans_relay_hints_total", { queue }, batch.messages.length);
+    if (queue === "relay-dead-letters") {
       consumeDeadHints(batch, log);
+      measure.add("itrans_relay_invocations_total", { queue, outcome: "ok" });
       return;
     }
     const parsed = parseSettings(relaySettingsSchema, env);
     if (!parsed.ok) throw new Error(parsed.problem.detail);
     const fault = reachFault(parsed.settings.ENVIRONMENT);
     if (fault !== undefined) throw new Error(fault);
-    await consumeHints(batch, env, parsed.settings, log);
+    const startedAt = systemNow();
+    let outcome: "ok" | "failed" = "failed";
+    try {
+      await consumeHints(batch, env, parsed.settings, log);
+      outcome = "ok";
+    } finally {
+      measure.add("itrans_relay_invocations_total", { queue, outcome });
+      measure.observe("itrans_relay_invocation_duration_seconds", {}, (systemNow() - startedAt) / 1000);
+    }
+    await flushIfDue("itrans-relay", env, sinkOf(env));
   },
 } satisfies ExportedHandler<RelayEnv, RelayHint>;

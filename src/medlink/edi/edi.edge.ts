@@ -2,6 +2,7 @@
  * Claims on their way through EDI networks. A change of a transaction, what the claim's timeline tells of it and the log row of
  * the message that caused it are one batch. The claim's own status is iTrans's to move, never a network's.
  */
+import { reasonOf } from "../../platform/log.ts";
 import { auditInsert } from "../audit/audit.store.ts";
 import { isTaken, isVersionMoved } from "../batch.store.ts";
 import type { Claim } from "../claims/claim.ts";
@@ -10,7 +11,7 @@ import type { Hub } from "../hub.edge.ts";
 import { newId } from "../ids.ts";
 import { EDI_GIVE_UP_AFTER_MS, EDI_LEASE_MARGIN_MS, EDI_MAX_CHECK_DELAY_MS } from "../settings.ts";
 import { type Channel, channelOf, type Exchanged, exchange, isAdmitted, type Subject } from "./channel.edge.ts";
-import type { EdiReference, Finding, Outgoing } from "./connector.ts";
+import { CONNECTORS, type EdiReference, type Finding, type Outgoing } from "./connector.ts";
 import type { EdiContent } from "./edi-claim.ts";
 import { pruneExchanges } from "./exchanges.store.ts";
 import {
@@ -289,18 +290,25 @@ async function takeOn(
   return { type: "sent", transaction: await advance(hub, channel, transaction, prepared.outgoing), isNew: false };
 }
 
-/** Asks about what is due. Sends nothing: what a message says of a person is not kept. @returns how many were asked about. */
+/**
+ * Asks about what is due, network by network: one that is out holds up no other. Sends nothing: what a message says of a person
+ * is not kept. @returns how many were asked about.
+ */
 export async function sweepEdi(hub: Hub): Promise<number> {
   let asked = 0;
-  for (const mode of ["sandbox", "production"] as const) {
-    for (const transaction of await listDue(hub.db, mode, hub.now(), SWEEP_LIMIT)) {
-      const channel = channelOf(hub, transaction.connector);
-      if (channel.mode !== mode) break;
-      // An answer to an earlier one may have been about this one.
-      const current = await findTransaction(hub.db, transaction.transactionId);
-      if (current === undefined || nextStep(current, hub.now()) !== "ask") continue;
-      await advance(hub, channel, current, undefined);
-      asked++;
+  for (const name of CONNECTORS) {
+    const channel = channelOf(hub, name);
+    if (channel.mode === "refused" || channel.fault !== undefined) continue;
+    for (const transaction of await listDue(hub.db, name, channel.mode, hub.now(), SWEEP_LIMIT)) {
+      try {
+        // An answer to an earlier one may have been about this one.
+        const current = await findTransaction(hub.db, transaction.transactionId);
+        if (current === undefined || nextStep(current, hub.now()) !== "ask") continue;
+        await advance(hub, channel, current, undefined);
+        asked++;
+      } catch (thrown) {
+        hub.log("error", "edi.not-asked", { destinationId: name, reason: reasonOf(thrown) });
+      }
     }
   }
   return asked;

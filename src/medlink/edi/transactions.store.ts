@@ -56,6 +56,7 @@ export async function listOfClaim(
 /** Those to ask about now, longest due first, crashed sendings among them. */
 export async function listDue(
   db: D1Database,
+  connector: ConnectorName,
   mode: EdiTransaction["mode"],
   now: number,
   limit: number,
@@ -67,7 +68,7 @@ export async function listDue(
   const rows = await drizzle(db)
     .select()
     .from(ediTransactions)
-    .where(and(due, eq(ediTransactions.mode, mode)))
+    .where(and(due, eq(ediTransactions.connector, connector), eq(ediTransactions.mode, mode)))
     .orderBy(asc(ediTransactions.nextCheckAt), asc(ediTransactions.transactionId))
     .limit(limit);
   return rows.map(read);

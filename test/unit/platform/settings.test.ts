@@ -95,6 +95,7 @@ describe("secrets", () => {
     expect(secretFaults("itrans-core", { ...good, SESSION_SECRET: "x" })).toEqual([]);
     expect(secretFaults("itrans-core", { ...good, OPERATOR_API_KEY: undefined })).toEqual([]);
     expect(secretsOf("itrans-relay").map(({ name }) => name)).toEqual([
+      "METRICS_SCRAPE_TOKEN",
       "DESTINATION_WRAPPING_KEY",
       "RELAY_WEBHOOK_SIGNING_SECRET",
     ]);
@@ -104,7 +105,7 @@ describe("secrets", () => {
     const names = new Set(SECRETS.map(({ name }) => name));
     const partners = SECRETS.flatMap(({ sameAs }) => (sameAs === undefined ? [] : [sameAs]));
     expect(partners.filter((partner) => !names.has(partner))).toEqual([]);
-    expect(partners).toHaveLength(4);
+    expect(partners).toHaveLength(5);
   });
 
   it("are accepted together with the previous value during a rotation, the current one first", () => {

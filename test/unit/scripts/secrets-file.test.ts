@@ -38,3 +38,12 @@ test("a value in the environment counts for both ends and is not written down", 
   expect(secrets.WORKFLOW_API_KEY_PREVIOUS).toBe("the-one-before-it");
   expect(readFileSync(path, "utf8")).not.toContain("from-the-environment");
 });
+
+test("a secret that another party gives is never made, and taken when it is given", () => {
+  const external = SECRETS.filter((spec) => spec.external === true).map(({ name }) => name);
+  expect(external.length).toBeGreaterThan(0);
+  for (const name of external) {
+    expect(completeSecrets([{}])).not.toHaveProperty(name);
+    expect(completeSecrets([{ [name]: "given-by-the-network" }])).toHaveProperty(name, "given-by-the-network");
+  }
+});

@@ -1,5 +1,6 @@
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { expect, test } from "vitest";
+import type { MetricRow } from "../../../src/platform/metrics-buffer.ts";
 import { relaySettingsSchema } from "../../../src/platform/settings.ts";
 import type { RelayEnv } from "../../../src/relay/env.ts";
 import type { DeliveryOutcome, Lease, LeasedPing, PostResult, RelayHint } from "../../../src/relay/port.ts";
@@ -13,6 +14,7 @@ const NOTHING: Lease = { deliveries: [], more: false, rateLimitedUntilMs: undefi
 function coreWith(leases: Lease[], pings: LeasedPing[] = []) {
   const pinged: { destinationId: string; pingId: string; result: PostResult }[] = [];
   const recorded: DeliveryOutcome[] = [];
+  const measured: { flushId: string; rows: readonly MetricRow[] }[] = [];
   const env: RelayEnv = {
     ...TEST_SECRETS.relay,
     CORE: {
@@ -27,9 +29,13 @@ function coreWith(leases: Lease[], pings: LeasedPing[] = []) {
       recordPing: async (destinationId, pingId, result) => {
         pinged.push({ destinationId, pingId, result });
       },
+      measure: async (flushId, rows) => {
+        measured.push({ flushId, rows });
+      },
+      metrics: async () => "# relay\n",
     },
   };
-  return { env, recorded, pinged };
+  return { env, recorded, pinged, measured };
 }
 
 const batchOf = (queue: string, count: number) =>
@@ -50,10 +56,10 @@ const get = (path: string, init: RequestInit<IncomingRequestCfProperties> = {}, 
   worker.fetch(new Request<unknown, IncomingRequestCfProperties>(`http://relay${path}`, init), env);
 
 test("GET /health says ok, or names the secrets that are missing", async () => {
-  const healthy = get("/health");
+  const healthy = await get("/health");
   expect(healthy.status).toBe(200);
   expect(await healthy.json()).toMatchObject({ status: "ok", faults: [] });
-  const sick = get("/health", {}, { ...coreWith([]).env, RELAY_WEBHOOK_SIGNING_SECRET: "" });
+  const sick = await get("/health", {}, { ...coreWith([]).env, RELAY_WEBHOOK_SIGNING_SECRET: "" });
   expect(sick.status).toBe(503);
   expect(await sick.json()).toMatchObject({ faults: ["RELAY_WEBHOOK_SIGNING_SECRET is not set"] });
 });
@@ -61,18 +67,18 @@ test("GET /health says ok, or names the secrets that are missing", async () => {
 test("outside development the relay is deployed with posts kept off private addresses", async () => {
   expect(Cloudflare.compatibilityFlags.global_fetch_strictly_public).toBe(true);
   const production = { ...coreWith([]).env, ENVIRONMENT: "production" };
-  expect(await get("/health", {}, production).json()).toMatchObject({ faults: [] });
+  expect(await (await get("/health", {}, production)).json()).toMatchObject({ faults: [] });
 });
 
 test("GET /version tells version, commit and build time; anything else is a problem document", async () => {
-  expect(await get("/version").json()).toEqual({
+  expect(await (await get("/version")).json()).toEqual({
     version: expect.any(String),
     commit: expect.any(String),
     builtAt: expect.any(String),
   });
-  expect(get("/elsewhere").status).toBe(404);
-  expect(get("/health", { method: "POST" }).status).toBe(405);
-  expect(get("/elsewhere").headers.get("content-type")).toBe("application/problem+json");
+  expect((await get("/elsewhere")).status).toBe(404);
+  expect((await get("/health", { method: "POST" })).status).toBe(405);
+  expect((await get("/elsewhere")).headers.get("content-type")).toBe("application/problem+json");
 });
 
 test("a hint makes the relay post what is leased and record what became of it", async () => {
@@ -172,4 +178,33 @@ test("hints that were given up are logged and let go", async () => {
   consumeDeadHints(batch, (level, event, fields) => lines.push([level, event, fields]));
   expect(lines).toEqual([["warn", "relay.hints_given_up", { queue: "relay-dead-letters", count: 3 }]]);
   expect((await getQueueResult(batch, createExecutionContext())).ackAll).toBe(true);
+});
+
+test("/metrics is for the scrape token; it hands on what this isolate measured, and core has the text", async () => {
+  const { env, measured } = coreWith([]);
+  const on = { ...env, METRICS: "on", ENVIRONMENT: "development" };
+  const scrape = (headers: Record<string, string>) => get("/metrics", { headers }, on);
+  expect((await scrape({})).status).toBe(401);
+  expect((await scrape({ authorization: "Bearer wrong" })).status).toBe(401);
+  await worker.queue(batchOf("relay", 3), on);
+  const response = await scrape({ authorization: `Bearer ${TEST_SECRETS.relay.METRICS_SCRAPE_TOKEN}` });
+  expect(await response.text()).toBe("# relay\n");
+  const rows = measured.flatMap((batch) => batch.rows);
+  const totalOf = (name: string, ...labels: string[]) =>
+    rows
+      .filter((row) => row.name === name && labels.every((label) => row.labels.includes(label)))
+      .reduce((sum, { value }) => sum + value, 0);
+  expect(totalOf("itrans_relay_hints_total", "relay")).toBe(3);
+  expect(totalOf("itrans_relay_invocations_total", "relay", "ok")).toBe(1);
+  expect(totalOf("itrans_relay_http_requests_total", "/metrics", "401")).toBe(2);
+});
+
+test("/metrics says that core does not answer, and keeps what was measured", async () => {
+  const { env } = coreWith([]);
+  const gone = async () => {
+    throw new Error("no core");
+  };
+  const away = { ...env, METRICS: "on", CORE: { ...env.CORE, measure: gone, metrics: gone } };
+  const headers = { authorization: `Bearer ${TEST_SECRETS.relay.METRICS_SCRAPE_TOKEN}` };
+  expect((await get("/metrics", { headers }, away)).status).toBe(503);
 });

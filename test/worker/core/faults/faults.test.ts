@@ -13,7 +13,7 @@ import { LedgerSequencer } from "../../../../durable-objects/ledger-sequencer.ts
 import type { CoreEnv } from "../../../../src/core/env.ts";
 import { relaySettingsSchema } from "../../../../src/platform/settings.ts";
 import { RelayPort } from "../../../../src/relay/port.edge.ts";
-import type { PingPortApi, RelayHint, RelayPortApi } from "../../../../src/relay/port.ts";
+import type { MetricsPortApi, PingPortApi, RelayHint, RelayPortApi } from "../../../../src/relay/port.ts";
 import { consumeHints } from "../../../../src/relay/relay.consumer.ts";
 import { sweepRelay } from "../../../../src/relay/sweep.cron.ts";
 import type { Command } from "../../../../src/workflow/commit-plan.ts";
@@ -143,7 +143,7 @@ const settings = relaySettingsSchema.parse({ ENVIRONMENT: "development", RELAY_I
 async function consume(fault: Fault): Promise<boolean> {
   const ctx = createExecutionContext();
   const port = new RelayPort(ctx, coreWith(fault));
-  const CORE: RelayPortApi & PingPortApi = faulty(
+  const CORE: RelayPortApi & PingPortApi & MetricsPortApi = faulty(
     "CORE",
     {
       lease: (limit, exclude) => port.lease(limit, exclude),
@@ -153,6 +153,8 @@ async function consume(fault: Fault): Promise<boolean> {
       leasePing: (destinationId, pingId) => port.leasePing(destinationId, pingId),
       recordPing: (destinationId, pingId, result, durationMs) =>
         port.recordPing(destinationId, pingId, result, durationMs),
+      measure: (flushId, rows) => port.measure(flushId, rows),
+      metrics: () => port.metrics(),
     },
     fault,
   );

@@ -1,0 +1,10 @@
+/** `npm run build:ops`: writes what is made from the catalogue of metrics: the Grafana dashboard and the tables of docs/metrics.md. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { projectRoot } from "./lib/bundle.ts";
+import { dashboardJson } from "./lib/dashboard.ts";
+import { withTables } from "./lib/metrics-doc.ts";
+
+const page = join(projectRoot, "docs", "metrics.md");
+writeFileSync(page, withTables(readFileSync(page, "utf8")));
+writeFileSync(join(projectRoot, "ops", "grafana-dashboard.json"), dashboardJson());

@@ -1,0 +1,116 @@
+/** What the hub's gauges read, and what its tables tell of claims and sign-ins since the last look. */
+import type { Reading } from "../../platform/readings.ts";
+import { readBreaker } from "../auto-submit/core-breaker.store.ts";
+import { oldestDueAt } from "../auto-submit/jobs.store.ts";
+
+const LIVE_STATES = ["queued", "running", "retrying"] as const;
+
+/** @param now epoch ms. */
+export async function readHubGauges(db: D1Database, now: number): Promise<readonly Reading[]> {
+  const [live, oldest, { breaker }] = await Promise.all([
+    db
+      .prepare(
+        `SELECT state, COUNT(*) AS count FROM auto_submit_jobs
+         WHERE state IN ('queued', 'running', 'retrying') GROUP BY state`,
+      )
+      .all<{ readonly state: string; readonly count: number }>(),
+    oldestDueAt(db, undefined),
+    readBreaker(db),
+  ]);
+  const counts = new Map(live.results.map(({ state, count }) => [state, count]));
+  return [
+    ...LIVE_STATES.map(
+      (state): Reading => ({ name: "medlink_auto_submit_jobs", labels: [state], value: counts.get(state) ?? 0 }),
+    ),
+    {
+      name: "medlink_auto_submit_oldest_due_age_seconds",
+      labels: [],
+      value: oldest === undefined ? 0 : Math.max(0, now - oldest) / 1_000,
+    },
+    { name: "medlink_auto_submit_core_reachable", labels: [], value: breaker.type === "open" ? 0 : 1 },
+    { name: "medlink_database_size_bytes", labels: [], value: live.meta.size_after ?? 0 },
+  ];
+}
+
+export interface SeenClaimEvent {
+  readonly claimEventId: number;
+  readonly kind: string;
+  /** Epoch ms. */
+  readonly at: number;
+  /** When its claim was first queued; null when it never was. */
+  readonly queuedAt: number | null;
+  /** 1: the first event of iTrans about its claim. */
+  readonly firstCallback: 0 | 1;
+}
+
+const MAX_EVENTS = 1_000;
+
+/** Events of claims after this one, oldest first. */
+export async function claimEventsAfter(db: D1Database, claimEventId: number): Promise<readonly SeenClaimEvent[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT e.claim_event_id AS claimEventId, e.kind, e.at,
+         (SELECT MIN(q.at) FROM claim_events AS q WHERE q.claim_id = e.claim_id AND q.kind = 'queued') AS queuedAt,
+         e.event_id IS NOT NULL AND NOT EXISTS (
+           SELECT 1 FROM claim_events AS f
+           WHERE f.claim_id = e.claim_id AND f.claim_event_id < e.claim_event_id AND f.event_id IS NOT NULL) AS firstCallback
+       FROM claim_events AS e WHERE e.claim_event_id > CAST(?1 AS INTEGER)
+       ORDER BY e.claim_event_id LIMIT ${MAX_EVENTS}`,
+    )
+    .bind(claimEventId)
+    .all<SeenClaimEvent>();
+  return results;
+}
+
+/** Audit events passed over in one look. */
+const MAX_AUDIT_EVENTS = 20_000;
+
+/** Sign-ins after this audit event, by minute, and how far was looked. */
+export async function signInsAfter(
+  db: D1Database,
+  auditEventId: number,
+): Promise<{
+  readonly upTo: number;
+  readonly signIns: readonly { readonly minute: number; readonly count: number }[];
+}> {
+  const row = await db
+    .prepare("SELECT MAX(audit_event_id) AS newest FROM audit_events")
+    .first<{ readonly newest: number | null }>();
+  const upTo = Math.min(row?.newest ?? 0, auditEventId + MAX_AUDIT_EVENTS);
+  if (upTo <= auditEventId) return { upTo: auditEventId, signIns: [] };
+  const { results } = await db
+    .prepare(
+      `SELECT at / 60000 AS minute, COUNT(*) AS count FROM audit_events
+       WHERE audit_event_id > CAST(?1 AS INTEGER) AND audit_event_id <= CAST(?2 AS INTEGER) AND action = 'auth.login'
+       GROUP BY 1`,
+    )
+    .bind(auditEventId, upTo)
+    .all<{ readonly minute: number; readonly count: number }>();
+  return { upTo, signIns: results };
+}
+
+export interface SeenExchange {
+  readonly exchangeId: number;
+  readonly connector: string;
+  readonly kind: string;
+  readonly ok: 0 | 1;
+  /** Epoch ms. */
+  readonly at: number;
+}
+
+/** Answers of EDI networks after this exchange, oldest first; none while the database has no such table yet. */
+export async function exchangesAfter(db: D1Database, exchangeId: number): Promise<readonly SeenExchange[]> {
+  try {
+    const { results } = await db
+      .prepare(
+        `SELECT exchange_id AS exchangeId, connector, kind, ok, at FROM edi_exchanges
+         WHERE exchange_id > CAST(?1 AS INTEGER) AND direction = 'in' ORDER BY exchange_id LIMIT ${MAX_EVENTS}`,
+      )
+      .bind(exchangeId)
+      .all<SeenExchange>();
+    return results;
+  } catch (thrown) {
+    if (thrown instanceof Error && thrown.message.includes("no such table: edi_exchanges")) return [];
+    throw thrown;
+  }
+}

@@ -1,0 +1,33 @@
+import { reasonOf } from "../../platform/log.ts";
+import { readTotals } from "../../platform/metrics.store.ts";
+import { metricsOf } from "../../platform/metrics.ts";
+import { METRICS_CONTENT_TYPE, renderMetrics } from "../../platform/metrics-text.ts";
+import { SCRAPE_REFUSED } from "../../platform/scrape-token.ts";
+import { none, openOperation, refuse } from "../operation.edge.ts";
+import { readHubGauges } from "./hub-readings.store.ts";
+
+export const readMetrics = openOperation(
+  {
+    method: "get",
+    path: "/metrics",
+    summary: "Metrics as Prometheus text, for METRICS_SCRAPE_TOKEN as the Bearer token",
+    params: none,
+    body: none,
+    answers: { 200: { description: "Text format 0.0.4" } },
+  },
+  async ({ hub, request, correlationId }) => {
+    if (!hub.mayScrape(request.headers.get("authorization"))) {
+      return refuse(SCRAPE_REFUSED.code, SCRAPE_REFUSED.detail);
+    }
+    const names = metricsOf("medlink-hub");
+    try {
+      await hub.flushMetrics();
+      const [totals, gauges] = await Promise.all([readTotals(hub.db, names), readHubGauges(hub.db, hub.now())]);
+      const text = renderMetrics(names, [...totals, ...gauges]);
+      return { type: "raw", response: new Response(text, { headers: { "content-type": METRICS_CONTENT_TYPE } }) };
+    } catch (thrown) {
+      hub.log("error", "metrics.failed", { correlationId, reason: reasonOf(thrown) });
+      return refuse("unavailable", "The database does not answer.");
+    }
+  },
+);

@@ -1,0 +1,203 @@
+import { z } from "@hono/zod-openapi";
+import { VERSION } from "../../platform/version.ts";
+import { readBreaker } from "../auto-submit/core-breaker.store.ts";
+import { countJobs, oldestDueAt } from "../auto-submit/jobs.store.ts";
+import { readSwitches } from "../auto-submit/settings.store.ts";
+import { isOn } from "../auto-submit/switches.ts";
+import type { Surface } from "../core.client.ts";
+import { checkDatabase } from "../health/health.route.ts";
+import type { Hub } from "../hub.edge.ts";
+import { none, ok, staffOperation } from "../operation.edge.ts";
+import { iso } from "../page-query.ts";
+import {
+  anchorsSchema,
+  coreHealthSchema,
+  coreVersionSchema,
+  readAnswer,
+  relayStateOf,
+  relayStatusSchema,
+} from "./core-view.ts";
+
+const CORE_TIMEOUT_MS = 5_000;
+
+const count = z.number().int();
+
+const overviewSchema = z.object({
+  timestamp: z.string(),
+  /** The worst of the three. */
+  status: z.enum(["ok", "degraded", "down"]),
+  hub: z.object({
+    status: z.enum(["ok", "down"]),
+    version: z.string(),
+    commit: z.string(),
+    database: z.object({ ok: z.boolean(), latencyMs: z.number() }),
+  }),
+  core: z.object({
+    status: z.enum(["ok", "degraded", "down", "unreachable"]),
+    version: z.string().nullable(),
+    commit: z.string().nullable(),
+    uptimeSec: z.number().nullable(),
+    database: z.object({ ok: z.boolean(), latencyMs: z.number() }).nullable(),
+  }),
+  relay: z.object({
+    status: z.enum(["idle", "delivering", "paused", "stalled", "unknown"]),
+    destinations: z.array(
+      z.object({
+        destinationId: z.string(),
+        kind: z.string(),
+        state: z.enum(["active", "paused", "broken"]),
+        pending: count,
+        deadLetters: count,
+      }),
+    ),
+  }),
+  ledger: z.object({ size: count.nullable(), lastVerifiedAt: z.string().nullable() }),
+  anchor: z.object({
+    state: z.string(),
+    reason: z.string().nullable(),
+    anchoredSize: count.nullable(),
+    last: z
+      .object({
+        size: count,
+        txHash: z.string().nullable(),
+        blockNumber: count.nullable(),
+        confirmedAt: z.string().nullable(),
+      })
+      .nullable(),
+  }),
+  queues: z.object({
+    autoSubmit: z.object({ depth: count, failed: count, oldestDueAgeSec: z.number().nullable() }).nullable(),
+    outbox: z
+      .object({
+        pending: count,
+        retrying: count,
+        waiting: count,
+        deadLetters: count,
+        delivered: count,
+        oldestPendingAgeSec: z.number().nullable(),
+      })
+      .nullable(),
+  }),
+  autoSubmit: z
+    .object({ enabled: z.boolean(), heldByOperator: z.boolean(), core: z.enum(["closed", "open", "ramping"]) })
+    .nullable(),
+});
+
+type Overview = z.output<typeof overviewSchema>;
+
+/** Nothing here fails because a part is down: what is not known is null. */
+export const readOverview = staffOperation(
+  {
+    method: "get",
+    path: "/api/operations/overview",
+    summary: "The whole system at a glance: the three workers, ledger, queues, relay, anchor, auto-submit",
+    roles: [],
+    params: none,
+    body: none,
+    answers: { 200: { description: "How things stand", schema: overviewSchema } },
+  },
+  async ({ hub, correlationId }) => ok(200, await overviewOf(hub, correlationId)),
+);
+
+async function overviewOf(hub: Hub, correlationId: string): Promise<Overview> {
+  // With the operator's key every tenant's deliveries are seen, with the hub's own those of its tenant.
+  const surface: Surface = hub.core.operates ? "operator" : "workflow";
+  const ask = async <Schema extends z.ZodType>(path: string, schema: Schema, by: Surface = surface) => {
+    const answer = await hub.core.call({
+      method: "GET",
+      path,
+      surface: by,
+      correlationId,
+      timeoutMs: CORE_TIMEOUT_MS,
+    });
+    return answer.type === "answered" ? readAnswer(schema, answer.text) : undefined;
+  };
+  const [database, autoSubmit, health, version, relay, anchors] = await Promise.all([
+    checkDatabase(hub),
+    autoSubmitOf(hub).catch(() => undefined),
+    ask("/health", coreHealthSchema, "open"),
+    ask("/version", coreVersionSchema, "open"),
+    ask("/relay/workflow/status", relayStatusSchema),
+    ask("/ledger/anchors?limit=20", anchorsSchema),
+  ]);
+  const now = hub.now();
+  const last = anchors?.anchors.find(({ state }) => state === "confirmed");
+  const relayState = relayStateOf(relay);
+  const core = health?.status ?? "unreachable";
+  const fine = core === "ok" && (relayState === "idle" || relayState === "delivering");
+  return {
+    timestamp: iso(now),
+    status: !database.ok || core === "down" ? "down" : fine ? "ok" : "degraded",
+    hub: { status: database.ok ? "ok" : "down", version: VERSION.version, commit: VERSION.commit, database },
+    core: {
+      status: core,
+      version: version?.version ?? null,
+      commit: version?.commit ?? null,
+      uptimeSec: health?.uptime ?? null,
+      database: health?.database ?? null,
+    },
+    relay: {
+      status: relayState,
+      destinations: (relay?.destinations ?? []).map(({ destinationId, kind, state, pending, deadLetterCount }) => ({
+        destinationId,
+        kind,
+        state,
+        pending,
+        deadLetters: deadLetterCount,
+      })),
+    },
+    ledger: { size: health?.ledger.size ?? null, lastVerifiedAt: health?.ledger.lastVerifiedAt ?? null },
+    anchor: {
+      state: health?.chain.state ?? "unknown",
+      reason: health?.chain.reason ?? null,
+      anchoredSize: health?.chain.anchoredSize ?? null,
+      last:
+        last === undefined
+          ? null
+          : { size: last.size, txHash: last.txHash, blockNumber: last.blockNumber, confirmedAt: last.confirmedAt },
+    },
+    queues: {
+      autoSubmit:
+        autoSubmit === undefined
+          ? null
+          : {
+              depth: autoSubmit.depth,
+              failed: autoSubmit.failed,
+              oldestDueAgeSec:
+                autoSubmit.oldestDueAt === undefined ? null : Math.max(0, now - autoSubmit.oldestDueAt) / 1_000,
+            },
+      outbox:
+        relay === undefined
+          ? null
+          : {
+              pending: relay.pending,
+              retrying: relay.retrying,
+              waiting: relay.waiting,
+              deadLetters: relay.deadLetterCount,
+              delivered: relay.deliveredCount,
+              oldestPendingAgeSec: relay.oldestPendingAgeMs === null ? null : relay.oldestPendingAgeMs / 1_000,
+            },
+    },
+    autoSubmit: autoSubmit?.view ?? null,
+  };
+}
+
+async function autoSubmitOf(hub: Hub) {
+  const [switches, { breaker }, counts, oldest] = await Promise.all([
+    readSwitches(hub.db, undefined),
+    readBreaker(hub.db),
+    countJobs(hub.db, undefined),
+    oldestDueAt(hub.db, undefined),
+  ]);
+  const countOf = (state: string): number => counts.get(state) ?? 0;
+  return {
+    depth: countOf("queued") + countOf("running") + countOf("retrying"),
+    failed: countOf("failed"),
+    oldestDueAt: oldest,
+    view: {
+      enabled: isOn({ ...switches, setting: hub.settings.ITRANS_AUTO_SUBMIT_ENABLED }),
+      heldByOperator: switches.hub === false,
+      core: breaker.type,
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/** The cron's part of the hub's metrics: gauges, what the tables tell since the last look, roll-up and retention. */
+import { databaseSink, flushNow, isMeasured } from "../../platform/meter.edge.ts";
+import {
+  addOnce,
+  markStatement,
+  metricStatements,
+  pruneMetrics,
+  readMarks,
+  rollUp,
+  writeMetrics,
+} from "../../platform/metrics.store.ts";
+import { claimEventLabel, ediConnectorLabel, ediKindLabel } from "../../platform/metrics.ts";
+import { minuteOf } from "../../platform/metrics-buffer.ts";
+import { type Reading, readingRows, rowsAt } from "../../platform/readings.ts";
+import type { HubEnv } from "../env.ts";
+import type { Hub } from "../hub.edge.ts";
+import { claimEventsAfter, exchangesAfter, readHubGauges, signInsAfter } from "./hub-readings.store.ts";
+
+const CLAIM_EVENT_MARK = "claim-event";
+const AUDIT_EVENT_MARK = "audit-event";
+const EXCHANGE_MARK = "edi-exchange";
+/** Looks in one run: 10,000 steps of claims a minute; more are counted by the next ones. */
+const MAX_LOOKS = 10;
+
+/**
+ * Counts what the tables gained since the marks. Two crons at once have the same marks, so one of their batches fails.
+ * @returns whether there was anything.
+ */
+export async function countLifecycle(db: D1Database, now: number): Promise<boolean> {
+  const marks = await readMarks(db);
+  const lastClaimEvent = marks.get(CLAIM_EVENT_MARK) ?? 0;
+  const lastAuditEvent = marks.get(AUDIT_EVENT_MARK) ?? 0;
+  const lastExchange = marks.get(EXCHANGE_MARK) ?? 0;
+  const [events, { upTo, signIns }, exchanges] = await Promise.all([
+    claimEventsAfter(db, lastClaimEvent),
+    signInsAfter(db, lastAuditEvent),
+    exchangesAfter(db, lastExchange),
+  ]);
+  const newest = events.at(-1)?.claimEventId ?? lastClaimEvent;
+  const newestExchange = exchanges.at(-1)?.exchangeId ?? lastExchange;
+  if (newest === lastClaimEvent && upTo === lastAuditEvent && newestExchange === lastExchange) return false;
+  const rows = rowsAt("medlink-hub", (measure, at) => {
+    for (const event of events) {
+      at(event.at);
+      measure.add("medlink_claim_events_total", { kind: claimEventLabel(event.kind) });
+      if (event.queuedAt === null) continue;
+      const seconds = (event.at - event.queuedAt) / 1_000;
+      if (event.kind === "submissionAccepted") measure.observe("medlink_claim_submission_seconds", {}, seconds);
+      if (event.firstCallback === 1) measure.observe("medlink_claim_callback_seconds", {}, seconds);
+    }
+    for (const exchange of exchanges) {
+      at(exchange.at);
+      measure.add("medlink_edi_transactions_total", {
+        connector: ediConnectorLabel(exchange.connector),
+        kind: ediKindLabel(exchange.kind),
+        outcome: exchange.ok === 1 ? "ok" : "failed",
+      });
+    }
+    for (const { minute, count } of signIns) {
+      at(minute * 60_000);
+      measure.add("medlink_logins_total", {}, count);
+    }
+  });
+  return addOnce(db, [
+    ...metricStatements(db, `lifecycle:${lastClaimEvent}:${lastAuditEvent}:${lastExchange}`, rows, now),
+    markStatement(db, CLAIM_EVENT_MARK, newest),
+    markStatement(db, AUDIT_EVENT_MARK, upTo),
+    markStatement(db, EXCHANGE_MARK, newestExchange),
+  ]);
+}
+
+let recordedMinute = 0;
+
+/**
+ * Once a minute, however often it is called.
+ * @param latenessMs how much later than scheduled this cron began.
+ */
+export async function recordHubMetrics(hub: Hub, env: HubEnv, latenessMs: number): Promise<void> {
+  const now = hub.now();
+  if (!isMeasured(env) || minuteOf(now) === recordedMinute) return;
+  recordedMinute = minuteOf(now);
+  const lateness: Reading = {
+    name: "medlink_cron_lateness_seconds",
+    labels: [],
+    value: Math.max(0, latenessMs) / 1_000,
+  };
+  await writeMetrics(hub.db, hub.newUuid(), readingRows([...(await readHubGauges(hub.db, now)), lateness], now), now);
+  for (let look = 0; look < MAX_LOOKS; look++) if (!(await countLifecycle(hub.db, now))) break;
+  await flushNow("medlink-hub", env, databaseSink(hub.db));
+  await rollUp(hub.db, now);
+  await pruneMetrics(hub.db, now);
+}

@@ -1,0 +1,209 @@
+import { env } from "cloudflare:workers";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { timelineInsert } from "../../../src/medlink/claims/claims.store.ts";
+import { recordHubMetrics } from "../../../src/medlink/operations/record-metrics.cron.ts";
+import { TEST_SECRETS } from "../../secrets.ts";
+import { readExposition, type Sample } from "../../support/prometheus.ts";
+import { ADMIN, CLAIM, json, migrate, TestHub } from "./harness.ts";
+
+const ON = { METRICS: "on", METRICS_FLUSH_MS: "0" };
+const OPERATOR = { headers: { "x-api-key": TEST_SECRETS.hub.HUB_OPERATOR_API_KEY } };
+const SCRAPE = { headers: { authorization: `Bearer ${TEST_SECRETS.hub.METRICS_SCRAPE_TOKEN}` } };
+
+let hub: TestHub;
+
+beforeAll(async () => {
+  await migrate();
+  hub = new TestHub(ON);
+  await hub.seed();
+});
+
+beforeEach(() => {
+  hub = new TestHub(ON);
+});
+
+async function samples(): Promise<readonly Sample[]> {
+  const response = await hub.fetch("/metrics", SCRAPE);
+  expect(response.status).toBe(200);
+  return readExposition(await response.text()).flatMap((family) => family.samples);
+}
+
+const sumOf = (all: readonly Sample[], name: string, labels: Readonly<Record<string, string>> = {}): number =>
+  all
+    .filter((one) => one.name === name && Object.entries(labels).every(([key, value]) => one.labels[key] === value))
+    .reduce((sum, { value }) => sum + value, 0);
+
+describe("/metrics of the hub", () => {
+  test("is for the scrape token alone", async () => {
+    expect((await hub.fetch("/metrics")).status).toBe(401);
+    expect((await hub.fetch("/metrics", OPERATOR)).status).toBe(401);
+    expect((await new TestHub({ ...ON, METRICS_SCRAPE_TOKEN: "" }).fetch("/metrics", SCRAPE)).status).toBe(401);
+    expect((await hub.fetch("/metrics", SCRAPE)).headers.get("content-type")).toContain("version=0.0.4");
+  });
+
+  test("counts requests by route template, refused sign-ins, and calls into core by what came of them", async () => {
+    const before = await samples();
+    hub.answer = () => new Response("{}", { status: 503 });
+    await hub.fetch("/api/health");
+    const session = await hub.signIn();
+    await session.call("GET", "/api/claims/PLANTED-4711");
+    await hub.fetch("/api/auth/login", json("POST", { email: ADMIN.email, password: "wrong horse battery" }));
+    const after = await samples();
+    const gained = (name: string, labels: Readonly<Record<string, string>>): number =>
+      sumOf(after, name, labels) - sumOf(before, name, labels);
+    const requests = "medlink_http_requests_total";
+    expect(gained(requests, { method: "GET", route: "/api/claims/{claimId}", status: "404" })).toBe(1);
+    expect(gained(requests, { route: "/api/auth/login", status: "401" })).toBe(1);
+    expect(gained("medlink_http_request_duration_seconds_count", { route: "/api/auth/login" })).toBe(2);
+    expect(gained("medlink_logins_refused_total", { reason: "credentials" })).toBe(1);
+    expect(gained("medlink_core_requests_total", { surface: "open", outcome: "5xx" })).toBe(1);
+    expect(JSON.stringify(after)).not.toContain("PLANTED");
+  });
+
+  test("has what the tables tell of claims and sign-ins: each event once, with the claim's way to its first callback", async () => {
+    const session = await hub.signIn();
+    const { status, body } = await session.read("POST", "/api/claims", CLAIM);
+    expect(status).toBe(201);
+    const { claimId } = body;
+    const clinic = await env.DB.prepare("SELECT clinic_id AS clinicId FROM claims").first<{ clinicId: string }>();
+    const event = { claimId, clinicId: clinic?.clinicId ?? "", status: "submitted", actor: "itrans" } as const;
+    const at = Date.now();
+    await env.DB.batch([
+      timelineInsert(env.DB, { ...event, kind: "queued", at }),
+      timelineInsert(env.DB, { ...event, kind: "submissionAccepted", at: at + 300 }),
+      timelineInsert(env.DB, { ...event, kind: "REQUEST_SUBMITTED", at: at + 900, eventId: "e1" }),
+      timelineInsert(env.DB, { ...event, kind: "REQUEST_ACKNOWLEDGED", at: at + 60_000, eventId: "e2" }),
+    ]);
+    const before = await samples();
+    const running = await hub.hub();
+    await recordHubMetrics({ ...running, now: () => at }, hub.env, 1_500);
+    await recordHubMetrics({ ...running, now: () => at + 60_000 }, hub.env, 0);
+    const after = await samples();
+    const gained = (name: string, labels: Readonly<Record<string, string>> = {}): number =>
+      sumOf(after, name, labels) - sumOf(before, name, labels);
+    expect(gained("medlink_claim_events_total", { kind: "REQUEST_SUBMITTED" })).toBe(1);
+    expect(gained("medlink_claim_events_total", { kind: "created" })).toBeGreaterThanOrEqual(1);
+    expect(gained("medlink_claim_submission_seconds_sum")).toBeCloseTo(0.3);
+    expect(gained("medlink_claim_callback_seconds_sum")).toBeCloseTo(0.9);
+    expect(gained("medlink_claim_callback_seconds_count")).toBe(1);
+    expect(sumOf(after, "medlink_logins_total")).toBeGreaterThanOrEqual(1);
+    const { results } = await env.DB.prepare(
+      "SELECT value FROM metric_minutes WHERE name = 'medlink_cron_lateness_seconds' ORDER BY minute",
+    ).all<{ value: number }>();
+    expect(results.map(({ value }) => value)).toEqual([1.5, 0]);
+  });
+});
+
+describe("a series asked of the hub", () => {
+  test("is for the operator: nobody else, not even a clinic's admin", async () => {
+    const path = "/api/operations/series?name=medlink_logins_total";
+    expect((await hub.fetch(path)).status).toBe(401);
+    expect((await (await hub.signIn()).call("GET", path)).status).toBe(403);
+    const response = await hub.fetch(path, OPERATOR);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ name: "medlink_logins_total", type: "counter", step: 60 });
+    expect((await hub.fetch(`${path}&step=1`, OPERATOR)).status).toBe(400);
+    expect((await hub.fetch("/api/operations/series?name=nothing", OPERATOR)).status).toBe(404);
+  });
+
+  test("is asked of core, with core's operator key, when it is core's or the relay's", async () => {
+    const asked: string[] = [];
+    hub.answer = (request) => {
+      asked.push(`${new URL(request.url).search} ${request.headers.get("x-api-key")}`);
+      return Response.json({ name: "x", points: [] });
+    };
+    for (const name of ["itrans_core_ledger_size_entries", "itrans_relay_post_duration_seconds_count"]) {
+      const response = await hub.fetch(`/api/operations/series?name=${name}&step=300`, OPERATOR);
+      expect(await response.json()).toEqual({ name: "x", points: [] });
+    }
+    const key = TEST_SECRETS.core.OPERATOR_API_KEY;
+    expect(asked).toEqual([
+      `?name=itrans_core_ledger_size_entries&step=300 ${key}`,
+      `?name=itrans_relay_post_duration_seconds_count&step=300 ${key}`,
+    ]);
+    const keyless = new TestHub({ ...ON, ITRANS_OPERATOR_API_KEY: "" });
+    const response = await keyless.fetch("/api/operations/series?name=itrans_core_ledger_size_entries", OPERATOR);
+    expect(response.status).toBe(503);
+    expect(keyless.calls).toEqual([]);
+  });
+});
+
+describe("the overview", () => {
+  const counts = { pending: 3, retrying: 1, waiting: 2, deadLetterCount: 1, oldestPendingAgeMs: 4_000 };
+  const destination = { destinationId: "clinic", kind: "MEDLINK", state: "active", ...counts };
+  const relay = { status: "backlog", paused: false, deliveredCount: 9, ...counts, destinations: [destination] };
+  const answers: Readonly<Record<string, unknown>> = {
+    "/health": {
+      status: "ok",
+      uptime: 12,
+      database: { ok: true, latencyMs: 3 },
+      ledger: { size: 40, lastVerifiedAt: "2026-01-01T00:00:00.000Z" },
+      chain: { state: "idle", reason: null, anchoredSize: 38 },
+    },
+    "/version": { version: "1.2.3", commit: "abc" },
+    "/relay/workflow/status": relay,
+    "/ledger/anchors": {
+      anchors: [
+        { size: 40, state: "submitted", txHash: "0x2", blockNumber: null, confirmedAt: null },
+        { size: 38, state: "confirmed", txHash: "0x1", blockNumber: 7, confirmedAt: "2026-01-01T00:00:00.000Z" },
+      ],
+    },
+  };
+  const overview = async () => {
+    const response = await hub.fetch("/api/operations/overview", OPERATOR);
+    expect(response.status).toBe(200);
+    return response.json();
+  };
+
+  test("says in one call how the three workers, ledger, queues, relay, anchor and auto-submit are", async () => {
+    hub.answer = ({ url }) => Response.json(answers[new URL(url).pathname]);
+    expect(await overview()).toMatchObject({
+      status: "ok",
+      hub: { status: "ok", database: { ok: true } },
+      core: { status: "ok", version: "1.2.3", database: { ok: true } },
+      relay: { status: "delivering", destinations: [{ destinationId: "clinic", pending: 3, deadLetters: 1 }] },
+      ledger: { size: 40, lastVerifiedAt: "2026-01-01T00:00:00.000Z" },
+      anchor: { state: "idle", anchoredSize: 38, last: { size: 38, txHash: "0x1", blockNumber: 7 } },
+      queues: {
+        autoSubmit: { depth: expect.any(Number), failed: 0 },
+        outbox: { pending: 3, deadLetters: 1, delivered: 9, oldestPendingAgeSec: 4 },
+      },
+      autoSubmit: { enabled: false, heldByOperator: false, core: "closed" },
+    });
+  });
+
+  test("shows what is not known as such, and answers all the same", async () => {
+    hub.answer = () => Promise.reject(new Error("no connection"));
+    expect(await overview()).toMatchObject({
+      status: "degraded",
+      core: { status: "unreachable", version: null },
+      relay: { status: "unknown", destinations: [] },
+      anchor: { state: "unknown", last: null },
+      queues: { outbox: null },
+    });
+  });
+
+  test("calls the relay stalled when what nobody has tried waits for minutes, and not when it waits for an anchor", async () => {
+    const withCounts = (over: Partial<typeof counts>) => {
+      const moved = { ...counts, oldestPendingAgeMs: 600_000, ...over };
+      return { ...relay, ...moved, destinations: [{ ...destination, ...moved }] };
+    };
+    const stateWith = async (status: unknown) => {
+      hub.answer = ({ url }) => {
+        const { pathname } = new URL(url);
+        return Response.json(pathname === "/relay/workflow/status" ? status : answers[pathname]);
+      };
+      return overview();
+    };
+    expect(await stateWith(withCounts({ retrying: 0, waiting: 2 }))).toMatchObject({
+      status: "degraded",
+      relay: { status: "stalled" },
+    });
+    expect(await stateWith(withCounts({ retrying: 1, waiting: 2 }))).toMatchObject({ relay: { status: "delivering" } });
+  });
+
+  test("is for the operator", async () => {
+    expect((await hub.fetch("/api/operations/overview")).status).toBe(401);
+    expect((await (await hub.signIn()).call("GET", "/api/operations/overview")).status).toBe(403);
+  });
+});
