@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
  * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
- * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery` or `isolation` for a part of it.
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery`, `isolation`, `hub` or `metrics` for a part of it.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -19,6 +19,7 @@ import { completeSecrets } from "../scripts/lib/secrets-file.ts";
 import { workerSite } from "../scripts/lib/stack.ts";
 import { signProviderPayload } from "../src/platform/signature.ts";
 import { benchDelivery, deliveryReport } from "./delivery.ts";
+import { benchHub, hubReport } from "./hub.ts";
 import { benchIsolation, isolationReport } from "./isolation.ts";
 import { benchLedger, ledgerReport } from "./ledger.ts";
 import { READABLE_EVERY } from "./seeded.ts";
@@ -29,7 +30,7 @@ const SMALL = 1_000;
 const LARGE = 100_000;
 const SEED_STEP = 5_000;
 
-const MUST = { groupOverOneWrite: 4, postOverNoopObject: 0.2 };
+const MUST = { groupOverOneWrite: 4, postOverNoopObject: 0.2, measuredOverUnmeasured: 0.95 };
 
 const { values } = parseArgs({
   options: {
@@ -37,12 +38,14 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "3" },
     only: { type: "string" },
     large: { type: "string", default: "1000000" },
+    claims: { type: "string", default: "100000" },
   },
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const large = Number(values.large);
-const PARTS = ["api", "ledger", "delivery", "isolation"];
+const PARTS = ["api", "ledger", "delivery", "isolation", "hub", "metrics"];
+const claims = Number(values.claims);
 const knownPart = values.only === undefined || PARTS.includes(values.only);
 if (
   !Number.isInteger(rounds) ||
@@ -50,9 +53,13 @@ if (
   !(seconds >= 1) ||
   !knownPart ||
   !Number.isInteger(large) ||
-  large < 10_000
+  large < 10_000 ||
+  !Number.isInteger(claims) ||
+  claims < 1_000
 ) {
-  console.error("npm run bench -- [--rounds N] [--seconds S] [--only api|ledger|delivery|isolation] [--large ENTRIES]");
+  console.error(
+    `npm run bench -- [--rounds N] [--seconds S] [--only ${PARTS.join("|")}] [--large ENTRIES] [--claims N]`,
+  );
   process.exit(1);
 }
 
@@ -154,6 +161,13 @@ const WORKERS: readonly BenchWorker[] = [
   },
   { name: "group-commit", entry: here("append.ts"), store: "group-commit", objects: appending },
   { name: "post", entry: core.entry, store: "post", objects: core.options.durableObjects },
+  {
+    name: "post-unmeasured",
+    entry: core.entry,
+    store: "post-unmeasured",
+    objects: core.options.durableObjects,
+    settings: { METRICS: "off" },
+  },
   ...[SMALL, LARGE].flatMap((size): BenchWorker[] => [
     { name: `seed-${size}`, entry: here("seed.ts"), store: `read-${size}` },
     {
@@ -216,6 +230,9 @@ async function main(): Promise<void> {
     rmSync(dataDir, { recursive: true, force: true });
   }
 }
+
+const POST = "POST /workflow/claims";
+const POST_UNMEASURED = "POST, METRICS=off";
 
 interface Row {
   readonly name: string;
@@ -283,17 +300,23 @@ async function bench(urlOf: (worker: string) => string): Promise<void> {
     offchainPayload,
     providerSignature: signProviderPayload(offchainPayload, coreSettings.PROVIDER_SIGNATURE_HMAC_SECRET),
   });
+  const post = (name: string, worker: string): Variant => ({
+    name,
+    url: `${urlOf(worker)}/workflow/claims`,
+    load: { method: "POST", headers: { "content-type": "application/json", ...key }, body },
+  });
+  const posts = [post(POST, "post"), post(POST_UNMEASURED, "post-unmeasured")];
+  if (values.only === "metrics") {
+    reportMeasuring(await inTurns(posts, "metrics"));
+    return;
+  }
   const writes = await inTurns(
     [
       { name: "no-op worker", url: urlOf("noop") },
       { name: "no-op Durable Object call", url: urlOf("noop-object") },
       { name: "one write per append", url: urlOf("one-write"), load: { method: "POST" } },
       { name: "group commit", url: urlOf("group-commit"), load: { method: "POST" } },
-      {
-        name: "POST /workflow/claims",
-        url: `${urlOf("post")}/workflow/claims`,
-        load: { method: "POST", headers: { "content-type": "application/json", ...key }, body },
-      },
+      ...posts,
     ],
     "writes",
   );
@@ -318,6 +341,24 @@ async function bench(urlOf: (worker: string) => string): Promise<void> {
   report(writes, reads);
 }
 
+/** What measuring costs: the same calls with and without, round by round. */
+function measuredOverUnmeasured(rows: readonly Row[]): number {
+  const rounds = (name: string): readonly number[] => rows.find((row) => row.name === name)?.rounds ?? [];
+  const without = rounds(POST_UNMEASURED);
+  return median(rounds(POST).map((one, round) => one / (without[round] ?? Number.NaN)));
+}
+
+const measuringLine = (ratio: number): string =>
+  `POST /workflow/claims with metrics of without: ${(100 * ratio).toFixed(1)} % (at least ${100 * MUST.measuredOverUnmeasured} %)`;
+
+function reportMeasuring(rows: readonly Row[]): void {
+  if (process.stderr.isTTY) progress("");
+  for (const row of rows) console.log(`${row.name.padEnd(24)}${Math.round(row.perSecond)}/s  ${row.rounds.join(" ")}`);
+  const ratio = measuredOverUnmeasured(rows);
+  console.log(measuringLine(ratio));
+  if (!(ratio >= MUST.measuredOverUnmeasured)) process.exitCode = 1;
+}
+
 function report(writes: readonly Row[], reads: readonly Row[]): void {
   if (process.stderr.isTTY) progress("");
   const rate = (name: string): number => writes.find((row) => row.name === name)?.perSecond ?? Number.NaN;
@@ -332,7 +373,11 @@ function report(writes: readonly Row[], reads: readonly Row[]): void {
       .join("\n");
   const groupOverOneWrite = rate("group commit") / rate("one write per append");
   const postOverNoopObject = rate("POST /workflow/claims") / object;
-  const held = groupOverOneWrite >= MUST.groupOverOneWrite && postOverNoopObject >= MUST.postOverNoopObject;
+  const measuring = measuredOverUnmeasured(writes);
+  const held =
+    groupOverOneWrite >= MUST.groupOverOneWrite &&
+    postOverNoopObject >= MUST.postOverNoopObject &&
+    measuring >= MUST.measuredOverUnmeasured;
   console.log(`${CONNECTIONS} connections, median of ${rounds} rounds of ${seconds} s, ${cpus().length} cores\n`);
   console.log(`${header}\n${table(writes)}\n${table(reads)}`);
   console.log(
@@ -341,7 +386,8 @@ function report(writes: readonly Row[], reads: readonly Row[]): void {
   console.log(
     `POST /workflow/claims of the no-op call: ${(100 * postOverNoopObject).toFixed(0)} % (at least ${100 * MUST.postOverNoopObject} %)`,
   );
-  const ratios = { groupOverOneWrite, postOverNoopObject };
+  console.log(measuringLine(measuring));
+  const ratios = { groupOverOneWrite, postOverNoopObject, measuredOverUnmeasured: measuring };
   keep({ connections: CONNECTIONS, rounds, seconds, writes, reads, ratios, held });
   if (!held) {
     console.log("a ratio that must hold does not");
@@ -400,8 +446,28 @@ async function ledger(): Promise<void> {
   }
 }
 
+/** Long enough for hundreds of calls of each kind. */
+const HUB_SECONDS = 20;
+
+async function hub(): Promise<void> {
+  const figures = await benchHub(secrets, { claims, seconds: Math.max(seconds, HUB_SECONDS) }, progress);
+  if (process.stderr.isTTY) progress("");
+  console.log(hubReport(figures));
+  const now = new Date().toISOString();
+  const path = join(import.meta.dirname, "results", `hub-${now.slice(0, 10)}.json`);
+  mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
+  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
+  writeFileSync(path, `${JSON.stringify({ at: now, machine, ...figures }, null, 2)}\n`);
+  if (!figures.held) {
+    console.log("a list or a claim of the hub takes too long");
+    process.exitCode = 1;
+  }
+}
+
 async function run(): Promise<void> {
-  const runs = { api: main, delivery, isolation, ledger };
+  const runs = { api: main, delivery, isolation, ledger, hub };
+  // What measuring costs alone is a part of `api`.
+  if (values.only === "metrics") return main();
   for (const [part, measurePart] of Object.entries(runs)) {
     if (values.only === undefined || values.only === part) await measurePart();
   }

@@ -24,6 +24,8 @@ const SUITES: readonly LongSuite[] = [killSuite, tamperSuite, simulateSuite, car
 const progressSchema = z.object({
   commit: z.string(),
   seed: z.int(),
+  /** Of this command, for all pieces so far. */
+  runs: z.int().default(0),
   pieces: z.array(z.object({ durationMs: z.number(), faults: z.array(z.string()), counts: z.unknown() })),
 });
 
@@ -70,7 +72,10 @@ async function runSuite(suite: LongSuite, seedGiven: number | undefined, afresh:
   const earlier = afresh ? undefined : readProgress(progressPath);
   const resumes = earlier?.commit === commit && (seedGiven === undefined || seedGiven === earlier.seed);
   if (earlier !== undefined && !resumes) console.log("the code or the seed has changed since: beginning again");
-  const progress: Progress = resumes ? earlier : { commit, seed: seedGiven ?? Date.now() % 1_000_000, pieces: [] };
+  const progress: Progress = resumes
+    ? earlier
+    : { commit, seed: seedGiven ?? Date.now() % 1_000_000, runs: 0, pieces: [] };
+  progress.runs += 1;
   if (resumes) console.log(`going on after piece ${progress.pieces.length} of ${suite.pieces}`);
   console.log(`${suite.name}: ${suite.about}; seed ${progress.seed}, commit ${commit.slice(0, 10)}`);
 
@@ -107,6 +112,7 @@ async function runSuite(suite: LongSuite, seedGiven: number | undefined, afresh:
     date: new Date().toISOString(),
     commit,
     seed: progress.seed,
+    runs: progress.runs,
     passed: faults.length === 0,
     faults,
     ...suite.summarize(progress.pieces.map(({ counts }) => counts)),

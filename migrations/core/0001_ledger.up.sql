@@ -80,6 +80,9 @@ BEGIN
   SELECT RAISE(ABORT, 'ledger entry: never deleted');
 END;
 
+-- The tables below have wide rows and random keys. WITHOUT ROWID, whose inner pages hold whole rows, each insert would rewrite and
+-- split wide pages all over the table; with a rowid the rows come one after the other and only narrow indexes are random.
+
 -- Projection of workflow requests. amount_minor and currency are committed (they come from the payload), the rest is
 -- derived from the entries.
 CREATE TABLE requests (
@@ -100,7 +103,7 @@ CREATE TABLE requests (
   amount_minor INTEGER NOT NULL,
   currency TEXT NOT NULL,
   PRIMARY KEY (ledger_id, tenant_id, request_id)
-) WITHOUT ROWID;
+);
 
 CREATE UNIQUE INDEX requests_hash ON requests (ledger_id, request_id_hash);
 
@@ -119,7 +122,7 @@ CREATE TABLE claims (
   amount_minor INTEGER NOT NULL,
   currency TEXT NOT NULL,
   PRIMARY KEY (ledger_id, tenant_id, claim_id)
-) WITHOUT ROWID;
+);
 
 CREATE UNIQUE INDEX claims_hash ON claims (ledger_id, claim_id_hash);
 
@@ -133,7 +136,7 @@ CREATE TABLE payloads (
   r2_key TEXT,
   PRIMARY KEY (ledger_id, subject, part),
   CHECK ((ciphertext IS NULL) <> (r2_key IS NULL))
-) WITHOUT ROWID;
+);
 
 -- Data key and salt of one subject, wrapped together under a versioned master key. Deleting the row erases the person.
 CREATE TABLE payload_keys (
@@ -142,7 +145,7 @@ CREATE TABLE payload_keys (
   master_key_id TEXT NOT NULL,
   wrapped TEXT NOT NULL,
   PRIMARY KEY (ledger_id, subject)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE tenants (
   tenant_id TEXT NOT NULL PRIMARY KEY,

@@ -35,6 +35,11 @@ export async function consoleAssets(): Promise<{ readonly source: string; readon
     splitting: true,
     format: "esm",
     target: "es2022",
+    // The ledger's pure modules take two small things of Node, which workers have and browsers do not.
+    alias: {
+      "node:buffer": join(folder, "browser", "node", "buffer.ts"),
+      "node:util": join(folder, "browser", "node", "util.ts"),
+    },
     minify: true,
     write: false,
     metafile: true,

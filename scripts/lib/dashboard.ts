@@ -259,8 +259,7 @@ const ROWS: readonly Row[] = [
 ];
 
 const WIDTH = 24;
-// biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana's own placeholder
-const datasource = { type: "prometheus", uid: "${datasource}" } as const;
+const datasource = { type: "prometheus", uid: "$datasource" } as const;
 
 /** The dashboard as Grafana imports it. */
 export function dashboard(): unknown {

@@ -8,6 +8,7 @@ import { decodeEntry } from "./entry.ts";
 import { mayReadLog } from "./log-access.edge.ts";
 import { hashHex, wholeNumber } from "./proof-schema.ts";
 import { readCommittedEntry } from "./publish.store.ts";
+import { ledgerSize } from "./scrub.store.ts";
 
 const answerSchema = z
   .object({
@@ -38,7 +39,9 @@ export function registerLedgerEntry(app: OpenAPIHono<CoreAppEnv>): void {
     const ledgerId = c.var.settings.LEDGER_ID;
     const stored = await readCommittedEntry(c.env.DB, ledgerId, seq);
     if (stored === undefined) {
-      return answerProblem(c, { code: "not_found", detail: `There is no entry ${seq} (yet).`, retryAfterSeconds: 2 });
+      const size = await ledgerSize(c.env.DB, ledgerId);
+      const detail = `The ledger has ${size} entries, numbered from 0; entry ${seq} is not one of them yet.`;
+      return answerProblem(c, { code: "not_found", detail, retryAfterSeconds: 2 });
     }
     const bytes = utf8(stored.body);
     if (decodeEntry(bytes) === undefined) throw new Error(`entry ${seq} does not read as an entry`);

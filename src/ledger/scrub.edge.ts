@@ -34,6 +34,15 @@ export interface ScrubParts {
   readonly now: () => number;
 }
 
+/** Every byte counts: a byte order mark stays. Bytes that are no text are empty: no checkpoint and no ciphertext either. */
+function textOf(bytes: Uint8Array): string {
+  try {
+    return fromUtf8(bytes);
+  } catch {
+    return "";
+  }
+}
+
 const NO_CHAIN: ScrubParts["chain"] = { readChain: async () => undefined, isOnChain: async () => undefined };
 
 export function makeScrubPort(parts: ScrubParts): ScrubPort & VerifyPort {
@@ -52,11 +61,7 @@ export function makeScrubPort(parts: ScrubParts): ScrubPort & VerifyPort {
     async readPublishedNote() {
       const bytes = await readFile("checkpoint");
       if (bytes === undefined) return undefined;
-      try {
-        return fromUtf8(bytes);
-      } catch {
-        return ""; // bytes that are no text are no checkpoint either
-      }
+      return textOf(bytes);
     },
     openNote: (note) => (logKeys.length === 0 ? undefined : openCheckpoint(note, logKeys)),
     readLog: (from, to) => readLogSlice(db, ledgerId, from, to),
@@ -95,7 +100,10 @@ async function checkAll(subjects: readonly SubjectRows[], vault: Vault, { db, bu
           lookup ??= await vault.openLookupKey(key);
           return lookup(kind, tenantId, id);
         },
-        readObject: async (key) => (await bucket.get(key))?.text(),
+        readObject: async (key) => {
+          const object = await bucket.get(key);
+          return object === null ? undefined : textOf(new Uint8Array(await object.arrayBuffer()));
+        },
       });
       results.push({ subject: rows.subject, ...checked });
     }

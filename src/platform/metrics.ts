@@ -68,7 +68,8 @@ const ROUTES = { from: "the worker's route templates" } as const;
 const DESTINATIONS = { from: "the destinations" } as const;
 const OUTCOMES = ["ok", "failed"] as const;
 const CORE_JOBS = ["publish", "anchor", "sweep", "prune", "scrub", "erasures", "metrics"] as const;
-const HUB_JOBS = ["sweep", "metrics"] as const;
+/** In the order in which the hub's cron runs them. */
+export const HUB_JOBS = ["sweep", "prune", "edi", "attachments", "retention", "re-encrypt", "metrics"] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],

@@ -30,9 +30,11 @@ export async function seal(
   return toBase64(concatBytes(iv, new Uint8Array(sealed)));
 }
 
-/** @throws OperationError when the key, the place or any byte is not the one it was sealed with. */
+/** @throws Error or OperationError when the key, the place or any character is not the one it was sealed with. */
 export async function open(key: CryptoKey, sealed: string, additionalData: string): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = fromBase64(sealed);
+  // Decoding forgives a missing "=", white space and spare bits: what is stored would not be what was sealed.
+  if (toBase64(bytes) !== sealed) throw new Error("a sealed value is not in its one form");
   const iv = bytes.subarray(0, NONCE_BYTES);
   const opened = await crypto.subtle.decrypt(
     { name: "AES-GCM", iv, additionalData: utf8(additionalData) },

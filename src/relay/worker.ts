@@ -56,8 +56,7 @@ async function metrics(request: Request, env: RelayEnv, correlationId: string): 
   }
 }
 
-async function answer(request: Request, env: RelayEnv, pathname: string): Promise<Response> {
-  const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
+async function answer(request: Request, env: RelayEnv, pathname: string, correlationId: string): Promise<Response> {
   const route = ROUTES.find((known) => known === pathname);
   if (route === undefined) {
     return problemResponse(
@@ -82,13 +81,22 @@ export default {
   async fetch(request, env) {
     const startedAt = systemNow();
     const { pathname } = new URL(request.url);
-    const response = await answer(request, env, pathname);
+    const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
+    const response = await answer(request, env, pathname, correlationId);
     const measure = measureOf("itrans-relay", env);
     const method = methodLabel(request.method);
     const route = ROUTES.find((known) => known === pathname) ?? "unmatched";
     measure.add("itrans_relay_http_requests_total", { method, route, status: statusLabel(response.status) });
-    const seconds = (systemNow() - startedAt) / 1000;
-    measure.observe("itrans_relay_http_request_duration_seconds", { method, route }, seconds);
+    const durationMs = systemNow() - startedAt;
+    measure.observe("itrans_relay_http_request_duration_seconds", { method, route }, durationMs / 1000);
+    const { status } = response;
+    makeLog("itrans-relay", env)(status >= 500 ? "error" : "info", "request", {
+      correlationId,
+      method: request.method,
+      route,
+      status,
+      durationMs,
+    });
     return response;
   },
 

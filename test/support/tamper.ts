@@ -488,6 +488,25 @@ const shorten =
     return { what: `${key} is cut short`, types, about: ownerOf(key) };
   };
 
+/** Other bytes for what a forgiving reader takes for the same text of the same base64. */
+const respell =
+  (part: string, types: readonly FindingType[]): Mutation =>
+  async (attacked, random) => {
+    const key = pick(await publishedKeys(attacked, part), random);
+    const bytes = key === undefined ? undefined : await attacked.bucket.get(key);
+    if (key === undefined || bytes === undefined) return undefined;
+    const unpadded = bytes.findLastIndex((byte) => byte !== 0x3d) + 1;
+    const forms = [
+      Uint8Array.of(0xef, 0xbb, 0xbf, ...bytes),
+      Uint8Array.of(...bytes, 0x0a),
+      ...(unpadded < bytes.length ? [bytes.slice(0, unpadded)] : []),
+    ];
+    const form = pick(forms, random);
+    if (form === undefined) return undefined;
+    await attacked.bucket.put(key, form);
+    return { what: `${key} is spelled otherwise`, types, about: ownerOf(key) };
+  };
+
 /** Older partial tiles may go: the newest answers for them. */
 const loseFile =
   (part: string, types: readonly FindingType[], keep: RegExp | undefined): Mutation =>
@@ -542,6 +561,7 @@ export const MUTATIONS: readonly Mutation[] = [
   strangeFile,
   flipByte("payloads/", PAYLOAD),
   shorten("payloads/", PAYLOAD),
+  respell("payloads/", PAYLOAD),
   loseFile("payloads/", PAYLOAD, undefined),
   swapFiles("payloads/", PAYLOAD),
 ];

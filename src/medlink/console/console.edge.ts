@@ -1,6 +1,38 @@
 /** The console: its pages and what they load. */
 import type { Operation } from "../operation.edge.ts";
 import { assets } from "./assets.route.ts";
+import { auditPage } from "./pages/audit.page.tsx";
+import { claimPage, proofPage } from "./pages/claim.page.tsx";
+import { correctClaimPage, editClaimPage, newClaimPage } from "./pages/claim-form.page.tsx";
+import { claimsPage } from "./pages/claims.page.tsx";
+import { dashboardPage } from "./pages/dashboard.page.tsx";
+import { flagsPage } from "./pages/flags.page.tsx";
+import { acceptInvitationPage, resetPasswordPage } from "./pages/link.page.tsx";
+import { partiesPage } from "./pages/parties.page.tsx";
+import { newPatientPage, patientPage, patientsPage } from "./pages/patients.page.tsx";
+import { peoplePage } from "./pages/people.page.tsx";
+import { settingsPage } from "./pages/settings.page.tsx";
 import { signInPage } from "./pages/sign-in.page.tsx";
 
-export const CONSOLE: readonly Operation[] = [assets, signInPage];
+/** A fixed address stands before one with a parameter in its place. */
+export const CONSOLE: readonly Operation[] = [
+  assets,
+  signInPage,
+  acceptInvitationPage,
+  resetPasswordPage,
+  dashboardPage,
+  claimsPage,
+  newClaimPage,
+  claimPage,
+  editClaimPage,
+  correctClaimPage,
+  proofPage,
+  patientsPage,
+  newPatientPage,
+  patientPage,
+  partiesPage,
+  settingsPage,
+  peoplePage,
+  flagsPage,
+  auditPage,
+];

@@ -1,6 +1,6 @@
 /** Where each role can go. */
 
-import type { AccountRole } from "../accounts/user.ts";
+import { type AccountRole, ROLES } from "../accounts/user.ts";
 import type { IconName } from "./components/icon.view.tsx";
 import type { PlainKey } from "./i18n/catalogue.ts";
 
@@ -16,7 +16,8 @@ export interface NavigationGroup {
   readonly items: readonly NavigationItem[];
 }
 
-const CLINIC: readonly AccountRole[] = ["provider", "billing", "admin"];
+const CLINIC: readonly AccountRole[] = ROLES;
+const ADMIN: readonly AccountRole[] = ["admin"];
 
 const GROUPS: readonly NavigationGroup[] = [
   {
@@ -25,7 +26,15 @@ const GROUPS: readonly NavigationGroup[] = [
       { href: "/", label: "nav.dashboard", icon: "dashboard", roles: CLINIC },
       { href: "/claims", label: "nav.claims", icon: "claim", roles: CLINIC },
       { href: "/patients", label: "nav.patients", icon: "people", roles: CLINIC },
-      { href: "/remittances", label: "nav.remittances", icon: "money", roles: CLINIC },
+    ],
+  },
+  {
+    label: "nav.clinic",
+    items: [
+      { href: "/clinic", label: "nav.parties", icon: "inbox", roles: CLINIC },
+      { href: "/admin/people", label: "nav.people", icon: "key", roles: ADMIN },
+      { href: "/admin/flags", label: "nav.flags", icon: "flag", roles: ["admin", "operator"] },
+      { href: "/admin/audit", label: "nav.audit", icon: "history", roles: ADMIN },
     ],
   },
 ];
@@ -35,6 +44,9 @@ export const navigationFor = (role: AccountRole): readonly NavigationGroup[] =>
   GROUPS.map(({ label, items }) => ({ label, items: items.filter((item) => item.roles.includes(role)) })).filter(
     ({ items }) => items.length > 0,
   );
+
+/** Where someone of this role begins. */
+export const homeOf = (role: AccountRole): string => navigationFor(role)[0]?.items[0]?.href ?? "/settings";
 
 /** The item that a page belongs to: the longest that its path begins with. */
 export const currentItem = (groups: readonly NavigationGroup[], path: string): NavigationItem | undefined =>

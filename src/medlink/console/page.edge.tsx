@@ -20,6 +20,7 @@ import {
   type Role,
   type User,
 } from "../accounts/user.ts";
+import { cachedClinic } from "../cache/record-cache.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import type { Operation, Vars } from "../operation.edge.ts";
 import { ErrorPage, type ErrorStatus } from "./components/error.view.tsx";
@@ -172,8 +173,9 @@ const inputOf = (context: Context<Vars>, viewer: ViewerSettings) => ({
   correlationId: context.get("correlationId"),
 });
 
-async function personOf(_hub: Hub, user: Account): Promise<Person> {
-  return { name: user.name, role: user.role, clinicName: undefined };
+async function personOf(hub: Hub, { name, role, clinicId }: Account): Promise<Person> {
+  const clinic = clinicId === null ? undefined : await cachedClinic(hub, clinicId);
+  return { name, role, clinicName: clinic?.name };
 }
 
 /** To the sign-in page, which knows the way back. A form is not sent again. */

@@ -53,7 +53,7 @@ export interface CarelessReport {
 }
 
 const CLIENTS = 24;
-const DRAIN_MS = 9 * 60_000;
+const DRAIN_MS = 12 * 60_000;
 const SAY_EVERY_MS = 15_000;
 
 /** The share of each is of all posts. */

@@ -39,6 +39,8 @@ function filesUnder(folder: string, pattern: RegExp): readonly string[] {
 /** Attributes that people read or hear. */
 const SPOKEN = /^(title|label|lead|text|hint|placeholder|alt|action|caption|blank|empty|aria-label|aria-description)$/;
 const HAS_WORD = /\p{L}{2}/u;
+/** Attributes of those names that are no text: an address, and what becomes of an empty field. */
+const NO_TEXT = /^(\/[\w/-]*|keep|null|omit)$/;
 
 interface Node {
   readonly type: string;
@@ -52,7 +54,7 @@ const isNode = (value: unknown): value is Node =>
 function literalText(path: string, source: string): readonly string[] {
   const found: string[] = [];
   const note = (what: string): void => {
-    if (HAS_WORD.test(what)) found.push(`${path}: ${what.trim().slice(0, 60)}`);
+    if (HAS_WORD.test(what) && !NO_TEXT.test(what)) found.push(`${path}: ${what.trim().slice(0, 60)}`);
   };
   const text = (node: unknown): void => {
     if (!isNode(node)) return;

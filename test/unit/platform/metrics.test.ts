@@ -13,7 +13,7 @@ function sampleOf(name: MetricName): MetricTotal {
   const spec = specOf(name);
   const labels = Object.keys(spec.labels).map((label) => `a "${label}"\\\n`);
   if (spec.type !== "histogram") return { name, labels, value: 3 };
-  return { name, labels, value: 1.5, buckets: [1, ...spec.buckets.map(() => 2)] };
+  return { name, labels, value: 1.5, buckets: [5, ...spec.buckets.map(() => 2)] };
 }
 
 describe("the catalogue", () => {

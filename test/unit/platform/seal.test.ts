@@ -38,6 +38,16 @@ describe("a sealed value", () => {
     await expect(open(key, "no base64!", "place")).rejects.toThrow();
   });
 
+  it("does not open in any form but the one it was sealed in, though it decodes to the same bytes", async () => {
+    const key = await importSealKey(random(32));
+    const sealed = await seal(key, utf8("four"), "place", random); // 32 bytes: one "=", and two spare bits before it
+    const spare = sealed.slice(0, -2) + String.fromCharCode(sealed.charCodeAt(sealed.length - 2) + 1);
+    for (const form of [sealed.slice(0, -1), ` ${sealed}`, `${sealed}\n`, `${spare}=`]) {
+      expect(fromBase64(form)).toEqual(fromBase64(sealed));
+      await expect(open(key, form, "place")).rejects.toThrow("one form");
+    }
+  });
+
   it("needs a key of 32 bytes", async () => {
     await expect(importSealKey(random(16))).rejects.toThrow("32 bytes, not 16");
   });

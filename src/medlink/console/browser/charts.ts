@@ -83,6 +83,11 @@ function optionsOf(figure: HTMLElement, data: ChartData, width: number): uPlot.O
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), zone),
     cursor: { drag: { x: false, y: false }, points: { size: 7 } },
     legend: { live: true },
+    // Away from the chart the legend shows the newest values.
+    hooks: {
+      setCursor: [(plot) => void (plot.cursor.idx ?? plot.setLegend({ idx: plot.data[0].length - 1 }))],
+      ready: [(plot) => plot.setLegend({ idx: plot.data[0].length - 1 })],
+    },
     scales: { y: { range: (_, min, max) => [Math.min(0, min), max <= 0 ? 1 : max * 1.08] } },
     axes: [
       { ...axis, grid: { show: false }, values: timeLabels(data), space: 64 },

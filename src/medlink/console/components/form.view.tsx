@@ -29,8 +29,8 @@ export const ApiForm = ({ id, method, path, fixed, children, ...after }: ApiForm
   </form>
 );
 
-/** How a field's text becomes JSON: itself, a number, or `true` and `false` of a check box or a select. */
-export type FieldKind = "text" | "number" | "boolean";
+/** How a field's text becomes JSON: itself, a number, a decimal string, `true` or `false`, or one of a list. */
+export type FieldKind = "text" | "number" | "decimal" | "boolean" | "list";
 
 interface FieldProps {
   readonly ui: Ui;

@@ -108,7 +108,7 @@ export interface EmptyProps {
 export const Empty = ({ icon, title, text, children }: EmptyProps) => (
   <div class="empty">
     <Icon name={icon} size={30} />
-    <h3>{title}</h3>
+    <p class="empty-title">{title}</p>
     {text === undefined ? null : <p>{text}</p>}
     {children}
   </div>
@@ -119,7 +119,8 @@ export const Time = ({ ui, at, both = false }: { readonly ui: Ui; readonly at: n
   <time datetime={new Date(at).toISOString()} title={ui.exactTime(at)}>
     {both ? (
       <>
-        {ui.dateTime(at)}{" "}
+        {ui.dateTime(at)}
+        {" · "}
         <span class="ago" data-ago={at}>
           {ui.ago(at)}
         </span>
@@ -302,11 +303,14 @@ export interface AfterCall {
   readonly go?: string;
   /** Said instead of the usual words for a problem of this code. */
   readonly problems?: Readonly<Record<string, string>>;
+  /** The answer's field that is shown this one time, and the id of the `ShownOnce` that shows it. */
+  readonly once?: { readonly field: string; readonly dialog: string };
 }
 
-export const afterAttributes = ({ toast, go, problems }: AfterCall) => ({
+export const afterAttributes = ({ toast, go, problems, once }: AfterCall) => ({
   "data-toast": toast,
   "data-go": go,
+  "data-once": once === undefined ? undefined : `${once.field} ${once.dialog}`,
   "data-problems": problems === undefined ? undefined : JSON.stringify(problems),
 });
 
@@ -408,4 +412,22 @@ export const Loading = ({ ui, lines = 3 }: { readonly ui: Ui; readonly lines?: n
       <span class="bar" />
     ))}
   </div>
+);
+
+/** Shows what an answer holds this one time, to be copied; then the page is read again. Needs the script `shown-once`. */
+export const ShownOnce = (props: {
+  readonly id: string;
+  readonly ui: Ui;
+  readonly title: string;
+  readonly text: string;
+}) => (
+  <Dialog id={props.id} ui={props.ui} title={props.title}>
+    <p id={`${props.id}-text`}>{props.text}</p>
+    <div class="with-button">
+      <input readonly aria-labelledby={`${props.id}-title`} aria-describedby={`${props.id}-text`} data-once-value />
+      <button type="button" class="primary" data-once-copy>
+        {props.ui.t("app.copy")}
+      </button>
+    </div>
+  </Dialog>
 );

@@ -121,7 +121,7 @@ export const Shell = ({ person, path, children, ...document }: ShellProps) => {
           </button>
           <Brand ui={ui} />
         </header>
-        <div class="sidebar" id="sidebar">
+        <aside class="sidebar" id="sidebar" aria-label={ui.t("app.menu")}>
           <a class="home" href="/">
             <Brand ui={ui} />
           </a>
@@ -154,7 +154,7 @@ export const Shell = ({ person, path, children, ...document }: ShellProps) => {
             </button>
           </div>
           <Preferences ui={ui} theme={theme} />
-        </div>
+        </aside>
         <main id="content" tabindex={-1}>
           {children}
         </main>

@@ -1,10 +1,22 @@
 /** All that the console says, in both languages. An area is a file under messages/. */
 import { accountsEn, accountsFr } from "./messages/accounts.ts";
 import { browserEn, browserFr } from "./messages/browser.ts";
+import { claimsEn, claimsFr } from "./messages/claims.ts";
+import { recordsEn, recordsFr } from "./messages/records.ts";
+import { settingsEn, settingsFr } from "./messages/settings.ts";
 import { shellEn, shellFr } from "./messages/shell.ts";
+import { verifyEn, verifyFr } from "./messages/verify.ts";
 import type { Values } from "./messages.ts";
 
-const english = { ...shellEn, ...accountsEn, ...browserEn };
+const english = {
+  ...shellEn,
+  ...accountsEn,
+  ...browserEn,
+  ...claimsEn,
+  ...recordsEn,
+  ...settingsEn,
+  ...verifyEn,
+};
 
 export type Catalogue = typeof english;
 export type MessageKey = keyof Catalogue;
@@ -17,5 +29,5 @@ export const CATALOGUES: {
   readonly fr: Readonly<Record<MessageKey, string>>;
 } = {
   en: english,
-  fr: { ...shellFr, ...accountsFr, ...browserFr },
+  fr: { ...shellFr, ...accountsFr, ...browserFr, ...claimsFr, ...recordsFr, ...settingsFr, ...verifyFr },
 };

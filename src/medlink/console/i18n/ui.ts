@@ -5,13 +5,8 @@ import { LANGUAGE_TAG, type Locale } from "./locale.ts";
 import { fill, type Values } from "./messages.ts";
 
 /** A key that has a form for one and a form for others. */
-export type CountKey = MessageKey extends infer Key
-  ? Key extends `${infer Base}.one`
-    ? `${Base}.other` extends MessageKey
-      ? Base
-      : never
-    : never
-  : never;
+export type CountKey = CountBase<MessageKey>;
+type CountBase<Key> = Key extends `${infer Base}.one` ? (`${Base}.other` extends MessageKey ? Base : never) : never;
 
 export interface Ui {
   readonly locale: Locale;
@@ -21,6 +16,8 @@ export interface Ui {
   /** Epoch milliseconds at which the page was made. */
   readonly now: number;
   t<Key extends MessageKey>(key: Key, ...values: Values<Catalogue[Key]>): string;
+  /** The message `group.code`; the code itself where there is none: codes come from databases and other services. */
+  label(group: string, code: string): string;
   /** The form of `key` for this many, in which `{count}` is the number. */
   count(key: CountKey, count: number): string;
   number(value: number): string;
@@ -66,6 +63,7 @@ export function makeUi(locale: Locale, timeZone: string, now: number): Ui {
     timeZone,
     now,
     t: (key, ...values) => fill(text[key] ?? key, values[0]),
+    label: (group, code) => text[`${group}.${code}`] ?? code,
     count: (key, count) => {
       const form = plural.select(count) === "one" ? "one" : "other";
       return fill(text[`${key}.${form}`] ?? key, { count: whole.format(count) });

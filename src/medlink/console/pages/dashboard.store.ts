@@ -38,3 +38,15 @@ export async function countByDay(
     .all<DayCount>();
   return results;
 }
+
+/** How many claims could not be sent, and nobody has tried again: pending, and not at core. */
+export async function countUnsent(db: D1Database, clinicId: string, limit: number): Promise<number> {
+  const row = await db
+    .prepare(
+      `SELECT COUNT(*) AS count FROM (SELECT 1 FROM claims
+       WHERE clinic_id = ?1 AND status = 'pending' AND request_id IS NULL LIMIT ?2)`,
+    )
+    .bind(clinicId, limit)
+    .first<{ count: number }>();
+  return row?.count ?? 0;
+}

@@ -69,7 +69,7 @@ export const SignInView = ({ ui, next }: { readonly ui: Ui; readonly next: strin
           {ui.t("secondFactor.useCode")}
         </button>
       </div>
-      <a href={next === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(next)}`}>
+      <a class="alone" href={next === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(next)}`}>
         {ui.t("secondFactor.restart")}
       </a>
     </div>

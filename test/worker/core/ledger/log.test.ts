@@ -223,7 +223,9 @@ describe("proofs", () => {
     const { json } = await call("/ledger/entries/5", { key: "" });
     expect(toHex(leafHash(fromBase64(json.bytes)))).toBe(json.entryHash);
     expect(json.entry).toMatchObject({ v: 1, seq: 5, type: "REQUEST_SUBMITTED" });
-    expect((await call("/ledger/entries/270", { key: "" })).status).toBe(404);
+    const absent = await call("/ledger/entries/270", { key: "" });
+    expect([absent.status, absent.headers.get("retry-after")]).toEqual([404, "2"]);
+    expect(absent.json.detail).toBe("The ledger has 270 entries, numbered from 0; entry 270 is not one of them yet.");
     expect((await call("/ledger/entries/x", { key: "" })).status).toBe(400);
   });
 });

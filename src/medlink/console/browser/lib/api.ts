@@ -23,20 +23,33 @@ export const isObject = (value: unknown): value is Readonly<Record<string, unkno
 const isIssue = (value: unknown): value is Issue =>
   isObject(value) && typeof value.path === "string" && typeof value.message === "string";
 
-/** @param body sent as JSON, or as it is when it is a blob; undefined: none. */
-export async function callApi(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
-  const init: RequestInit = { method, headers: { accept: "application/json" }, credentials: "same-origin" };
-  if (body instanceof Blob) {
-    init.body = body;
-    init.headers = { accept: "application/json", "content-type": body.type };
-  } else if (body !== undefined) {
-    init.body = JSON.stringify(body);
-    init.headers = { accept: "application/json", "content-type": "application/json" };
-  }
+/** @param body sent as JSON; undefined: none. */
+export function callApi(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
+  return body === undefined
+    ? send(path, { method })
+    : send(path, { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+}
+
+/** Sends a file as it is; its name travels in a header, since addresses are kept in many places. */
+export const callFile = (path: string, file: File, contentType = file.type): Promise<ApiAnswer> =>
+  send(path, {
+    method: "POST",
+    body: file,
+    headers: { "content-type": contentType, "x-file-name": encodeURIComponent(file.name) },
+  });
+
+async function send(
+  path: string,
+  init: RequestInit & { readonly headers?: Record<string, string> },
+): Promise<ApiAnswer> {
   let response: Response;
   let received: unknown;
   try {
-    response = await fetch(path, init);
+    response = await fetch(path, {
+      ...init,
+      headers: { accept: "application/json", ...init.headers },
+      credentials: "same-origin",
+    });
     const text = await response.text();
     received = text === "" ? undefined : JSON.parse(text);
   } catch {

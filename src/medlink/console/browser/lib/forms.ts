@@ -32,6 +32,7 @@ export function showFormError(form: HTMLFormElement, message: string | undefined
 /** What is wrong with a control, in the page's language; the browser's own words may be in another. */
 function faultOf(control: Control, form: HTMLFormElement): string | undefined {
   const { validity } = control;
+  if (control.dataset.required !== undefined && control.value === "") return say("field.pick");
   if (validity.valueMissing) return say(control instanceof HTMLSelectElement ? "field.choose" : "field.missing");
   if (validity.typeMismatch) return say("field.email");
   if (!(control instanceof HTMLSelectElement)) {
@@ -57,9 +58,12 @@ export function checkForm(form: HTMLFormElement): boolean {
   let first: Control | undefined;
   for (const control of controlsOf(form)) {
     if (control.disabled) continue;
+    // What is chosen through another control is kept in a hidden one, which no one can be sent to.
+    const shown = control.dataset.shownBy === undefined ? control : document.getElementById(control.dataset.shownBy);
     const fault = faultOf(control, form);
-    showFieldError(control, fault);
-    if (fault !== undefined) first ??= control;
+    if (!(shown instanceof Element) || !isControl(shown)) continue;
+    showFieldError(shown, fault);
+    if (fault !== undefined) first ??= shown;
   }
   first?.focus();
   return first === undefined;
@@ -78,15 +82,32 @@ function jsonOf(control: Control): unknown {
       return Number(control.value);
     case "boolean":
       return control.value === "true";
+    case "decimal":
+      // French keyboards have a comma, and people group digits by spaces.
+      return control.value.replace(/\s/g, "").replace(",", ".");
     default:
       return control.value;
   }
 }
 
-/** The form's fields by name. Check boxes and choices of one name that share it become a list. */
+/**
+ * The form's fields by name. Those of kind `list` that share a name become a list; those within a `[data-item]` become an object
+ * in the list that its `[data-list]` names, unless all of them are empty.
+ */
 export function readForm(form: HTMLFormElement): Record<string, unknown> {
   const body: Record<string, unknown> = { ...jsonObject(form.dataset.fixed) };
-  for (const control of controlsOf(form)) {
+  for (const list of form.querySelectorAll<HTMLElement>("[data-list]")) {
+    const items = [...list.querySelectorAll<HTMLElement>("[data-item]")].map((item) =>
+      fieldsOf([...item.querySelectorAll("input, select, textarea")].filter(isControl)),
+    );
+    body[list.dataset.list ?? ""] = items.filter((item) => Object.keys(item).length > 0);
+  }
+  return { ...body, ...fieldsOf(controlsOf(form).filter((control) => control.closest("[data-item]") === null)) };
+}
+
+function fieldsOf(controls: readonly Control[]): Record<string, unknown> {
+  const body: Record<string, unknown> = {};
+  for (const control of controls) {
     if (control.name === "" || control.disabled || control.dataset.same !== undefined) continue;
     if (control instanceof HTMLInputElement && control.type === "radio" && !control.checked) continue;
     if (control.dataset.kind === "list") {

@@ -25,7 +25,7 @@ export const accountsEn = {
   "invitation.submit": "Accept the invitation",
   "invitation.wrong": "This invitation is used up or has expired. Ask your administrator for a new one.",
   "invitation.noToken": "The link is not complete. Open it again from the message that brought you here.",
-  "invitation.done": "Your account is ready. Sign in with your new password.",
+  "invitation.done": "Your account is ready.",
   "reset.title": "Set a new password",
   "reset.lead": "After this, every other session of yours ends.",
   "reset.submit": "Set the password",
@@ -34,8 +34,6 @@ export const accountsEn = {
   "password.new": "New password",
   "password.again": "The same again",
   "password.hint": "At least 12 characters. A sentence of four or five words is good.",
-  "password.show": "Show",
-  "password.hide": "Hide",
 } as const;
 
 export const accountsFr: Translation<typeof accountsEn> = {
@@ -64,7 +62,7 @@ export const accountsFr: Translation<typeof accountsEn> = {
   "invitation.submit": "Accepter l’invitation",
   "invitation.wrong": "Cette invitation a déjà servi ou a expiré. Demandez-en une nouvelle à votre administration.",
   "invitation.noToken": "Le lien est incomplet. Ouvrez-le de nouveau à partir du message reçu.",
-  "invitation.done": "Votre compte est prêt. Connectez-vous avec votre nouveau mot de passe.",
+  "invitation.done": "Votre compte est prêt.",
   "reset.title": "Choisir un nouveau mot de passe",
   "reset.lead": "Ensuite, toutes vos autres sessions prendront fin.",
   "reset.submit": "Enregistrer le mot de passe",
@@ -73,6 +71,4 @@ export const accountsFr: Translation<typeof accountsEn> = {
   "password.new": "Nouveau mot de passe",
   "password.again": "Le même encore une fois",
   "password.hint": "Au moins 12 caractères. Une phrase de quatre ou cinq mots convient bien.",
-  "password.show": "Afficher",
-  "password.hide": "Masquer",
 };

@@ -4,6 +4,7 @@ import type { Translation } from "../messages.ts";
 export const browserEn = {
   "field.missing": "Fill this in.",
   "field.choose": "Choose one.",
+  "field.pick": "Type, then choose one from the list.",
   "field.email": "Write an e-mail address, such as name@example.ca.",
   "field.short": "Write at least {min} characters.",
   "field.long": "Write at most {max} characters.",
@@ -40,6 +41,7 @@ export const browserEn = {
 export const browserFr: Translation<typeof browserEn> = {
   "field.missing": "Remplissez ce champ.",
   "field.choose": "Faites un choix.",
+  "field.pick": "Écrivez, puis choisissez dans la liste.",
   "field.email": "Écrivez une adresse courriel, comme nom@exemple.ca.",
   "field.short": "Écrivez au moins {min} caractères.",
   "field.long": "Écrivez au plus {max} caractères.",

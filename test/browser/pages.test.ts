@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, it } from "vitest";
+import * as z from "zod";
+import { disconnect, lookAtPage, Visitor } from "./support/visitor.ts";
+
+const claimAnswer = z.object({ claimId: z.string() });
+
+let admin: Visitor;
+let claimId = "";
+
+beforeAll(async () => {
+  admin = await Visitor.arrive();
+  await admin.signInQuickly();
+  const filed = await admin.api("POST", "/api/claims", CLAIM, 201);
+  ({ claimId } = claimAnswer.parse(filed));
+  await admin.waitForPaid(claimId);
+});
+afterAll(async () => {
+  await admin.leave();
+  await disconnect();
+});
+
+const CLAIM = {
+  patientId: "pat_demo_1",
+  providerId: "prv_demo_1",
+  insurerId: "ins_demo_1",
+  type: "claim",
+  amount: "182.50",
+  currency: "CAD",
+  codes: [
+    { code: "01202", description: "Examination, recall", quantity: 1, unitPrice: "62.50" },
+    { code: "11101", description: "Scaling, one unit", quantity: 2, unitPrice: "60.00" },
+  ],
+  notes: "Recall visit.",
+};
+
+const PAGES: readonly (readonly [name: string, path: () => string])[] = [
+  ["dashboard", () => "/"],
+  ["claims", () => "/claims"],
+  ["claims-no-match", () => "/claims?q=clm_nothinglikethis"],
+  ["claim", () => `/claims/${claimId}`],
+  ["claim-proof", () => `/claims/${claimId}/proof`],
+  ["claim-new", () => "/claims/new?patientId=pat_demo_1"],
+  ["claim-correct", () => `/claims/${claimId}/correct`],
+  ["patients", () => "/patients"],
+  ["patient", () => "/patients/pat_demo_1"],
+  ["patient-new", () => "/patients/new"],
+  ["clinic", () => "/clinic"],
+  ["settings", () => "/settings"],
+  ["people", () => "/admin/people"],
+  ["flags", () => "/admin/flags"],
+  ["audit", () => "/admin/audit"],
+];
+
+describe("a page in both widths and themes", () => {
+  for (const [name, path] of PAGES) {
+    it(`holds what axe asks for, and complains of nothing: ${name}`, async () => {
+      await admin.page.goto(path());
+      await lookAtPage(admin, name);
+    });
+  }
+
+  it("is also there for what is not there", async () => {
+    await admin.page.goto("/no/such/page");
+    admin.complaints.length = 0; // the browser notes the 404 itself
+    await lookAtPage(admin, "not-found");
+  });
+});
+
+describe("a page for someone who is not signed in", () => {
+  for (const [name, path] of [
+    ["accept-invitation", "/accept-invitation"],
+    ["reset-password", `/reset-password#${"ab".repeat(32)}`],
+  ] as const) {
+    it(`holds what axe asks for, and complains of nothing: ${name}`, async () => {
+      const visitor = await Visitor.arrive();
+      await visitor.page.goto(path);
+      await lookAtPage(visitor, name);
+      await visitor.leave();
+    });
+  }
+});
