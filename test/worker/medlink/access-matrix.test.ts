@@ -68,6 +68,13 @@ beforeAll(async () => {
   )
     .bind(paidClaimId)
     .run();
+  const { claimId: draftClaimId } = await made("/api/claims", CLAIM);
+  const { claimId: submittedClaimId } = await made("/api/claims", CLAIM);
+  await env.DB.prepare(
+    "UPDATE claims SET status = 'submitted', request_id = claim_id, request_id_hash = ?, version = version + 1 WHERE claim_id = ?",
+  )
+    .bind(`0x${"5".repeat(64)}`, submittedClaimId)
+    .run();
   const remittance = await made("/api/remittances", {
     insurerId: CLAIM.insurerId,
     reference: "MATRIX-1",
@@ -93,6 +100,8 @@ beforeAll(async () => {
     attachmentId: String(attachment.attachmentId),
     remittanceId: String(remittance.remittanceId),
     paidClaimId: String(paidClaimId),
+    submittedClaimId: String(submittedClaimId),
+    draftClaimId: String(draftClaimId),
   };
 });
 
@@ -144,7 +153,7 @@ async function ask(route: string, row: Row, caller: Caller): Promise<{ status: n
           body: row.raw.text,
           headers: { "content-type": row.raw.type, "content-length": String(row.raw.text.length) },
         }
-      : needsBody
+      : needsBody || row.body !== undefined
         ? json(method, row.body?.(world) ?? {})
         : { method, headers: {} };
   const headers = { ...init.headers, ...(await credentials(caller)) };

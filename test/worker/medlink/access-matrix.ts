@@ -27,8 +27,10 @@ export type Outcome = "in" | number;
 
 /** Ids of the demo clinic, for paths and bodies. */
 export interface World {
-  /** A draft. */
+  /** A draft at first; routes change it. */
   readonly claimId: string;
+  readonly draftClaimId: string;
+  readonly submittedClaimId: string;
   readonly paidClaimId: string;
   readonly jobId: string;
   readonly coreId: string;
@@ -121,10 +123,19 @@ function account(method: Method, rest: Rest = {}): Row {
   return { ...row, outcomes: { ...row.outcomes, operator: rest.stranger ?? "in" } };
 }
 
+/** Pages are for sessions alone; everyone else is sent to sign in. @param operator what an operator sees. */
+function page(rest: Rest = {}, operator: Outcome = 403): Row {
+  const row = clinic("GET", rest);
+  const sent = { nobody: 303, expiredSession: 303, operatorKey: 303, readToken: 303, writeToken: 303 };
+  return { ...row, outcomes: { ...row.outcomes, ...sent, operator } };
+}
+
 const claim = { params: ({ claimId }: World) => ({ claimId }), stranger: 404 };
 const user = { params: ({ userId }: World) => ({ userId }), stranger: 404, tokens: false };
 const flag = { params: () => ({ name: "FEATURE_FLAG_NEW_UI" }) };
+const submitted = { params: ({ submittedClaimId: claimId }: World) => ({ claimId }), stranger: 404 };
 const patient = { params: ({ patientId }: World) => ({ patientId }), stranger: 404 };
+const erasable = { params: () => ({ patientId: "pat_demo_2" }), stranger: 404 };
 const provider = { params: ({ providerId }: World) => ({ providerId }), stranger: 404 };
 const insurer = { params: ({ insurerId }: World) => ({ insurerId }), stranger: 404 };
 const attachment = {
@@ -145,6 +156,8 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   // Its own token opens it, and nothing that anyone signs in with.
   "GET /metrics": open("GET", {}, 401),
   "GET /assets/{file}": open("GET", { params: () => ({ file: "none.css" }) }, 404),
+
+  // Who is signed in already is sent on.
   "GET /sign-in": {
     outcomes: {
       ...everyone(303),
@@ -155,6 +168,29 @@ export const ACCESS: Readonly<Record<string, Row>> = {
       writeToken: "in",
     },
   },
+  "GET /accept-invitation": open("GET"),
+  "GET /reset-password": open("GET"),
+  // An operator's first page is another.
+  "GET /": page({}, 303),
+  "GET /settings": page({}, "in"),
+  "GET /claims": page(),
+  "GET /claims/new": page(),
+  "GET /claims/{claimId}": page(claim),
+  "GET /claims/{claimId}/edit": page({ params: ({ draftClaimId: claimId }) => ({ claimId }), stranger: 404 }),
+  "GET /claims/{claimId}/correct": page(submitted),
+  "GET /claims/{claimId}/proof": page(submitted),
+  "GET /patients": page(),
+  "POST /patients": {
+    raw: { type: "application/x-www-form-urlencoded", text: "q=nobody" },
+    outcomes: { ...page().outcomes, crossSite: 404 },
+  },
+  "GET /patients/new": page(),
+  "GET /patients/{patientId}": page(patient),
+  "GET /clinic": page(),
+  "GET /admin/people": page({ roles: ["admin"] }),
+  "GET /admin/audit": page({ roles: ["admin"] }),
+  "GET /admin/flags": page({ roles: ["admin"] }, "in"),
+
   "GET /api/operations/overview": operators("GET"),
   "GET /api/operations/series": operators("GET"),
   "GET /api/openapi.json": open("GET"),
@@ -213,6 +249,9 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "POST /api/admin/sessions/clear": operators("POST"),
   "GET /api/admin/second-factors": operators("GET"),
   "GET /api/admin/auth-config": operators("GET"),
+  "GET /api/admin/cache": operators("GET"),
+  "GET /api/admin/re-encrypt": operators("GET"),
+  "POST /api/admin/re-encrypt": operators("POST"),
   "POST /api/admin/seed": operators("POST"),
   // As if it were not there, without its token.
   "POST /api/dev/seed": { outcomes: everyone(404) },
@@ -227,6 +266,13 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "POST /api/patients/search": clinic("POST"),
   "GET /api/patients/{patientId}": clinic("GET", patient),
   "PATCH /api/patients/{patientId}": clinic("PATCH", { ...patient, body: () => ({ notes: "changed" }) }),
+  "GET /api/patients/{patientId}/export": clinic("GET", { ...erasable, roles: ["admin"] }),
+  "GET /api/patients/{patientId}/personal-data": clinic("GET", { ...erasable, roles: ["admin"] }),
+  "DELETE /api/patients/{patientId}/personal-data": clinic("DELETE", {
+    ...erasable,
+    roles: ["admin"],
+    body: () => ({ reason: "PATIENT_REQUEST" }),
+  }),
   "GET /api/providers/{providerId}": clinic("GET", provider),
   "PATCH /api/providers/{providerId}": clinic("PATCH", {
     ...provider,
