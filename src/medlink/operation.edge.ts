@@ -316,13 +316,13 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
     context.set("route", spec.path);
     const answered = await answer(context);
     switch (answered.type) {
-      case "ok":
-        return answered.body === undefined
-          ? new Response(null, { status: answered.status, headers: answered.headers ?? {} })
-          : Response.json(answered.body, {
-              status: answered.status,
-              headers: { "content-type": wire.contentType, ...answered.headers },
-            });
+      case "ok": {
+        // May be a `Headers` with several cookies, which an object's spread would lose.
+        const headers = new Headers(answered.headers);
+        if (answered.body === undefined) return new Response(null, { status: answered.status, headers });
+        if (!headers.has("content-type")) headers.set("content-type", wire.contentType);
+        return Response.json(answered.body, { status: answered.status, headers });
+      }
       case "problem":
         return wire.problem(answered.problem, context.get("correlationId"));
       case "raw":
