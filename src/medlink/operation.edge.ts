@@ -319,16 +319,20 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
       case "ok":
         return answered.body === undefined
           ? new Response(null, { status: answered.status, headers: answered.headers ?? {} })
-          : Response.json(answered.body, {
-              status: answered.status,
-              headers: { "content-type": wire.contentType, ...answered.headers },
-            });
+          : jsonResponse(answered.status, answered.body, wire.contentType, answered.headers);
       case "problem":
         return wire.problem(answered.problem, context.get("correlationId"));
       case "raw":
         return answered.response;
     }
   });
+}
+
+/** Headers may hold several of one name, such as cookies, so they are not spread. */
+function jsonResponse(status: number, body: unknown, contentType: string, more: HeadersInit | undefined): Response {
+  const headers = new Headers(more);
+  if (!headers.has("content-type")) headers.set("content-type", contentType);
+  return Response.json(body, { status, headers });
 }
 
 const binary = z.string().openapi({ format: "binary" });
