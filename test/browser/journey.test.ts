@@ -223,7 +223,10 @@ describe("text that wants to be markup", () => {
     for (const path of paths) {
       await page.goto(path);
       expect(await page.content(), path).toMatch(/&lt;img src=x|value="&quot;&gt;&lt;img/);
-      expect(await page.evaluate("[window.hacked ?? null, document.querySelector('img[src=x]')]"), path).toEqual([null, null]);
+      expect(await page.evaluate("[window.hacked ?? null, document.querySelector('img[src=x]')]"), path).toEqual([
+        null,
+        null,
+      ]);
     }
     // Through the scripts too: the list of a combo box.
     await page.goto("/claims/new");
