@@ -6,6 +6,7 @@ const claimAnswer = z.object({ claimId: z.string() });
 
 let admin: Visitor;
 let claimId = "";
+let remittanceId = "";
 
 beforeAll(async () => {
   admin = await Visitor.arrive();
@@ -13,6 +14,16 @@ beforeAll(async () => {
   const filed = await admin.api("POST", "/api/claims", CLAIM, 201);
   ({ claimId } = claimAnswer.parse(filed));
   await admin.waitForPaid(claimId);
+  const paid = {
+    insurerId: "ins_demo_1",
+    reference: "EFT-2026-11-1",
+    paidOn: "2026-11-20",
+    total: "182.50",
+    lines: [{ claimId, paid: "182.50" }],
+  };
+  const recorded = await admin.api("POST", "/api/remittances", paid, 201);
+  ({ remittanceId } = z.object({ remittanceId: z.string() }).parse(recorded));
+  await admin.api("PATCH", "/api/auth/me", { timeZone: "America/Toronto" }, 200);
 });
 afterAll(async () => {
   await admin.leave();
@@ -44,6 +55,11 @@ const PAGES: readonly (readonly [name: string, path: () => string])[] = [
   ["patients", () => "/patients"],
   ["patient", () => "/patients/pat_demo_1"],
   ["patient-new", () => "/patients/new"],
+  ["claims-bulk", () => "/claims/bulk"],
+  ["remittances", () => "/remittances"],
+  ["remittance-new", () => "/remittances/new"],
+  ["remittance", () => `/remittances/${remittanceId}`],
+  ["connectors", () => "/admin/connectors"],
   ["clinic", () => "/clinic"],
   ["settings", () => "/settings"],
   ["people", () => "/admin/people"],

@@ -2,15 +2,18 @@
 import type { Operation } from "../operation.edge.ts";
 import { assets } from "./assets.route.ts";
 import { auditPage } from "./pages/audit.page.tsx";
+import { bulkPage } from "./pages/bulk.page.tsx";
 import { claimPage, proofPage } from "./pages/claim.page.tsx";
 import { correctClaimPage, editClaimPage, newClaimPage } from "./pages/claim-form.page.tsx";
 import { claimsPage } from "./pages/claims.page.tsx";
+import { connectorsPage } from "./pages/connectors.page.tsx";
 import { dashboardPage } from "./pages/dashboard.page.tsx";
 import { flagsPage } from "./pages/flags.page.tsx";
 import { acceptInvitationPage, resetPasswordPage } from "./pages/link.page.tsx";
 import { partiesPage } from "./pages/parties.page.tsx";
 import { newPatientPage, patientPage, patientsPage } from "./pages/patients.page.tsx";
 import { peoplePage } from "./pages/people.page.tsx";
+import { newRemittancePage, remittancePage, remittancesPage } from "./pages/remittances.page.tsx";
 import { settingsPage } from "./pages/settings.page.tsx";
 import { signInPage } from "./pages/sign-in.page.tsx";
 
@@ -23,6 +26,7 @@ export const CONSOLE: readonly Operation[] = [
   dashboardPage,
   claimsPage,
   newClaimPage,
+  bulkPage,
   claimPage,
   editClaimPage,
   correctClaimPage,
@@ -31,8 +35,12 @@ export const CONSOLE: readonly Operation[] = [
   newPatientPage,
   patientPage,
   partiesPage,
+  remittancesPage,
+  newRemittancePage,
+  remittancePage,
   settingsPage,
   peoplePage,
   flagsPage,
+  connectorsPage,
   auditPage,
 ];

@@ -26,6 +26,7 @@ const GROUPS: readonly NavigationGroup[] = [
       { href: "/", label: "nav.dashboard", icon: "dashboard", roles: CLINIC },
       { href: "/claims", label: "nav.claims", icon: "claim", roles: CLINIC },
       { href: "/patients", label: "nav.patients", icon: "people", roles: CLINIC },
+      { href: "/remittances", label: "nav.remittances", icon: "money", roles: ["billing", "admin"] },
     ],
   },
   {
@@ -34,6 +35,7 @@ const GROUPS: readonly NavigationGroup[] = [
       { href: "/clinic", label: "nav.parties", icon: "inbox", roles: CLINIC },
       { href: "/admin/people", label: "nav.people", icon: "key", roles: ADMIN },
       { href: "/admin/flags", label: "nav.flags", icon: "flag", roles: ["admin", "operator"] },
+      { href: "/admin/connectors", label: "nav.connectors", icon: "plug", roles: ["billing", "admin"] },
       { href: "/admin/audit", label: "nav.audit", icon: "history", roles: ADMIN },
     ],
   },

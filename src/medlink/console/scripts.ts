@@ -1,6 +1,7 @@
 /** The browser's scripts: each is src/medlink/console/browser/<name>.ts, built by scripts/build-console.ts. */
 export const SCRIPTS = [
   "app",
+  "bulk",
   "charts",
   "claim",
   "claim-form",

@@ -303,11 +303,14 @@ export interface AfterCall {
   readonly go?: string;
   /** Said instead of the usual words for a problem of this code. */
   readonly problems?: Readonly<Record<string, string>>;
+  /** Said as a failure when this field of the answer is false: a check that was made, and did not go well. */
+  readonly unless?: { readonly field: string; readonly text: string };
   /** The answer's field that is shown this one time, and the id of the `ShownOnce` that shows it. */
   readonly once?: { readonly field: string; readonly dialog: string };
 }
 
-export const afterAttributes = ({ toast, go, problems, once }: AfterCall) => ({
+export const afterAttributes = ({ toast, go, problems, once, unless }: AfterCall) => ({
+  "data-unless": unless === undefined ? undefined : JSON.stringify(unless),
   "data-toast": toast,
   "data-go": go,
   "data-once": once === undefined ? undefined : `${once.field} ${once.dialog}`,

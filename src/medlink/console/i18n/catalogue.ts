@@ -1,6 +1,7 @@
 /** All that the console says, in both languages. An area is a file under messages/. */
 import { accountsEn, accountsFr } from "./messages/accounts.ts";
 import { browserEn, browserFr } from "./messages/browser.ts";
+import { bulkEn, bulkFr } from "./messages/bulk.ts";
 import { claimsEn, claimsFr } from "./messages/claims.ts";
 import { recordsEn, recordsFr } from "./messages/records.ts";
 import { settingsEn, settingsFr } from "./messages/settings.ts";
@@ -12,6 +13,7 @@ const english = {
   ...shellEn,
   ...accountsEn,
   ...browserEn,
+  ...bulkEn,
   ...claimsEn,
   ...recordsEn,
   ...settingsEn,
@@ -29,5 +31,5 @@ export const CATALOGUES: {
   readonly fr: Readonly<Record<MessageKey, string>>;
 } = {
   en: english,
-  fr: { ...shellFr, ...accountsFr, ...browserFr, ...claimsFr, ...recordsFr, ...settingsFr, ...verifyFr },
+  fr: { ...shellFr, ...accountsFr, ...browserFr, ...bulkFr, ...claimsFr, ...recordsFr, ...settingsFr, ...verifyFr },
 };

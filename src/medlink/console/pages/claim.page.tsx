@@ -2,6 +2,7 @@ import * as z from "zod";
 import { parseBundle } from "../../../ledger/bundle.ts";
 import { fromBase64, fromUtf8 } from "../../../platform/encoding.ts";
 import { MAX_ATTACHMENT_BYTES } from "../../attachments/attachment.ts";
+import { listAttachments } from "../../attachments/attachments.store.ts";
 import { viewed } from "../../audit/audited.edge.ts";
 import { findLiveJob } from "../../auto-submit/jobs.store.ts";
 import { cachedInsurers, cachedProviders } from "../../cache/record-cache.edge.ts";
@@ -24,7 +25,7 @@ export const claimPage = page({ path: "/claims/{claimId}", params: claimParams }
   const claim = await findClaim(hub.db, hub.fields, clinicId, params.claimId);
   if (claim === undefined) return { type: "error", status: 404 };
   const { claimId, requestId } = claim;
-  const [own, core, live, patient, providers, insurers, successor, logKeys] = await Promise.all([
+  const [own, core, live, patient, providers, insurers, successor, attachments, logKeys] = await Promise.all([
     readTimeline(hub.db, clinicId, claimId),
     requestId === undefined ? undefined : readCoreHistory(hub, requestId, correlationId),
     findLiveJob(hub.db, clinicId, claimId),
@@ -32,6 +33,7 @@ export const claimPage = page({ path: "/claims/{claimId}", params: claimParams }
     cachedProviders(hub, clinicId, [claim.providerId]),
     cachedInsurers(hub, clinicId, [claim.insurerId]),
     findCorrection(hub.db, clinicId, claimId),
+    listAttachments(hub.db, hub.fields, clinicId, claimId),
     requestId === undefined ? undefined : readLogKeys(hub, correlationId),
     viewed(input, "claim.view", claimId),
   ]);
@@ -62,7 +64,7 @@ export const claimPage = page({ path: "/claims/{claimId}", params: claimParams }
           correct: claim.requestIdHash !== undefined && successor === undefined,
           answer: requestId !== undefined && claim.status === "infoRequested",
         }}
-        attachments={[]}
+        attachments={attachments}
         maxAttachmentBytes={MAX_ATTACHMENT_BYTES}
         logKeys={logKeys}
       />

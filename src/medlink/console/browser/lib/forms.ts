@@ -154,6 +154,11 @@ export function afterCall(element: HTMLElement, body: unknown): void {
   const proceeds = element.dispatchEvent(new CustomEvent(DONE, { detail: body, bubbles: true, cancelable: true }));
   if (!proceeds) return;
   const { toast: message, go } = element.dataset;
+  const unless = jsonObject(element.dataset.unless);
+  if (isObject(body) && typeof unless.field === "string" && body[unless.field] === false) {
+    toast(String(unless.text), "bad");
+    return;
+  }
   if (go === undefined) {
     if (message !== undefined) toast(message);
     return;

@@ -1,0 +1,34 @@
+/** The report of a file of claims, which the browser shows. */
+import type { Translation } from "../messages.ts";
+
+export const bulkEn = {
+  "bulkReport.caption": "Report by row of the file",
+  "bulkReport.row": "Row",
+  "bulkReport.result": "Result",
+  "bulkReport.what": "What",
+  "bulkReport.valid": "Good",
+  "bulkReport.filed": "Filed",
+  "bulkReport.filed_before": "Filed before",
+  "bulkReport.duplicate": "Same as row {row}",
+  "bulkReport.invalid": "Wrong",
+  "bulkReport.checked": "{good} rows are good, {bad} are not. Nothing is filed yet.",
+  "bulkReport.done": "{filed} claims are filed, {queued} of them are on their way.",
+  "bulkReport.column": "{column}: check this column",
+  "bulkReport.noFile": "The file is no CSV with the columns that are asked for. Check its first line.",
+} as const;
+
+export const bulkFr: Translation<typeof bulkEn> = {
+  "bulkReport.caption": "Rapport par ligne du fichier",
+  "bulkReport.row": "Ligne",
+  "bulkReport.result": "Résultat",
+  "bulkReport.what": "Quoi",
+  "bulkReport.valid": "Bonne",
+  "bulkReport.filed": "Présentée",
+  "bulkReport.filed_before": "Déjà présentée",
+  "bulkReport.duplicate": "Comme la ligne {row}",
+  "bulkReport.invalid": "Inexacte",
+  "bulkReport.checked": "{good} lignes sont bonnes, {bad} ne le sont pas. Rien n’est encore présenté.",
+  "bulkReport.done": "{filed} réclamations sont présentées, dont {queued} en route.",
+  "bulkReport.column": "{column} : vérifiez cette colonne",
+  "bulkReport.noFile": "Le fichier n’est pas un CSV aux colonnes demandées. Vérifiez sa première ligne.",
+};
