@@ -1,7 +1,12 @@
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { Failure } from "./fail.ts";
 
-/** @param port 0: any free one. */
+/** Below those that systems hand out by themselves: between looking and using, no outgoing connection takes one of these. */
+const FREE_FROM = 20_000;
+const FREE_TO = 32_000;
+const FREE_TRIES = 100;
+
 const listenOnce = (port: number): Promise<number | undefined> =>
   new Promise((resolve) => {
     const server = createServer();
@@ -12,6 +17,15 @@ const listenOnce = (port: number): Promise<number | undefined> =>
       server.close(() => resolve(bound));
     });
   });
+
+/** Undefined when none of many was free. */
+async function freePort(besides: readonly unknown[]): Promise<number | undefined> {
+  for (let i = 0; i < FREE_TRIES; i++) {
+    const port = randomInt(FREE_FROM, FREE_TO);
+    if (!besides.includes(port) && (await listenOnce(port)) !== undefined) return port;
+  }
+  return undefined;
+}
 
 /**
  * @param wanted port by name; 0 takes a free one.
@@ -25,9 +39,7 @@ export async function claimPorts<Name extends string>(
   for (const name in wanted) {
     const port = wanted[name];
     if (port === undefined) continue;
-    let bound = await listenOnce(port);
-    // Two names must not be given the same free port.
-    for (let i = 0; port === 0 && i < 20 && Object.values(claimed).includes(bound); i++) bound = await listenOnce(0);
+    const bound = port === 0 ? await freePort(Object.values(claimed)) : await listenOnce(port);
     if (bound === undefined)
       taken.push(`port ${port} (${name}) is taken: free it, or choose another with --port-${name}`);
     else claimed[name] = bound;

@@ -6,7 +6,7 @@ import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts
 import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { makeLog, newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
-import { makeKeyring } from "../platform/keyring.ts";
+import { KeyNotHeldError, makeKeyring } from "../platform/keyring.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
 import { problemFromZod } from "../platform/openapi.ts";
 import { type Problem, problemResponse } from "../platform/problem.ts";
@@ -95,6 +95,13 @@ function measureRequest(c: Context<CoreAppEnv>, durationMs: number): void {
   flushLater("itrans-core", c.env, databaseSink(c.env.DB), (work) => c.executionCtx.waitUntil(work));
 }
 
+const KEY_NOT_HELD: Problem = {
+  code: "unavailable",
+  detail:
+    "What is stored was sealed under a master key that this service does not hold. An operator sets PAYLOAD_MASTER_KEY to " +
+    "that key again, or PAYLOAD_MASTER_KEY_PREVIOUS to it during a rotation.",
+};
+
 /** The app that routes register on. */
 export function makeCoreApp(): OpenAPIHono<CoreAppEnv> {
   const app = new OpenAPIHono<CoreAppEnv>({
@@ -117,6 +124,7 @@ export function makeCoreApp(): OpenAPIHono<CoreAppEnv> {
       );
     }
     c.get("log")?.("error", "request.failed", { correlationId, method: c.req.method, reason: reasonOf(error) });
+    if (error instanceof KeyNotHeldError) return problemResponse(KEY_NOT_HELD, correlationId);
     return problemResponse(
       { code: "internal", detail: "Something failed on our side. Try again; if it stays, report the correlation id." },
       correlationId,

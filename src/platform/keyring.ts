@@ -11,10 +11,18 @@ export interface SealedValue {
   readonly sealed: string;
 }
 
+/** What was sealed under a key that the service no longer has: lost with its secret, or retired too early. */
+export class KeyNotHeldError extends Error {
+  constructor(keyId: string, purpose: string) {
+    super(`no key ${keyId} for ${purpose}`);
+    this.name = "KeyNotHeldError";
+  }
+}
+
 export interface Keyring {
   readonly currentKeyId: string;
   seal(plaintext: Uint8Array<ArrayBuffer>, additionalData: string, random: RandomBytes): Promise<SealedValue>;
-  /** @throws Error naming the key id when no key of that id is held; OperationError when the value does not open. */
+  /** @throws KeyNotHeldError when no key of that id is held; OperationError when the value does not open. */
   open(value: SealedValue, additionalData: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -49,7 +57,7 @@ export async function makeKeyring(secrets: readonly string[], purpose: string): 
     },
     async open(value, additionalData) {
       const key = keys.get(value.keyId);
-      if (key === undefined) throw new Error(`no key ${value.keyId} for ${purpose}`);
+      if (key === undefined) throw new KeyNotHeldError(value.keyId, purpose);
       return open(key, value.sealed, additionalData);
     },
   };

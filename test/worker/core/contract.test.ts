@@ -238,6 +238,15 @@ describe("a resend", () => {
     expect((await callWith(rotated, "/workflow/requests/REKEYED")).json.offchainPayload).toEqual(payloadOf());
   });
 
+  it("is 503 and says what to set when the master key was replaced, not rotated", async () => {
+    await submitted("KEYLOST");
+    const replaced = { PAYLOAD_MASTER_KEY: "quite-another-master-key-4e2d9a7716cc" };
+    const body = signed(payloadOf(), { externalRequestId: "KEYLOST" });
+    const answer = await callWith(replaced, "/workflow/claims", { method: "POST", body });
+    expect([answer.status, answer.json.code]).toEqual([503, "unavailable"]);
+    expect(answer.json.detail).toContain("PAYLOAD_MASTER_KEY_PREVIOUS");
+  });
+
   it("is answered with the same ids while the first is still running", async () => {
     const body = signed(payloadOf(), { externalRequestId: "RUNNING" });
     const [first, second] = await Promise.all([submit(body), submit(body)]);
