@@ -119,6 +119,8 @@ const claim = { params: ({ claimId }: World) => ({ claimId }), stranger: 404 };
 const user = { params: ({ userId }: World) => ({ userId }), stranger: 404, tokens: false };
 const flag = { params: () => ({ name: "FEATURE_FLAG_NEW_UI" }) };
 const core = { params: ({ coreId: id }: World) => ({ id }), stranger: 404 };
+const destination = { params: () => ({ destinationId: "hub" }) };
+const deadLetter = { params: () => ({ outboxId: "1" }) };
 const newInsurer = { name: "Matrix Mutual", insurerAddress: `0x${"7".repeat(40)}` };
 
 /** By method and path, as the API document writes it. */
@@ -237,4 +239,19 @@ export const ACCESS: Readonly<Record<string, Row>> = {
     body: () => ({ insurerAddress: "0x00", offchainPayload: {} }),
   }),
   "GET /api/itrans/workflow/requests/{id}": clinic("GET", core),
+
+  "POST /api/operations/relay/pause": operators("POST"),
+  "POST /api/operations/relay/resume": operators("POST"),
+  "POST /api/operations/relay/destinations/{destinationId}/pause": operators("POST", destination),
+  "POST /api/operations/relay/destinations/{destinationId}/resume": operators("POST", destination),
+  "POST /api/operations/relay/dead-letters/replay": operators("POST", { body: () => ({ destinationId: "hub" }) }),
+  "POST /api/operations/relay/dead-letters/{outboxId}/replay": operators("POST", deadLetter),
+  "POST /api/operations/relay/dead-letters/{outboxId}/discard": operators("POST", {
+    ...deadLetter,
+    body: () => ({ reason: "TICKET-1" }),
+  }),
+  "GET /api/operations/ledger/entries/{seq}/proof": operators("GET", {
+    params: () => ({ seq: "0" }),
+    query: `?subject=0x${"0".repeat(64)}`,
+  }),
 };

@@ -2,6 +2,7 @@
 import { accountsEn, accountsFr } from "./messages/accounts.ts";
 import { browserEn, browserFr } from "./messages/browser.ts";
 import { claimsEn, claimsFr } from "./messages/claims.ts";
+import { operationsEn, operationsFr } from "./messages/operations.ts";
 import { recordsEn, recordsFr } from "./messages/records.ts";
 import { settingsEn, settingsFr } from "./messages/settings.ts";
 import { shellEn, shellFr } from "./messages/shell.ts";
@@ -13,6 +14,7 @@ const english = {
   ...accountsEn,
   ...browserEn,
   ...claimsEn,
+  ...operationsEn,
   ...recordsEn,
   ...settingsEn,
   ...verifyEn,
@@ -29,5 +31,14 @@ export const CATALOGUES: {
   readonly fr: Readonly<Record<MessageKey, string>>;
 } = {
   en: english,
-  fr: { ...shellFr, ...accountsFr, ...browserFr, ...claimsFr, ...recordsFr, ...settingsFr, ...verifyFr },
+  fr: {
+    ...shellFr,
+    ...accountsFr,
+    ...browserFr,
+    ...claimsFr,
+    ...operationsFr,
+    ...recordsFr,
+    ...settingsFr,
+    ...verifyFr,
+  },
 };
