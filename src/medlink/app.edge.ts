@@ -95,8 +95,11 @@ import { startHub } from "./hub.edge.ts";
 import { receiveWebhook } from "./intake/receive-webhook.route.ts";
 import { readReEncryptStatus, reEncrypt } from "./keys/re-encrypt.route.ts";
 import type { HubApp, Operation, Vars } from "./operation.edge.ts";
+import { pauseDestination, pauseRelay, resumeDestination, resumeRelay } from "./operations/control-relay.route.ts";
+import { discardDeadLetter, replayDeadLetter, replayDeadLetters } from "./operations/dead-letters.route.ts";
 import { readMetrics } from "./operations/metrics.route.ts";
 import { readOverview } from "./operations/overview.route.ts";
+import { readEntryProof } from "./operations/read-entry-proof.route.ts";
 import { readSeriesOf } from "./operations/series.route.ts";
 import { createInsurer } from "./records/create-insurer.route.ts";
 import { createPatient } from "./records/create-patient.route.ts";
@@ -229,6 +232,14 @@ const OPERATIONS: readonly Operation[] = [
   seedAdmin,
   readMetrics,
   readSeriesOf,
+  pauseRelay,
+  resumeRelay,
+  pauseDestination,
+  resumeDestination,
+  replayDeadLetters,
+  replayDeadLetter,
+  discardDeadLetter,
+  readEntryProof,
   readOverview,
 ];
 

@@ -64,6 +64,36 @@ export async function listJobs(db: D1Database, clinicId: string, limit: number):
   return rows.map(readJobRow);
 }
 
+/** `live`: queued, running and retrying. */
+export type JobSelection = JobState | "live";
+
+/** Of all clinics, those changed last first. The page key's `createdAt` is the time of the change. */
+export async function listJobsOfHub(
+  db: D1Database,
+  selection: JobSelection,
+  page: { readonly limit: number; readonly after: PageKey | undefined },
+): Promise<Page<Job>> {
+  const { updatedAt, jobId, state } = autoSubmitJobs;
+  const ended = selection === "succeeded" || selection === "failed";
+  const rows = await drizzle(db)
+    .select()
+    .from(autoSubmitJobs)
+    .where(
+      and(
+        // Spelled out, not bound: only then does SQLite see that a partial index covers it.
+        ended ? sql`state IN ('succeeded', 'failed')` : sql`state IN ('queued', 'running', 'retrying')`,
+        selection === "live" ? undefined : eq(state, selection),
+        page.after === undefined
+          ? undefined
+          : sql`(${updatedAt}, ${jobId}) < (${page.after.createdAt}, ${page.after.id})`,
+      ),
+    )
+    .orderBy(desc(updatedAt), desc(jobId))
+    .limit(page.limit + 1);
+  const cut = cutPage(rows, page.limit, (row) => ({ createdAt: row.updatedAt, id: row.jobId }));
+  return { ...cut, items: cut.items.map(readRow) };
+}
+
 /** @param clinicId undefined: of all clinics. */
 export async function countJobs(db: D1Database, clinicId: string | undefined): Promise<ReadonlyMap<string, number>> {
   const [where, bound] = clinicId === undefined ? ["", []] : ["WHERE clinic_id = ?", [clinicId]];

@@ -10,6 +10,12 @@ import { connectorsPage } from "./pages/connectors.page.tsx";
 import { dashboardPage } from "./pages/dashboard.page.tsx";
 import { flagsPage } from "./pages/flags.page.tsx";
 import { acceptInvitationPage, resetPasswordPage } from "./pages/link.page.tsx";
+import { anchorPage, anchorsPage } from "./pages/operations/anchors.page.tsx";
+import { autoSubmitPage } from "./pages/operations/auto-submit.page.tsx";
+import { chartsHome, chartsPage } from "./pages/operations/charts.page.tsx";
+import { deliveriesPage, deliveryPage } from "./pages/operations/deliveries.page.tsx";
+import { entryPage, ledgerPage } from "./pages/operations/ledger.page.tsx";
+import { overviewPage } from "./pages/operations/overview.page.tsx";
 import { partiesPage } from "./pages/parties.page.tsx";
 import { newPatientPage, patientPage, patientsPage } from "./pages/patients.page.tsx";
 import { peoplePage } from "./pages/people.page.tsx";
@@ -43,4 +49,14 @@ export const CONSOLE: readonly Operation[] = [
   flagsPage,
   connectorsPage,
   auditPage,
+  overviewPage,
+  chartsHome,
+  chartsPage,
+  autoSubmitPage,
+  deliveriesPage,
+  deliveryPage,
+  ledgerPage,
+  entryPage,
+  anchorsPage,
+  anchorPage,
 ];

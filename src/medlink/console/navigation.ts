@@ -18,6 +18,7 @@ export interface NavigationGroup {
 
 const CLINIC: readonly AccountRole[] = ROLES;
 const ADMIN: readonly AccountRole[] = ["admin"];
+const OPERATOR: readonly AccountRole[] = ["operator"];
 
 const GROUPS: readonly NavigationGroup[] = [
   {
@@ -27,6 +28,17 @@ const GROUPS: readonly NavigationGroup[] = [
       { href: "/claims", label: "nav.claims", icon: "claim", roles: CLINIC },
       { href: "/patients", label: "nav.patients", icon: "people", roles: CLINIC },
       { href: "/remittances", label: "nav.remittances", icon: "money", roles: ["billing", "admin"] },
+    ],
+  },
+  {
+    label: "nav.operations",
+    items: [
+      { href: "/operations", label: "nav.overview", icon: "dashboard", roles: OPERATOR },
+      { href: "/operations/charts", label: "nav.charts", icon: "pulse", roles: OPERATOR },
+      { href: "/operations/auto-submit", label: "nav.autoSubmit", icon: "queue", roles: OPERATOR },
+      { href: "/operations/deliveries", label: "nav.deliveries", icon: "inbox", roles: OPERATOR },
+      { href: "/operations/ledger", label: "nav.ledger", icon: "shield", roles: OPERATOR },
+      { href: "/operations/anchors", label: "nav.anchors", icon: "chain", roles: OPERATOR },
     ],
   },
   {

@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import type * as z from "zod";
 import { VERSION } from "../../platform/version.ts";
 import { readBreaker } from "../auto-submit/core-breaker.store.ts";
 import { countJobs, oldestDueAt } from "../auto-submit/jobs.store.ts";
@@ -7,7 +7,7 @@ import { isOn } from "../auto-submit/switches.ts";
 import type { Surface } from "../core.client.ts";
 import { checkDatabase } from "../health/health.route.ts";
 import type { Hub } from "../hub.edge.ts";
-import { none, ok, staffOperation } from "../operation.edge.ts";
+import { none, ok, operatorOperation } from "../operation.edge.ts";
 import { iso } from "../page-query.ts";
 import {
   anchorsSchema,
@@ -17,81 +17,16 @@ import {
   relayStateOf,
   relayStatusSchema,
 } from "./core-view.ts";
+import { type Overview, overviewSchema } from "./overview.ts";
 
 const CORE_TIMEOUT_MS = 5_000;
 
-const count = z.number().int();
-
-const overviewSchema = z.object({
-  timestamp: z.string(),
-  /** The worst of the three. */
-  status: z.enum(["ok", "degraded", "down"]),
-  hub: z.object({
-    status: z.enum(["ok", "down"]),
-    version: z.string(),
-    commit: z.string(),
-    database: z.object({ ok: z.boolean(), latencyMs: z.number() }),
-  }),
-  core: z.object({
-    status: z.enum(["ok", "degraded", "down", "unreachable"]),
-    version: z.string().nullable(),
-    commit: z.string().nullable(),
-    uptimeSec: z.number().nullable(),
-    database: z.object({ ok: z.boolean(), latencyMs: z.number() }).nullable(),
-  }),
-  relay: z.object({
-    status: z.enum(["idle", "delivering", "paused", "stalled", "unknown"]),
-    destinations: z.array(
-      z.object({
-        destinationId: z.string(),
-        kind: z.string(),
-        state: z.enum(["active", "paused", "broken"]),
-        pending: count,
-        deadLetters: count,
-      }),
-    ),
-  }),
-  ledger: z.object({ size: count.nullable(), lastVerifiedAt: z.string().nullable() }),
-  anchor: z.object({
-    state: z.string(),
-    reason: z.string().nullable(),
-    anchoredSize: count.nullable(),
-    last: z
-      .object({
-        size: count,
-        txHash: z.string().nullable(),
-        blockNumber: count.nullable(),
-        confirmedAt: z.string().nullable(),
-      })
-      .nullable(),
-  }),
-  queues: z.object({
-    autoSubmit: z.object({ depth: count, failed: count, oldestDueAgeSec: z.number().nullable() }).nullable(),
-    outbox: z
-      .object({
-        pending: count,
-        retrying: count,
-        waiting: count,
-        deadLetters: count,
-        delivered: count,
-        oldestPendingAgeSec: z.number().nullable(),
-      })
-      .nullable(),
-  }),
-  autoSubmit: z
-    .object({ enabled: z.boolean(), heldByOperator: z.boolean(), core: z.enum(["closed", "open", "ramping"]) })
-    .nullable(),
-});
-
-type Overview = z.output<typeof overviewSchema>;
-
 /** Nothing here fails because a part is down: what is not known is null. */
-export const readOverview = staffOperation(
+export const readOverview = operatorOperation(
   {
     method: "get",
     path: "/api/operations/overview",
     summary: "The whole system at a glance: the three workers, ledger, queues, relay, anchor, auto-submit",
-    roles: [],
     params: none,
     body: none,
     answers: { 200: { description: "How things stand", schema: overviewSchema } },
@@ -99,7 +34,7 @@ export const readOverview = staffOperation(
   async ({ hub, correlationId }) => ok(200, await overviewOf(hub, correlationId)),
 );
 
-async function overviewOf(hub: Hub, correlationId: string): Promise<Overview> {
+export async function overviewOf(hub: Hub, correlationId: string): Promise<Overview> {
   // With the operator's key every tenant's deliveries are seen, with the hub's own those of its tenant.
   const surface: Surface = hub.core.operates ? "operator" : "workflow";
   const ask = async <Schema extends z.ZodType>(path: string, schema: Schema, by: Surface = surface) => {

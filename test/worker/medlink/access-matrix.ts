@@ -145,6 +145,8 @@ const attachment = {
 const connector = { params: () => ({ name: "cdanet" }) };
 const fhirClaim = { params: ({ claimId }: World) => ({ id: claimId.replace("_", "-") }), stranger: 404 };
 const core = { params: ({ coreId: id }: World) => ({ id }), stranger: 404 };
+const destination = { params: () => ({ destinationId: "hub" }) };
+const deadLetter = { params: () => ({ outboxId: "1" }) };
 const newInsurer = { name: "Matrix Mutual", insurerAddress: `0x${"7".repeat(40)}` };
 
 /** By method and path, as the API document writes it. */
@@ -376,4 +378,19 @@ export const ACCESS: Readonly<Record<string, Row>> = {
     body: () => ({ insurerAddress: "0x00", offchainPayload: {} }),
   }),
   "GET /api/itrans/workflow/requests/{id}": clinic("GET", core),
+
+  "POST /api/operations/relay/pause": operators("POST"),
+  "POST /api/operations/relay/resume": operators("POST"),
+  "POST /api/operations/relay/destinations/{destinationId}/pause": operators("POST", destination),
+  "POST /api/operations/relay/destinations/{destinationId}/resume": operators("POST", destination),
+  "POST /api/operations/relay/dead-letters/replay": operators("POST", { body: () => ({ destinationId: "hub" }) }),
+  "POST /api/operations/relay/dead-letters/{outboxId}/replay": operators("POST", deadLetter),
+  "POST /api/operations/relay/dead-letters/{outboxId}/discard": operators("POST", {
+    ...deadLetter,
+    body: () => ({ reason: "TICKET-1" }),
+  }),
+  "GET /api/operations/ledger/entries/{seq}/proof": operators("GET", {
+    params: () => ({ seq: "0" }),
+    query: `?subject=0x${"0".repeat(64)}`,
+  }),
 };

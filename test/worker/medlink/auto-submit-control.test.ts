@@ -235,7 +235,7 @@ describe("who may do it", () => {
 });
 
 describe("the log", () => {
-  it("has one event for a request, a batch and a sweep, and none below LOG_LEVEL", async () => {
+  it("has one event for a request, a batch and a cron, and none below LOG_LEVEL", async () => {
     const written: string[] = [];
     const spies = (["log", "warn", "error"] as const).map((name) =>
       vi.spyOn(console, name).mockImplementation((line: string) => void written.push(JSON.parse(line).event)),
@@ -246,7 +246,7 @@ describe("the log", () => {
       await billing.call("POST", ENQUEUE, { claimIds: [claimId] });
       await hub.runQueue();
       await hub.sweep();
-      expect(written).toEqual(["request", "request", "queue", "sweep"]);
+      expect(written).toEqual(["request", "request", "queue", "cron"]);
       hub.env.LOG_LEVEL = "warn";
       await file(1);
       await hub.sweep();

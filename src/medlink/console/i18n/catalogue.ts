@@ -3,6 +3,7 @@ import { accountsEn, accountsFr } from "./messages/accounts.ts";
 import { browserEn, browserFr } from "./messages/browser.ts";
 import { bulkEn, bulkFr } from "./messages/bulk.ts";
 import { claimsEn, claimsFr } from "./messages/claims.ts";
+import { operationsEn, operationsFr } from "./messages/operations.ts";
 import { recordsEn, recordsFr } from "./messages/records.ts";
 import { settingsEn, settingsFr } from "./messages/settings.ts";
 import { shellEn, shellFr } from "./messages/shell.ts";
@@ -15,6 +16,7 @@ const english = {
   ...browserEn,
   ...bulkEn,
   ...claimsEn,
+  ...operationsEn,
   ...recordsEn,
   ...settingsEn,
   ...verifyEn,
@@ -31,5 +33,15 @@ export const CATALOGUES: {
   readonly fr: Readonly<Record<MessageKey, string>>;
 } = {
   en: english,
-  fr: { ...shellFr, ...accountsFr, ...browserFr, ...bulkFr, ...claimsFr, ...recordsFr, ...settingsFr, ...verifyFr },
+  fr: {
+    ...shellFr,
+    ...accountsFr,
+    ...browserFr,
+    ...bulkFr,
+    ...claimsFr,
+    ...operationsFr,
+    ...recordsFr,
+    ...settingsFr,
+    ...verifyFr,
+  },
 };

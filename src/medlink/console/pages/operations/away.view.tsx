@@ -1,0 +1,17 @@
+import type { Asked } from "../../../operations/asked.ts";
+import { Notice } from "../../components/parts.view.tsx";
+import type { Ui } from "../../i18n/ui.ts";
+
+/** Why there is nothing of core's to show; nothing where there is. */
+export const Away = ({ ui, asked }: { readonly ui: Ui; readonly asked: Asked<unknown> }) => {
+  switch (asked.type) {
+    case "ok":
+      return null;
+    case "missing":
+      return <Notice tone="info">{ui.t("ops.away.missing")}</Notice>;
+    case "away":
+      return <Notice tone="warn">{ui.t("ops.away.away")}</Notice>;
+    case "closed":
+      return <Notice tone="warn">{ui.t("ops.noKey")}</Notice>;
+  }
+};
