@@ -91,7 +91,7 @@ export async function listJobsOfHub(
     .orderBy(desc(updatedAt), desc(jobId))
     .limit(page.limit + 1);
   const cut = cutPage(rows, page.limit, (row) => ({ createdAt: row.updatedAt, id: row.jobId }));
-  return { ...cut, items: cut.items.map(readRow) };
+  return { ...cut, items: cut.items.map(readJobRow) };
 }
 
 /** @param clinicId undefined: of all clinics. */

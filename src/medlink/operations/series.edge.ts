@@ -1,12 +1,12 @@
 /** A series of any of the three workers, from where it is kept: the hub's own from its database, the others' from core. */
-import { readSeries } from "../../platform/metrics.store.ts";
+import { readSeries } from "../../operations/metrics.store.ts";
 import {
   planSeries,
   type SeriesAnswer,
   type SeriesQuery,
   seriesAnswerSchema,
   workerOfSeries,
-} from "../../platform/series.ts";
+} from "../../operations/series.ts";
 import { askCore, type CoreAsker } from "./core-answer.edge.ts";
 
 /** @returns undefined when it can not be had now. */

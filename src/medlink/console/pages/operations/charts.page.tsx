@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { SeriesAnswer } from "../../../../platform/series.ts";
+import type { SeriesAnswer } from "../../../../operations/series.ts";
 import type { CoreAsker } from "../../../operations/core-answer.edge.ts";
 import { seriesOf } from "../../../operations/series.edge.ts";
 import { operatorPage } from "../../page.edge.tsx";

@@ -1,4 +1,4 @@
-import type { Point, SeriesAnswer } from "../../../../platform/series.ts";
+import type { Point, SeriesAnswer } from "../../../../operations/series.ts";
 import { Chart, type ChartSeries, type ChartTone } from "../../components/chart.view.tsx";
 import { Icon } from "../../components/icon.view.tsx";
 import { Card, listHref, Notice, PageHead, Tabs } from "../../components/parts.view.tsx";
