@@ -9,6 +9,8 @@ import { pruneEdi, sweepEdi } from "./edi/edi.edge.ts";
 import type { HubEnv } from "./env.ts";
 import { type Hub, startHub } from "./hub.edge.ts";
 import { recordHubMetrics } from "./operations/record-metrics.cron.ts";
+import { recordSightings } from "./secrets/secret-ages.store.ts";
+import { sightingsOf } from "./secrets/secret-ages.ts";
 
 const logOf = (env: HubEnv) => makeLog("medlink-hub", env);
 const app = makeApp(logOf);
@@ -60,6 +62,7 @@ export default {
 
   scheduled: (controller, env) =>
     invocation(env, "sweep", { cron: controller.cron }, async (hub) => {
+      await recordSightings(hub.db, sightingsOf({ ...env }), hub.now());
       const lateness = hub.now() - controller.scheduledTime;
       const swept = await measuredJob(hub, "sweep", async () => {
         const { hinted } = await sweepAutoSubmit(hub);

@@ -133,6 +133,10 @@ const VARIANTS = [
   { width: "phone", viewport: PHONE, theme: "dark", checked: true },
 ] as const;
 
+const TOO_WIDE = `document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
+  .filter((element) => element.getBoundingClientRect().right > innerWidth)
+  .map((element) => element.tagName + "." + element.className).slice(0, 5)`;
+
 /** A picture of the whole page in each width and theme, and what axe finds. */
 export async function lookAtPage(visitor: Visitor, name: string): Promise<void> {
   const { page } = visitor;
@@ -144,8 +148,8 @@ export async function lookAtPage(visitor: Visitor, name: string): Promise<void> 
     await page.screenshot({ path: join(SCREENSHOTS, `${name}-${width}-${theme}.png`), fullPage: true });
     if (!checked) continue;
     for (const finding of await axeFindings(page)) found.push(`${width} ${theme}: ${finding}`);
-    const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
-    if (overflow > 0) found.push(`${width}: the page is ${overflow} pixels too wide`);
+    const wide = await page.evaluate<string[]>(TOO_WIDE);
+    if (wide.length > 0) found.push(`${width}: the page is too wide, because of ${wide.join(" ")}`);
   }
   await page.setViewportSize(DESKTOP);
   await page.emulateMedia({ colorScheme: null });
