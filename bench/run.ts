@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
  * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
- * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery`, `isolation` or `metrics` for a part of it.
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery`, `isolation`, `hub` or `metrics` for a part of it.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -19,6 +19,7 @@ import { completeSecrets } from "../scripts/lib/secrets-file.ts";
 import { workerSite } from "../scripts/lib/stack.ts";
 import { signProviderPayload } from "../src/platform/signature.ts";
 import { benchDelivery, deliveryReport } from "./delivery.ts";
+import { benchHub, hubReport } from "./hub.ts";
 import { benchIsolation, isolationReport } from "./isolation.ts";
 import { benchLedger, ledgerReport } from "./ledger.ts";
 import { READABLE_EVERY } from "./seeded.ts";
@@ -37,12 +38,14 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "3" },
     only: { type: "string" },
     large: { type: "string", default: "1000000" },
+    claims: { type: "string", default: "100000" },
   },
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const large = Number(values.large);
-const PARTS = ["api", "ledger", "delivery", "isolation", "metrics"];
+const PARTS = ["api", "ledger", "delivery", "isolation", "hub", "metrics"];
+const claims = Number(values.claims);
 const knownPart = values.only === undefined || PARTS.includes(values.only);
 if (
   !Number.isInteger(rounds) ||
@@ -50,9 +53,13 @@ if (
   !(seconds >= 1) ||
   !knownPart ||
   !Number.isInteger(large) ||
-  large < 10_000
+  large < 10_000 ||
+  !Number.isInteger(claims) ||
+  claims < 1_000
 ) {
-  console.error("npm run bench -- [--rounds N] [--seconds S] [--only api|ledger|delivery|isolation] [--large ENTRIES]");
+  console.error(
+    `npm run bench -- [--rounds N] [--seconds S] [--only ${PARTS.join("|")}] [--large ENTRIES] [--claims N]`,
+  );
   process.exit(1);
 }
 
@@ -439,8 +446,26 @@ async function ledger(): Promise<void> {
   }
 }
 
+/** Long enough for hundreds of calls of each kind. */
+const HUB_SECONDS = 20;
+
+async function hub(): Promise<void> {
+  const figures = await benchHub(secrets, { claims, seconds: Math.max(seconds, HUB_SECONDS) }, progress);
+  if (process.stderr.isTTY) progress("");
+  console.log(hubReport(figures));
+  const now = new Date().toISOString();
+  const path = join(import.meta.dirname, "results", `hub-${now.slice(0, 10)}.json`);
+  mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
+  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
+  writeFileSync(path, `${JSON.stringify({ at: now, machine, ...figures }, null, 2)}\n`);
+  if (!figures.held) {
+    console.log("a list or a claim of the hub takes too long");
+    process.exitCode = 1;
+  }
+}
+
 async function run(): Promise<void> {
-  const runs = { api: main, delivery, isolation, ledger };
+  const runs = { api: main, delivery, isolation, ledger, hub };
   // What measuring costs alone is a part of `api`.
   if (values.only === "metrics") return main();
   for (const [part, measurePart] of Object.entries(runs)) {

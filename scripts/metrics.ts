@@ -3,7 +3,7 @@
  * OPERATOR_API_KEY (ITRANS_CORE_URL), the hub with HUB_OPERATOR_API_KEY (MEDLINK_HUB_URL); on this machine .dev.vars has the keys.
  */
 import * as z from "zod";
-import { type HistogramName, METRIC_NAMES, type MetricName, specOf } from "../src/platform/metrics.ts";
+import { type HistogramName, METRIC_NAMES, type MetricName, specOf } from "../src/operations/metrics.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { call, summaryOf } from "./lib/http.ts";
 import { hubOperatorOf, operatorOf } from "./lib/operator.ts";

@@ -1,5 +1,5 @@
 /** The tables of docs/metrics.md, from the catalogue. */
-import { METRIC_NAMES, metricsOf, specOf } from "../../src/platform/metrics.ts";
+import { METRIC_NAMES, metricsOf, specOf } from "../../src/operations/metrics.ts";
 import type { WorkerName } from "../../src/platform/secrets.ts";
 
 const WORKERS: readonly WorkerName[] = ["itrans-core", "itrans-relay", "medlink-hub"];

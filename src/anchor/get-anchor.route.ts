@@ -1,12 +1,12 @@
 /** GET /ledger/anchors/:size. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { wholeNumber } from "../ledger/proof-schema.ts";
 import { ledgerSize } from "../ledger/scrub.store.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import type { Problem } from "../platform/problem.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { anchorFor } from "./anchor.store.ts";
 import { findAnchor } from "./anchor-history.store.ts";
 import { anchorRecordSchema, recordView } from "./anchor-record-view.ts";

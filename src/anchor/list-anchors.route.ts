@@ -1,10 +1,10 @@
 /** GET /ledger/anchors. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import type { CoreEnv } from "../core/env.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import type { CoreSettings } from "../platform/settings.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { anchorOf } from "./anchor.cron.ts";
 import { listAnchors, signerEvents } from "./anchor-history.store.ts";
 import {

@@ -1,9 +1,9 @@
 /** POST /ledger/anchors/retry. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { anchorOf } from "./anchor.cron.ts";
 import { commandAnswer, commandAnswerSchema } from "./command-answer.edge.ts";
 

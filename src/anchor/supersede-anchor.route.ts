@@ -1,10 +1,10 @@
 /** POST /ledger/anchors/supersede. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { anchorOf } from "./anchor.cron.ts";
 import { commandAnswer, commandAnswerSchema } from "./command-answer.edge.ts";
 import { OPERATOR_REASON } from "./state.ts";

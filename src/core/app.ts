@@ -1,7 +1,7 @@
 /** The types every route of core is written against. */
 import type { Log } from "../platform/log.ts";
-import type { Principal } from "../platform/principal.ts";
 import type { CoreSettings } from "../platform/settings.ts";
+import type { Principal } from "../tenants/principal.ts";
 import type { Vault } from "../workflow/vault.ts";
 import type { CoreEnv } from "./env.ts";
 

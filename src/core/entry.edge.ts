@@ -2,12 +2,12 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts";
+import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { makeLog, newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { makeKeyring } from "../platform/keyring.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
-import { databaseSink, flushLater, measureOf } from "../platform/meter.edge.ts";
-import { methodLabel, statusLabel } from "../platform/metrics.ts";
 import { problemFromZod } from "../platform/openapi.ts";
 import { type Problem, problemResponse } from "../platform/problem.ts";
 import { acceptedValues, secretFaults } from "../platform/secrets.ts";

@@ -14,12 +14,12 @@ import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
-import { measureOf } from "../platform/meter.edge.ts";
 import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
 import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
 import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
@@ -133,6 +133,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
   };
   const measure = measureOf("itrans-core", env);
+  let failed = 0;
   const run = async <Name extends keyof typeof jobs | "metrics">(job: Name, work: () => Promise<unknown>) => {
     const began = systemNow();
     let outcome: "ok" | "failed" = "ok";
@@ -140,6 +141,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
       await work();
     } catch (error) {
       outcome = "failed";
+      failed += 1;
       log("error", "cron.failed", { cron: job, reason: reasonOf(error) });
     }
     measure.add("itrans_core_cron_runs_total", { job, outcome });
@@ -155,6 +157,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));
+  log("info", "cron", { count: failed, durationMs: systemNow() - startedAt });
 }
 
 export default {

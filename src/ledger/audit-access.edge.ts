@@ -1,9 +1,9 @@
 /** Who may ask for work that costs: holders of the auditor's token, and keys with the audit scope. */
 import type { Context, MiddlewareHandler } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { acceptedValues } from "../platform/secrets.ts";
 import { timingSafeEqual } from "../platform/timing-safe.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 
 /** @param needed whether this request asks for such work; others pass. */
 export function mayAudit(needed: (c: Context<CoreAppEnv>) => boolean): MiddlewareHandler<CoreAppEnv> {

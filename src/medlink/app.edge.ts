@@ -1,11 +1,11 @@
 /** The hub's operations on one app, its OpenAPI document, and what every answer has in common. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts";
+import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { newUuid } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
-import { databaseSink, flushLater, measureOf } from "../platform/meter.edge.ts";
-import { methodLabel, statusLabel } from "../platform/metrics.ts";
 import { problemResponse } from "../platform/problem.ts";
 import { VERSION } from "../platform/version.ts";
 import { acceptInvitation } from "./accounts/accept-invitation.route.ts";
@@ -59,6 +59,7 @@ import { readBridgedClaim } from "./bridge/read-bridged-claim.route.ts";
 import { readWorkflowRequest } from "./bridge/read-workflow-request.route.ts";
 import { settleClaim } from "./bridge/settle-claim.route.ts";
 import { bulkSubmit } from "./bulk/bulk-submit.route.ts";
+import { readCache } from "./cache/read-cache.route.ts";
 import { correctClaim } from "./claims/correct-claim.route.ts";
 import { createClaim } from "./claims/create-claim.route.ts";
 import { listClaimsRoute } from "./claims/list-claims.route.ts";
@@ -92,6 +93,7 @@ import { readyz } from "./health/readyz.route.ts";
 import { readVersion } from "./health/version.route.ts";
 import { startHub } from "./hub.edge.ts";
 import { receiveWebhook } from "./intake/receive-webhook.route.ts";
+import { readReEncryptStatus, reEncrypt } from "./keys/re-encrypt.route.ts";
 import type { HubApp, Operation, Vars } from "./operation.edge.ts";
 import { readMetrics } from "./operations/metrics.route.ts";
 import { readOverview } from "./operations/overview.route.ts";
@@ -113,6 +115,8 @@ import { updateProvider } from "./records/update-provider.route.ts";
 import { createRemittance } from "./remittances/create-remittance.route.ts";
 import { listRemittancesRoute } from "./remittances/list-remittances.route.ts";
 import { readRemittanceRoute } from "./remittances/read-remittance.route.ts";
+import { erasePatientRoute, readErasure } from "./retention/erase-patient.route.ts";
+import { exportPatient } from "./retention/export-patient.route.ts";
 import { seed } from "./seed/seed.route.ts";
 import { seedAdmin } from "./seed/seed-admin.route.ts";
 
@@ -158,6 +162,9 @@ const OPERATIONS: readonly Operation[] = [
   searchPatients,
   readPatient,
   updatePatient,
+  exportPatient,
+  erasePatientRoute,
+  readErasure,
   listProvidersRoute,
   createProvider,
   readProvider,
@@ -169,6 +176,9 @@ const OPERATIONS: readonly Operation[] = [
   readClinic,
   updateClinic,
   listAudit,
+  readCache,
+  reEncrypt,
+  readReEncryptStatus,
   listClaimsRoute,
   createClaim,
   bulkSubmit,

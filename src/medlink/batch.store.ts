@@ -12,5 +12,9 @@ export const isTaken = (thrown: unknown, column: string): boolean =>
 export const isMissingClinic = (thrown: unknown): boolean =>
   messageOf(thrown).includes("FOREIGN KEY constraint failed");
 
+/** A row is still named by another, or names one that is gone. */
+export const isMissingReference = (thrown: unknown): boolean =>
+  messageOf(thrown).includes("FOREIGN KEY constraint failed");
+
 /** How often a decision is made again before the caller is told to come back. */
 export const DECIDE_AGAIN_LIMIT = 5;

@@ -1,6 +1,6 @@
 /** Calls into core, over the service binding or its URL; the wire contract is the same. */
-import { statusClass } from "../platform/metrics.ts";
-import type { Measure } from "../platform/metrics-buffer.ts";
+import { statusClass } from "../operations/metrics.ts";
+import type { Measure } from "../operations/metrics-buffer.ts";
 import { signProviderPayload } from "../platform/signature.ts";
 
 /** `operator`: with core's operator key, which not every hub has. */

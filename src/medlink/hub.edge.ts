@@ -1,10 +1,11 @@
 /** Everything a hub operation works with, made once per invocation from the bindings. */
+
+import { databaseSink, flushNow, measureOf } from "../operations/meter.edge.ts";
+import type { Measure } from "../operations/metrics-buffer.ts";
+import { mayScrape } from "../operations/scrape-token.ts";
 import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { makeKeyring } from "../platform/keyring.ts";
 import type { Log } from "../platform/log.ts";
-import { databaseSink, flushNow, measureOf } from "../platform/meter.edge.ts";
-import type { Measure } from "../platform/metrics-buffer.ts";
-import { mayScrape } from "../platform/scrape-token.ts";
 import type { RandomBytes } from "../platform/seal.ts";
 import { acceptedValues, secretFaults, secretsOf } from "../platform/secrets.ts";
 import { parseSettings } from "../platform/settings.ts";

@@ -316,23 +316,19 @@ function mount<Params extends z.ZodType, Body extends z.ZodType>(
     context.set("route", spec.path);
     const answered = await answer(context);
     switch (answered.type) {
-      case "ok":
-        return answered.body === undefined
-          ? new Response(null, { status: answered.status, headers: answered.headers ?? {} })
-          : jsonResponse(answered.status, answered.body, wire.contentType, answered.headers);
+      case "ok": {
+        // May be a `Headers` with several cookies, which an object's spread would lose.
+        const headers = new Headers(answered.headers);
+        if (answered.body === undefined) return new Response(null, { status: answered.status, headers });
+        if (!headers.has("content-type")) headers.set("content-type", wire.contentType);
+        return Response.json(answered.body, { status: answered.status, headers });
+      }
       case "problem":
         return wire.problem(answered.problem, context.get("correlationId"));
       case "raw":
         return answered.response;
     }
   });
-}
-
-/** Headers may hold several of one name, such as cookies, so they are not spread. */
-function jsonResponse(status: number, body: unknown, contentType: string, more: HeadersInit | undefined): Response {
-  const headers = new Headers(more);
-  if (!headers.has("content-type")) headers.set("content-type", contentType);
-  return Response.json(body, { status, headers });
 }
 
 const binary = z.string().openapi({ format: "binary" });

@@ -1,16 +1,23 @@
 /** The worker medlink-hub: requests, the auto-submit queue and its dead letters, the minute's sweep. */
+
+import { databaseSink, flushIfDue } from "../operations/meter.edge.ts";
+import { HUB_JOBS } from "../operations/metrics.ts";
 import { makeLog } from "../platform/clock.edge.ts";
 import { type LogFields, reasonOf } from "../platform/log.ts";
-import { databaseSink, flushIfDue } from "../platform/meter.edge.ts";
 import { makeApp } from "./app.edge.ts";
+import { sweepAttachments } from "./attachments/attachments.cron.ts";
 import { consumeAutoSubmit, consumeAutoSubmitDeadLetters } from "./auto-submit/auto-submit.consumer.ts";
 import { pruneHub, sweepAutoSubmit } from "./auto-submit/auto-submit.cron.ts";
 import { pruneEdi, sweepEdi } from "./edi/edi.edge.ts";
 import type { HubEnv } from "./env.ts";
 import { type Hub, startHub } from "./hub.edge.ts";
+import { stepReEncryption } from "./keys/re-encrypt.edge.ts";
 import { recordHubMetrics } from "./operations/record-metrics.cron.ts";
+import { sweepRetention } from "./retention/retention.cron.ts";
 import { recordSightings } from "./secrets/secret-ages.store.ts";
 import { sightingsOf } from "./secrets/secret-ages.ts";
+
+const RE_ENCRYPT_ROWS_A_MINUTE = 2_000;
 
 const logOf = (env: HubEnv) => makeLog("medlink-hub", env);
 const app = makeApp(logOf);
@@ -35,17 +42,39 @@ async function invocation(
   }
 }
 
-async function measuredJob<Result>(hub: Hub, job: "sweep" | "metrics", work: () => Promise<Result>): Promise<Result> {
-  const startedAt = hub.now();
-  let outcome: "ok" | "failed" = "failed";
-  try {
-    const result = await work();
-    outcome = "ok";
-    return result;
-  } finally {
+/** The minute's jobs, one after another, since they share one database. One that fails holds up no other. */
+async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<number> {
+  const lateness = hub.now() - scheduledTime;
+  const jobs = {
+    sweep: () => sweepAutoSubmit(hub),
+    prune: () => pruneHub(hub),
+    edi: async () => {
+      await sweepEdi(hub);
+      await pruneEdi(hub);
+    },
+    attachments: () => sweepAttachments(hub),
+    retention: () => sweepRetention(hub),
+    "re-encrypt": () => stepReEncryption(hub, RE_ENCRYPT_ROWS_A_MINUTE),
+    "secret-ages": () => recordSightings(hub.db, sightingsOf({ ...env }), hub.now()),
+    // Last, so that the readings are those of after the jobs.
+    metrics: () => recordHubMetrics(hub, env, lateness),
+  };
+  let failed = 0;
+  const run = async (job: keyof typeof jobs): Promise<void> => {
+    const startedAt = hub.now();
+    let outcome: "ok" | "failed" = "ok";
+    try {
+      await jobs[job]();
+    } catch (thrown) {
+      outcome = "failed";
+      failed += 1;
+      hub.log("error", "cron.failed", { cron: job, reason: reasonOf(thrown) });
+    }
     hub.measure.add("medlink_cron_runs_total", { job, outcome });
     hub.measure.observe("medlink_cron_duration_seconds", { job }, (hub.now() - startedAt) / 1_000);
-  }
+  };
+  for (const job of HUB_JOBS) await run(job);
+  return failed;
 }
 
 export default {
@@ -61,17 +90,5 @@ export default {
   },
 
   scheduled: (controller, env) =>
-    invocation(env, "sweep", { cron: controller.cron }, async (hub) => {
-      await recordSightings(hub.db, sightingsOf({ ...env }), hub.now());
-      const lateness = hub.now() - controller.scheduledTime;
-      const swept = await measuredJob(hub, "sweep", async () => {
-        const { hinted } = await sweepAutoSubmit(hub);
-        await pruneHub(hub);
-        await sweepEdi(hub);
-        await pruneEdi(hub);
-        return hinted;
-      });
-      await measuredJob(hub, "metrics", () => recordHubMetrics(hub, env, lateness));
-      return swept;
-    }),
+    invocation(env, "cron", { cron: controller.cron }, (hub) => runCron(hub, env, controller.scheduledTime)),
 } satisfies ExportedHandler<HubEnv>;

@@ -3,14 +3,14 @@ import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
-import { databaseSink, flushNow } from "../platform/meter.edge.ts";
-import { readTotals } from "../platform/metrics.store.ts";
-import { metricsOf } from "../platform/metrics.ts";
-import { METRICS_CONTENT_TYPE, renderMetrics } from "../platform/metrics-text.ts";
 import { problemContent } from "../platform/openapi.ts";
 import { problemResponse } from "../platform/problem.ts";
-import { mayScrape, SCRAPE_REFUSED } from "../platform/scrape-token.ts";
+import { databaseSink, flushNow } from "./meter.edge.ts";
+import { readTotals } from "./metrics.store.ts";
+import { metricsOf } from "./metrics.ts";
+import { METRICS_CONTENT_TYPE, renderMetrics } from "./metrics-text.ts";
 import { coreGauges } from "./record-metrics.cron.ts";
+import { mayScrape, SCRAPE_REFUSED } from "./scrape-token.ts";
 
 const route = createRoute({
   method: "get",

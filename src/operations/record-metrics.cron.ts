@@ -2,7 +2,9 @@
 import type { CoreEnv } from "../core/env.ts";
 import { scrubberOf } from "../ledger/scrub.cron.ts";
 import { newUuid, systemNow } from "../platform/clock.edge.ts";
-import { databaseSink, flushNow, isMeasured } from "../platform/meter.edge.ts";
+import type { CoreSettings } from "../platform/settings.ts";
+import { anchorEventsAfter, anchoredAfter, readCoreGauges } from "./core-readings.store.ts";
+import { databaseSink, flushNow, isMeasured } from "./meter.edge.ts";
 import {
   addOnce,
   markStatement,
@@ -11,11 +13,9 @@ import {
   readMarks,
   rollUp,
   writeMetrics,
-} from "../platform/metrics.store.ts";
-import { minuteOf } from "../platform/metrics-buffer.ts";
-import { type Reading, readingRows, rowsAt } from "../platform/readings.ts";
-import type { CoreSettings } from "../platform/settings.ts";
-import { anchorEventsAfter, anchoredAfter, readCoreGauges } from "./core-readings.store.ts";
+} from "./metrics.store.ts";
+import { minuteOf } from "./metrics-buffer.ts";
+import { type Reading, readingRows, rowsAt } from "./readings.ts";
 
 /** Gauges as they stand now; the scrub's time is left out while its object does not answer. */
 export async function coreGauges(

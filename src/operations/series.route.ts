@@ -1,12 +1,12 @@
 /** GET /operations/series. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
-import { readSeries } from "../platform/metrics.store.ts";
 import { problemResponses } from "../platform/openapi.ts";
-import { planSeries, seriesAnswerSchema, seriesQuerySchema } from "../platform/series.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
+import { readSeries } from "./metrics.store.ts";
+import { planSeries, seriesAnswerSchema, seriesQuerySchema } from "./series.ts";
 
 const route = createRoute({
   method: "get",

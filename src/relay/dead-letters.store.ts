@@ -3,8 +3,8 @@ import { and, count, desc, eq, gte, lt, or, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { deliveryAttempts, outbox } from "../core/schema.ts";
 import { type ErrorClass, errorRange } from "./dead-letters.ts";
+import type { EventType } from "./event-type.ts";
 import { HELD_DUE_AT } from "./outbox.store.ts";
-import type { EventType } from "./port.ts";
 
 export interface DeadLetter {
   readonly outboxId: number;

@@ -1,10 +1,10 @@
 /** DELETE /relay/destinations/:destinationId. What is on its way is settled first: delivered, or discarded with a reason. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { deleteDestination, findDestination } from "./destinations.store.ts";
 import { MEDLINK_DESTINATION_ID } from "./destinations.ts";
 import { NO_DESTINATION } from "./no-destination.ts";

@@ -3,11 +3,12 @@ import { and, asc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { destinations, relayCounters, relayPings, tenants } from "../core/schema.ts";
 import type { SealedValue } from "../platform/keyring.ts";
-import { DEFAULT_TENANT } from "../platform/principal.ts";
 import type { CoreSettings } from "../platform/settings.ts";
+import { DEFAULT_TENANT } from "../tenants/principal.ts";
 import { type Destination, destinationUrlFault, MEDLINK_DESTINATION_ID } from "./destinations.ts";
+import { EVENT_TYPES, type EventType } from "./event-type.ts";
 import { DESTINATION_JSON, emptyBurst, leasedDestination } from "./outbox.store.ts";
-import { type DestinationKind, EVENT_TYPES, type EventType, type LeasedPing, type PostResult } from "./port.ts";
+import type { DestinationKind, LeasedPing, PostResult } from "./port.ts";
 
 type DestinationRow = typeof destinations.$inferSelect;
 type CounterRow = typeof relayCounters.$inferSelect;

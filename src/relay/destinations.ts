@@ -1,6 +1,7 @@
 /** What a destination may look like. Deliveries leave our network with our signature: where to is checked before it is stored. */
 import type { CoreSettings } from "../platform/settings.ts";
-import type { DestinationKind, EventType } from "./port.ts";
+import type { EventType } from "./event-type.ts";
+import type { DestinationKind } from "./port.ts";
 
 export const MEDLINK_DESTINATION_ID = "medlink";
 

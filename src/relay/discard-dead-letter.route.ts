@@ -1,11 +1,11 @@
 /** POST /relay/workflow/dead-letters/:outboxId/discard: an operator gives an event up, with a reason. Again changes nothing. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { outboxIdParams, reasonSchema } from "./dead-letter-query.ts";
 import { discardDeadLetter } from "./dead-letters.store.ts";
 import { NO_DELIVERY } from "./no-destination.ts";

@@ -1,5 +1,6 @@
 /** Webhook events as receivers see them. A body is made once, when its row first becomes due, and never again. */
-import type { DestinationKind, EventType } from "./port.ts";
+import type { EventType } from "./event-type.ts";
+import type { DestinationKind } from "./port.ts";
 
 export interface ChainFields {
   readonly chainId: number;

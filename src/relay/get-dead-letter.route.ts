@@ -1,13 +1,13 @@
 /** GET /relay/workflow/dead-letters/:outboxId: the request, every attempt and what was answered. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { outboxIdParams } from "./dead-letter-query.ts";
 import { findDelivery } from "./dead-letters.store.ts";
+import { EVENT_TYPES } from "./event-type.ts";
 import { NO_DELIVERY } from "./no-destination.ts";
-import { EVENT_TYPES } from "./port.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const epochMs = z.number().int().openapi({ description: "Epoch ms." });

@@ -1,10 +1,10 @@
 /** GET /relay/destinations/:destinationId. Secrets and header values are never shown. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { findDestination } from "./destinations.store.ts";
 import { NO_DESTINATION } from "./no-destination.ts";
 import { destinationIdParams, destinationSchema, destinationView } from "./relay-view.ts";

@@ -1,11 +1,11 @@
 /** GET /relay/workflow/dead-letters. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { filterShape } from "./dead-letter-query.ts";
 import { listDeadLetters } from "./dead-letters.store.ts";
-import { EVENT_TYPES } from "./port.ts";
+import { EVENT_TYPES } from "./event-type.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const querySchema = z.object({

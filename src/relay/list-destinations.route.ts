@@ -1,9 +1,9 @@
 /** GET /relay/destinations. Secrets are never shown. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { listDestinations } from "./destinations.store.ts";
 import { destinationSchema, destinationView } from "./relay-view.ts";
 import { tenantInView } from "./tenant-in-view.ts";

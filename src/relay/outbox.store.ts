@@ -15,16 +15,9 @@ import {
   isEndpointFailure,
   isEvidence,
 } from "./breaker.ts";
+import type { EventType } from "./event-type.ts";
 import type { ChainFields } from "./events.ts";
-import type {
-  DeliveryOutcome,
-  DestinationKind,
-  EventType,
-  Lease,
-  LeasedDelivery,
-  LeasedDestination,
-  PostResult,
-} from "./port.ts";
+import type { DeliveryOutcome, DestinationKind, Lease, LeasedDelivery, LeasedDestination, PostResult } from "./port.ts";
 import {
   type Classification,
   classifyResponse,

@@ -1,12 +1,12 @@
 /** The entry point that core offers the relay: the stores, wired to the settings, the clock and the queue. */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { CoreEnv } from "../core/env.ts";
+import { databaseSink, flushLater, isMeasured, measureOf } from "../operations/meter.edge.ts";
+import { readTotals, writeMetrics } from "../operations/metrics.store.ts";
+import { METRICS, metricsOf, postResultLabel } from "../operations/metrics.ts";
+import type { MetricRow } from "../operations/metrics-buffer.ts";
+import { renderMetrics } from "../operations/metrics-text.ts";
 import { makeLog, systemNow, systemRandom } from "../platform/clock.edge.ts";
-import { databaseSink, flushLater, isMeasured, measureOf } from "../platform/meter.edge.ts";
-import { readTotals, writeMetrics } from "../platform/metrics.store.ts";
-import { METRICS, metricsOf, postResultLabel } from "../platform/metrics.ts";
-import type { MetricRow } from "../platform/metrics-buffer.ts";
-import { renderMetrics } from "../platform/metrics-text.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
 import { pingTarget, recordPing } from "./destinations.store.ts";
 import {

@@ -2,11 +2,10 @@
  * What core offers the relay over its service binding: lease due rows, record what became of them. The relay has no
  * database; core decides what is due, the relay signs, posts and reports.
  */
-import type { MetricRow } from "../platform/metrics-buffer.ts";
+import type { MetricRow } from "../operations/metrics-buffer.ts";
+import type { EventType } from "./event-type.ts";
 
 export type DestinationKind = "MEDLINK" | "INSURER";
-export const EVENT_TYPES = ["REQUEST_SUBMITTED", "REQUEST_ACKNOWLEDGED", "REQUEST_ADJUDICATED"] as const;
-export type EventType = (typeof EVENT_TYPES)[number];
 
 /** What a queue message says: there is work. The rows are the truth; a message that is lost, doubled or late costs nothing. */
 export interface RelayHint {

@@ -1,16 +1,16 @@
 /** PUT /relay/destinations/:destinationId: creates or replaces a destination. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import type { Problem } from "../platform/problem.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { insurerAddressSchema } from "../workflow/payload.ts";
 import { putDestination, type RefusedDestination } from "./destinations.store.ts";
 import { destinationUrlFault, extraHeadersFault, headersPlace, secretPlace } from "./destinations.ts";
-import { EVENT_TYPES } from "./port.ts";
+import { EVENT_TYPES } from "./event-type.ts";
 import { destinationIdParams, destinationSchema, destinationView, secretSchema } from "./relay-view.ts";
 import { makeSealer, type Sealer } from "./sealer.edge.ts";
 

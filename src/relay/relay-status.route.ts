@@ -1,9 +1,9 @@
 /** GET /relay/workflow/status. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { relayStatus } from "./outbox.store.ts";
 import { retryPolicyOf } from "./port.edge.ts";
 import { tenantInView } from "./tenant-in-view.ts";

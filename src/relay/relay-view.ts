@@ -2,7 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { isPlaceholderSecret } from "../platform/secrets.ts";
 import type { Destination } from "./destinations.ts";
-import { EVENT_TYPES } from "./port.ts";
+import { EVENT_TYPES } from "./event-type.ts";
 
 const epochMs = z.number().int().openapi({ description: "Epoch ms." });
 

@@ -1,10 +1,10 @@
 /** POST /relay/workflow/dead-letters/:outboxId/replay. Again changes nothing. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { outboxIdParams } from "./dead-letter-query.ts";
 import { replayDeadLetter } from "./dead-letters.store.ts";
 import { NO_DELIVERY } from "./no-destination.ts";

@@ -1,11 +1,11 @@
 /** POST /relay/workflow/dead-letters/replay: many at once, at a limited rate, in the order of the ledger. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { filterShape } from "./dead-letter-query.ts";
 import { replayDeadLetters } from "./dead-letters.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";

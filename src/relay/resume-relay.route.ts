@@ -1,9 +1,9 @@
 /** POST /relay/resume: the relay as a whole. Again changes nothing. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { setRelayPaused } from "./destinations.store.ts";
 
 const answerSchema = z.object({ paused: z.boolean() });

@@ -4,12 +4,12 @@
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { toHex } from "../platform/encoding.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { findDestination, rotateSecret } from "./destinations.store.ts";
 import { secretPlace } from "./destinations.ts";
 import { NO_DESTINATION } from "./no-destination.ts";

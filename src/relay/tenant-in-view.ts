@@ -1,4 +1,4 @@
-import type { Principal } from "../platform/principal.ts";
+import type { Principal } from "../tenants/principal.ts";
 
 /** Whose deliveries this caller sees: its tenant's; undefined, an operator: everyone's. */
 export const tenantInView = (principal: Principal): string | undefined =>

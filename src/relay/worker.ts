@@ -1,12 +1,12 @@
 /** itrans-relay: consumes hints, delivers webhooks. Deleting it stops delivery and loses nothing. */
 
+import { flushIfDue, flushNow, type MetricSink, measureOf } from "../operations/meter.edge.ts";
+import { methodLabel, statusLabel } from "../operations/metrics.ts";
+import { METRICS_CONTENT_TYPE } from "../operations/metrics-text.ts";
+import { mayScrape, SCRAPE_REFUSED } from "../operations/scrape-token.ts";
 import { makeLog, newUuid, systemNow } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
-import { flushIfDue, flushNow, type MetricSink, measureOf } from "../platform/meter.edge.ts";
-import { methodLabel, statusLabel } from "../platform/metrics.ts";
-import { METRICS_CONTENT_TYPE } from "../platform/metrics-text.ts";
 import { problemResponse } from "../platform/problem.ts";
-import { mayScrape, SCRAPE_REFUSED } from "../platform/scrape-token.ts";
 import { secretFaults } from "../platform/secrets.ts";
 import { parseSettings, type RelaySettings, relaySettingsSchema } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";
@@ -56,8 +56,7 @@ async function metrics(request: Request, env: RelayEnv, correlationId: string): 
   }
 }
 
-async function answer(request: Request, env: RelayEnv, pathname: string): Promise<Response> {
-  const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
+async function answer(request: Request, env: RelayEnv, pathname: string, correlationId: string): Promise<Response> {
   const route = ROUTES.find((known) => known === pathname);
   if (route === undefined) {
     return problemResponse(
@@ -82,13 +81,22 @@ export default {
   async fetch(request, env) {
     const startedAt = systemNow();
     const { pathname } = new URL(request.url);
-    const response = await answer(request, env, pathname);
+    const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
+    const response = await answer(request, env, pathname, correlationId);
     const measure = measureOf("itrans-relay", env);
     const method = methodLabel(request.method);
     const route = ROUTES.find((known) => known === pathname) ?? "unmatched";
     measure.add("itrans_relay_http_requests_total", { method, route, status: statusLabel(response.status) });
-    const seconds = (systemNow() - startedAt) / 1000;
-    measure.observe("itrans_relay_http_request_duration_seconds", { method, route }, seconds);
+    const durationMs = systemNow() - startedAt;
+    measure.observe("itrans_relay_http_request_duration_seconds", { method, route }, durationMs / 1000);
+    const { status } = response;
+    makeLog("itrans-relay", env)(status >= 500 ? "error" : "info", "request", {
+      correlationId,
+      method: request.method,
+      route,
+      status,
+      durationMs,
+    });
     return response;
   },
 

@@ -1,15 +1,15 @@
 /** POST /tenants/:tenantId/keys. The key is in the answer and nowhere else: only its hash is kept. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate, keyHashOf } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
-import { insertApiKey } from "../platform/api-keys.store.ts";
 import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { toHex } from "../platform/encoding.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
-import { SCOPES } from "../platform/principal.ts";
 import { insurerAddressSchema } from "../workflow/payload.ts";
+import { insertApiKey } from "./api-keys.store.ts";
+import { authenticate, keyHashOf } from "./authenticate.edge.ts";
+import { SCOPES } from "./principal.ts";
 
 const bodySchema = z
   .object({

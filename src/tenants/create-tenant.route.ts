@@ -1,12 +1,12 @@
 /** POST /tenants. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
-import { insertTenant } from "../platform/api-keys.store.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { insertTenant } from "./api-keys.store.ts";
+import { authenticate } from "./authenticate.edge.ts";
 
 const tenantSchema = z
   .object({ tenantId: z.string().regex(/^[a-z0-9-]{1,64}$/), name: z.string().min(1).max(200) })

@@ -2,10 +2,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { decidedAnswer, decidedAnswerSchema, notesSchema } from "./decided-answer.ts";
 import { findForInsurer, storeNotes } from "./insurer-command.edge.ts";
 import { DECISIONS, type RequestDecision } from "./request.ts";

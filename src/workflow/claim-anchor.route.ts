@@ -3,9 +3,9 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { anchorViewSchema } from "../anchor/anchor-schema.ts";
 import { entryAnchor } from "../anchor/anchor-status.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { findClaimOf } from "./id-lookup.edge.ts";
 import { claimIdParam } from "./request-params.ts";
 

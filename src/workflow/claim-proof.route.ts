@@ -1,9 +1,9 @@
 /** GET /claims/:claimId/proof. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerBundle, bundleResponses } from "../ledger/answer-bundle.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { findClaimOf } from "./id-lookup.edge.ts";
 import { chooseSeq, proofQuery } from "./proof-query.ts";
 import { subjectSeqs } from "./request.store.ts";

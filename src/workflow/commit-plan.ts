@@ -7,8 +7,9 @@ import type { EncodedEntry, EntryData } from "../ledger/entry.ts";
 import type { Head } from "../ledger/head.ts";
 import type { Plan } from "../ledger/sequencer.ts";
 import type { SealedValue } from "../platform/keyring.ts";
+import { EVENT_TYPES, type EventType } from "../relay/event-type.ts";
 import { type EventData, eventIdOf, webhookBody } from "../relay/events.ts";
-import { type DestinationKind, EVENT_TYPES, type EventType } from "../relay/port.ts";
+import type { DestinationKind } from "../relay/port.ts";
 import { type ClaimCommand, type ClaimEvent, type ClaimState, decideClaim, evolveClaim } from "./claim.ts";
 import type { Predecessor } from "./correction.ts";
 import {

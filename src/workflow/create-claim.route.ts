@@ -1,11 +1,11 @@
 /** POST /claims. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { newUuid } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { ciphertextPrefix, storeCiphertext } from "./ciphertext.edge.ts";
 import { answerClaimCommand } from "./claim-command.edge.ts";
 import { claimAnswerSchema } from "./claim-view.ts";

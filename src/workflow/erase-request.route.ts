@@ -1,10 +1,10 @@
 /** DELETE /workflow/requests/:requestId/personal-data. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { answerErased, eraseBodySchema, erasedAnswerSchema, eraseQuery, erasingTenant } from "./erase.edge.ts";
 import { findRequestOf, idLookup } from "./id-lookup.edge.ts";
 import { requestIdParam } from "./request-params.ts";

@@ -1,10 +1,10 @@
 /** POST /claims/:claimId/finalize: clients send an empty body that says it is JSON. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { answerClaimCommand } from "./claim-command.edge.ts";
 import { claimAnswerSchema } from "./claim-view.ts";
 import { knownIdLookup } from "./id-lookup.edge.ts";

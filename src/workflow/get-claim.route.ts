@@ -1,9 +1,9 @@
 /** GET /claims/:claimId. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { readCiphertext } from "./ciphertext.edge.ts";
 import { claimFacts, claimViewSchema } from "./claim-view.ts";
 import { erasedFact } from "./erased-view.ts";

@@ -1,8 +1,8 @@
 /** What an insurer's calls have in common: find the request, check that it is theirs, open it. */
 import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
-import { mayAdjudicateFor } from "../platform/principal.ts";
 import type { Problem } from "../platform/problem.ts";
+import { mayAdjudicateFor } from "../tenants/principal.ts";
 import { ciphertextPrefix, storeCiphertext } from "./ciphertext.edge.ts";
 import { findRequestOf, knownIdLookup } from "./id-lookup.edge.ts";
 import type { RequestState, StoredCiphertext } from "./request.ts";

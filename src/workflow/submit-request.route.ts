@@ -2,11 +2,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
-import { authenticate } from "../core/authenticate.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { newUuid } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
 import { ciphertextPrefix, storeCiphertext } from "./ciphertext.edge.ts";
 import { sameAddress } from "./commit-plan.ts";
 import { findRequestOf, idLookup } from "./id-lookup.edge.ts";

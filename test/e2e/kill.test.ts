@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { describeSpread, runKillRounds } from "./support/kill-rounds.ts";
 import { temporaryDirectory } from "./support/stack.ts";
 
-const ROUNDS = 12;
+const ROUNDS = 20;
 
 describe("SIGKILL of workerd under load, and a new start over the same data", () => {
   const directory = temporaryDirectory();

@@ -5,8 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import type { EventType } from "../../../src/relay/event-type.ts";
 import { type EventData, type WebhookEvent, webhookBody } from "../../../src/relay/events.ts";
-import type { EventType, LeasedDelivery, PostResult } from "../../../src/relay/port.ts";
+import type { LeasedDelivery, PostResult } from "../../../src/relay/port.ts";
 import { postWebhook, webhookHeaders } from "../../../src/relay/post.client.ts";
 import { classifyResponse, nextDueAt, type RetryPolicy } from "../../../src/relay/retry.ts";
 import type { Signing } from "../../../src/relay/signing-secrets.ts";

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { changed } from "../audit/audited.edge.ts";
+import { isMissingReference } from "../batch.store.ts";
 import { findClaim, timelineInsert } from "../claims/claims.store.ts";
 import { newId } from "../ids.ts";
 import { type Answer, mediaTypeOf, none, notFound, ok, operation, refuse } from "../operation.edge.ts";
@@ -69,13 +70,20 @@ export const createAttachment = operation(
     }
     const { sha256 } = received;
     const at = hub.now();
-    const [stored] = await hub.db.batch([
-      attachmentStored(hub.db, attachmentId, sha256, at),
-      timelineInsert(hub.db, { claimId, clinicId, kind: "attached", status, actor: userId, detail: attachmentId, at }),
-      changed(input, "attachment.create", attachmentId, claimId),
-    ]);
-    if (stored?.meta.changes !== 1) return refuse("unavailable", "The file took too long to arrive. Send it again.");
-    return ok(201, showAttachment({ ...attachment, sha256 }));
+    const event = { claimId, clinicId, kind: "attached", status, actor: userId, detail: attachmentId, at } as const;
+    try {
+      const [stored] = await hub.db.batch([
+        attachmentStored(hub.db, attachmentId, sha256, at),
+        timelineInsert(hub.db, event),
+        changed(input, "attachment.create", attachmentId, claimId),
+      ]);
+      if (stored?.meta.changes === 1) return ok(201, showAttachment({ ...attachment, sha256 }));
+    } catch (thrown) {
+      if (!isMissingReference(thrown)) throw thrown;
+    }
+    // The claim was erased meanwhile, or the sweep took the upload for lost: nothing of it stays.
+    await hub.attachments.delete(key);
+    return refuse("conflict", "The claim is gone, or the file took too long to arrive.");
   },
 );
 

@@ -20,7 +20,7 @@ export const readAttachment = operation(
     if (attachment === undefined) return notFound("attachment");
     const [object] = await Promise.all([
       hub.attachments.get(objectKey(attachment)),
-      viewed(input, "attachment.view", attachment.attachmentId, attachment.claimId),
+      viewed(input, "attachment.view", attachment.attachmentId, { detail: attachment.claimId }),
     ]);
     if (object === null) return refuse("unavailable", "The file cannot be read now. Try again.");
     return {

@@ -37,16 +37,26 @@ export const auditInsert = (db: D1Database, event: AuditEvent): D1PreparedStatem
 /** The same person looking at the same thing within this time is one view: pages ask again and again while they are open. */
 const VIEW_MS = 60_000;
 
-/** Notes that somebody looked. */
-export const viewInsert = (db: D1Database, view: AuditEvent): D1PreparedStatement =>
+/** Notes that somebody looked. @param onlyWithClaim there was nothing to see unless the clinic has this claim. */
+export const viewInsert = (db: D1Database, view: AuditEvent, onlyWithClaim?: string): D1PreparedStatement =>
   db
     .prepare(
       `INSERT INTO audit_events (clinic_id, actor, action, subject, detail, correlation_id, at, is_view)
        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 1
        WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE clinic_id = ?1 AND subject = ?4 AND at > ?7 - ${VIEW_MS}
-         AND actor = ?2 AND action = ?3 AND is_view = 1)`,
+         AND actor = ?2 AND action = ?3 AND is_view = 1)
+         AND (?8 IS NULL OR EXISTS (SELECT 1 FROM claims WHERE claim_id = ?8 AND clinic_id = ?1))`,
     )
-    .bind(view.clinicId, view.actor, view.action, view.subject, view.detail ?? null, view.correlationId, view.at);
+    .bind(
+      view.clinicId,
+      view.actor,
+      view.action,
+      view.subject,
+      view.detail ?? null,
+      view.correlationId,
+      view.at,
+      onlyWithClaim ?? null,
+    );
 
 export interface AuditFilter {
   /** A clinic, or WHOLE_HUB. */

@@ -25,13 +25,28 @@ export const changed = (
     at: hub.now(),
   });
 
+interface Seen {
+  readonly detail?: string;
+  readonly onlyWithClaim?: string;
+}
+
+/** For a batch that reads what is shown. @param seen see `viewInsert`. */
+export const view = ({ hub, user, correlationId }: Deed, action: string, subject: string, seen: Seen = {}) =>
+  viewInsert(
+    hub.db,
+    {
+      clinicId: user.clinicId,
+      actor: user.userId,
+      action,
+      subject,
+      detail: seen.detail,
+      correlationId,
+      at: hub.now(),
+    },
+    seen.onlyWithClaim,
+  );
+
 /** Before it is shown, or beside reading it: an answer is not given while this has not been written. */
-export async function viewed(
-  { hub, user, correlationId }: Deed,
-  action: string,
-  subject: string,
-  detail?: string,
-): Promise<void> {
-  const view = { clinicId: user.clinicId, actor: user.userId, action, subject, detail, correlationId, at: hub.now() };
-  await viewInsert(hub.db, view).run();
+export async function viewed(deed: Deed, action: string, subject: string, seen: Seen = {}): Promise<void> {
+  await view(deed, action, subject, seen).run();
 }

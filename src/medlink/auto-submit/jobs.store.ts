@@ -6,7 +6,7 @@ import { breakerOf } from "./core-breaker.store.ts";
 import type { Traffic } from "./core-breaker.ts";
 import type { Job, JobState } from "./job.ts";
 
-const readRow = ({ turn: _, ...row }: typeof autoSubmitJobs.$inferSelect): Job => ({
+export const readJobRow = ({ turn: _, ...row }: typeof autoSubmitJobs.$inferSelect): Job => ({
   ...row,
   startedAt: row.startedAt ?? undefined,
   nextAttemptAt: row.nextAttemptAt ?? undefined,
@@ -20,11 +20,12 @@ const readRow = ({ turn: _, ...row }: typeof autoSubmitJobs.$inferSelect): Job =
 /** For the consumer and the sweep, which know a job by its id alone. */
 export async function findJob(db: D1Database, jobId: string): Promise<Job | undefined> {
   const row = await drizzle(db).select().from(autoSubmitJobs).where(eq(autoSubmitJobs.jobId, jobId)).get();
-  return row === undefined ? undefined : readRow(row);
+  return row === undefined ? undefined : readJobRow(row);
 }
 
-export async function findLiveJob(db: D1Database, clinicId: string, claimId: string): Promise<Job | undefined> {
-  const row = await drizzle(db)
+/** For a batch; `readJobRow` reads its row. */
+export const liveJobSelect = (db: D1Database, clinicId: string, claimId: string) =>
+  drizzle(db)
     .select()
     .from(autoSubmitJobs)
     .where(
@@ -33,9 +34,11 @@ export async function findLiveJob(db: D1Database, clinicId: string, claimId: str
         eq(autoSubmitJobs.clinicId, clinicId),
         inArray(autoSubmitJobs.state, ["queued", "running", "retrying"]),
       ),
-    )
-    .get();
-  return row === undefined ? undefined : readRow(row);
+    );
+
+export async function findLiveJob(db: D1Database, clinicId: string, claimId: string): Promise<Job | undefined> {
+  const row = await liveJobSelect(db, clinicId, claimId).get();
+  return row === undefined ? undefined : readJobRow(row);
 }
 
 /** The job that a claim had last, while it is kept. */
@@ -47,7 +50,7 @@ export async function findLatestJob(db: D1Database, clinicId: string, claimId: s
     .orderBy(desc(autoSubmitJobs.createdAt))
     .limit(1)
     .get();
-  return row === undefined ? undefined : readRow(row);
+  return row === undefined ? undefined : readJobRow(row);
 }
 
 /** Newest first. */
@@ -58,7 +61,7 @@ export async function listJobs(db: D1Database, clinicId: string, limit: number):
     .where(eq(autoSubmitJobs.clinicId, clinicId))
     .orderBy(desc(autoSubmitJobs.createdAt), desc(autoSubmitJobs.jobId))
     .limit(limit);
-  return rows.map(readRow);
+  return rows.map(readJobRow);
 }
 
 /** @param clinicId undefined: of all clinics. */
@@ -252,7 +255,7 @@ export async function listFailedJobs(
     .orderBy(asc(updatedAt), asc(jobId))
     .limit(page.limit + 1);
   const cut = cutPage(rows, page.limit, (row) => ({ createdAt: row.updatedAt, id: row.jobId }));
-  return { ...cut, items: cut.items.map(readRow) };
+  return { ...cut, items: cut.items.map(readJobRow) };
 }
 
 /** Failed jobs by their code, most first; at most 20 codes. */

@@ -1,6 +1,9 @@
-import { and, asc, eq, getTableColumns, gte, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, gte, isNull, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
+import type { Job } from "../auto-submit/job.ts";
+import { liveJobSelect, readJobRow } from "../auto-submit/jobs.store.ts";
+import { columnsOf } from "../columns.store.ts";
 import type { Fields } from "../fields.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
 import { claimEvents, claims } from "../schema.ts";
@@ -94,9 +97,7 @@ export async function findClaimByRequestHash(
 
 type ClaimRow = typeof claims.$inferSelect;
 
-const COLUMNS = Object.entries(getTableColumns(claims))
-  .map(([name, column]) => `c.${column.name} AS ${name}`)
-  .join(", ");
+const COLUMNS = columnsOf(claims, "c");
 
 /**
  * The statement of a filtered page: keys from one index alone, then their rows. One row more than `limit` tells that there
@@ -149,35 +150,34 @@ export function claimsQuery(
   };
 }
 
-/** Newest first. */
+/** Newest first. @param beside run with it in one batch: one way to the database. */
 export async function listClaims(
   db: D1Database,
   fields: Fields,
   clinicId: string,
   query: ClaimFilter & { readonly limit: number; readonly after: PageKey | undefined },
+  beside: readonly D1PreparedStatement[] = [],
 ): Promise<Page<Claim>> {
   const { limit, after, ...filter } = query;
   const { sql: text, bound } = claimsQuery(clinicId, filter, { limit, after });
-  const { results } = await db
-    .prepare(text)
-    .bind(...bound)
-    .all<ClaimRow>();
-  const page = cutPage(results, limit, (row) => ({ createdAt: row.createdAt, id: row.claimId }));
+  const [read] = await db.batch<ClaimRow>([db.prepare(text).bind(...bound), ...beside]);
+  const page = cutPage(read?.results ?? [], limit, (row) => ({ createdAt: row.createdAt, id: row.claimId }));
   return { ...page, items: await Promise.all(page.items.map((row) => readRow(fields, row))) };
 }
 
+const correctionSelect = (db: D1Database, clinicId: string, claimId: string) =>
+  drizzle(db)
+    .select({ claimId: claims.claimId, requestId: claims.requestId })
+    .from(claims)
+    .where(and(eq(claims.correctsClaimId, claimId), eq(claims.clinicId, clinicId)));
+
 /** The claim that supersedes this one, sent or not. */
-export async function findCorrection(
+export const findCorrection = (
   db: D1Database,
   clinicId: string,
   claimId: string,
-): Promise<{ readonly claimId: string; readonly requestId: string | null } | undefined> {
-  return drizzle(db)
-    .select({ claimId: claims.claimId, requestId: claims.requestId })
-    .from(claims)
-    .where(and(eq(claims.correctsClaimId, claimId), eq(claims.clinicId, clinicId)))
-    .get();
-}
+): Promise<{ readonly claimId: string; readonly requestId: string | null } | undefined> =>
+  correctionSelect(db, clinicId, claimId).get();
 
 /** What names a claim, without what it says. */
 export interface ClaimKey {
@@ -366,20 +366,57 @@ export const timelineInsert = (db: D1Database, entry: TimelineEntry, onlyWithJob
       onlyWithJob ?? null,
     );
 
-const TIMELINE_LIMIT = 500;
+/** What is shown of one claim. */
+export interface WholeClaim {
+  readonly claim: Claim;
+  readonly timeline: readonly (typeof claimEvents.$inferSelect)[];
+  /** Its job on the way to core. */
+  readonly job: Job | undefined;
+  /** The claim that supersedes it, sent or not. */
+  readonly correction: { readonly claimId: string; readonly requestId: string | null } | undefined;
+}
 
-/** In the order in which things happened here; at most 500. */
-export const readTimeline = (
+/** A claim and all that the hub knows of it, in one way to the database. */
+export async function readWholeClaim(
   db: D1Database,
+  fields: Fields,
   clinicId: string,
   claimId: string,
-): Promise<readonly (typeof claimEvents.$inferSelect)[]> =>
+): Promise<WholeClaim | undefined> {
+  const [[row], timeline, [job], [correction]] = await drizzle(db).batch([
+    drizzle(db)
+      .select()
+      .from(claims)
+      .where(and(eq(claims.claimId, claimId), eq(claims.clinicId, clinicId))),
+    timelineSelect(db, clinicId, claimId),
+    liveJobSelect(db, clinicId, claimId),
+    correctionSelect(db, clinicId, claimId),
+  ]);
+  if (row === undefined) return undefined;
+  return {
+    claim: await readRow(fields, row),
+    timeline,
+    job: job === undefined ? undefined : readJobRow(job),
+    correction,
+  };
+}
+
+const TIMELINE_LIMIT = 500;
+
+const timelineSelect = (db: D1Database, clinicId: string, claimId: string) =>
   drizzle(db)
     .select()
     .from(claimEvents)
     .where(and(eq(claimEvents.claimId, claimId), eq(claimEvents.clinicId, clinicId)))
     .orderBy(asc(claimEvents.claimEventId))
     .limit(TIMELINE_LIMIT);
+
+/** In the order in which things happened here; at most 500. */
+export const readTimeline = async (
+  db: D1Database,
+  clinicId: string,
+  claimId: string,
+): Promise<readonly (typeof claimEvents.$inferSelect)[]> => timelineSelect(db, clinicId, claimId);
 
 /** True when a claim of another clinic has this id: it must not be submitted under it. */
 export async function isForeignClaim(db: D1Database, clinicId: string, claimId: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { viewed } from "../audit/audited.edge.ts";
+import { view } from "../audit/audited.edge.ts";
 import { cachedInsurers, cachedProviders } from "../cache/record-cache.edge.ts";
 import { none, ok, operation } from "../operation.edge.ts";
 import { pageQuery } from "../page-query.ts";
@@ -56,10 +56,8 @@ export const listClaimsRoute = operation(
     const { cursor, q, ...filter } = params;
     const named = q === undefined || q.trim() === "" ? undefined : namedBy(q);
     if (q !== undefined && q.trim() !== "" && named === undefined) return ok(200, { claims: [], nextCursor: null });
-    const [page] = await Promise.all([
-      listClaims(hub.db, hub.fields, user.clinicId, { ...filter, named, after: cursor }),
-      viewed(input, "claims.view", "claims"),
-    ]);
+    const query = { ...filter, named, after: cursor };
+    const page = await listClaims(hub.db, hub.fields, user.clinicId, query, [view(input, "claims.view", "claims")]);
     const [providers, insurers] = await Promise.all([
       cachedProviders(
         hub,

@@ -1,13 +1,12 @@
 import { z } from "@hono/zod-openapi";
 import { viewed } from "../audit/audited.edge.ts";
-import { findLiveJob } from "../auto-submit/jobs.store.ts";
 import { showSubmission } from "../auto-submit/submit.edge.ts";
 import { cachedInsurers, cachedProviders } from "../cache/record-cache.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import { none, notFound, ok, operation } from "../operation.edge.ts";
 import { iso } from "../page-query.ts";
 import type { Claim } from "./claim.ts";
-import { findClaim, findCorrection, readTimeline } from "./claims.store.ts";
+import { readWholeClaim } from "./claims.store.ts";
 import { claimSchema, showClaim, submissionSchema } from "./show-claim.ts";
 
 /** What core says of a request: passed on as it is, for core's contract to define. */
@@ -52,16 +51,17 @@ export const readClaim = operation(
   },
   async (input) => {
     const { hub, user, params, correlationId } = input;
-    const claim = await findClaim(hub.db, hub.fields, user.clinicId, params.claimId);
-    if (claim === undefined) return notFound("claim");
-    const [timeline, job, itrans, correction, providers, insurers] = await Promise.all([
-      readTimeline(hub.db, user.clinicId, claim.claimId),
-      findLiveJob(hub.db, user.clinicId, claim.claimId),
+    const { claimId } = params;
+    const [whole] = await Promise.all([
+      readWholeClaim(hub.db, hub.fields, user.clinicId, claimId),
+      viewed(input, "claim.view", claimId, { onlyWithClaim: claimId }),
+    ]);
+    if (whole === undefined) return notFound("claim");
+    const { claim, timeline, job, correction } = whole;
+    const [itrans, providers, insurers] = await Promise.all([
       readCoreView(hub, claim, correlationId),
-      findCorrection(hub.db, user.clinicId, claim.claimId),
       cachedProviders(hub, user.clinicId, [claim.providerId]),
       cachedInsurers(hub, user.clinicId, [claim.insurerId]),
-      viewed(input, "claim.view", claim.claimId),
     ]);
     return ok(200, {
       ...showClaim(claim),

@@ -3,7 +3,7 @@ import { viewed } from "../audit/audited.edge.ts";
 import { none, notFound, ok, operation } from "../operation.edge.ts";
 import { iso } from "../page-query.ts";
 import { CLAIM_STATUSES } from "./claim.ts";
-import { findClaim, readTimeline } from "./claims.store.ts";
+import { readWholeClaim } from "./claims.store.ts";
 import { readCoreHistory } from "./core-request.edge.ts";
 import { mergeTimeline } from "./timeline.ts";
 
@@ -42,15 +42,15 @@ export const readTimelineRoute = operation(
   },
   async (input) => {
     const { hub, user, params, correlationId } = input;
-    const claim = await findClaim(hub.db, hub.fields, user.clinicId, params.claimId);
-    if (claim === undefined) return notFound("claim");
-    const { claimId, requestId } = claim;
-    const [own, core] = await Promise.all([
-      readTimeline(hub.db, user.clinicId, claimId),
-      requestId === undefined ? undefined : readCoreHistory(hub, requestId, correlationId),
-      viewed(input, "claim.view", claimId, "timeline"),
+    const { claimId } = params;
+    const [whole] = await Promise.all([
+      readWholeClaim(hub.db, hub.fields, user.clinicId, claimId),
+      viewed(input, "claim.view", claimId, { detail: "timeline", onlyWithClaim: claimId }),
     ]);
-    const events = mergeTimeline(own, core?.events, core?.anchors ?? []);
+    if (whole === undefined) return notFound("claim");
+    const { requestId } = whole.claim;
+    const core = requestId === undefined ? undefined : await readCoreHistory(hub, requestId, correlationId);
+    const events = mergeTimeline(whole.timeline, core?.events, core?.anchors ?? []);
     return ok(200, {
       coreAvailable: requestId === undefined ? null : core !== undefined,
       events: events.map((event) => ({ ...event, at: iso(event.at) })),

@@ -2,7 +2,7 @@
  * Everything that happened to a claim, in order: what the hub knows of itself, and what the ledger says of its request. An event
  * that both know is one event, with the ledger's time and place.
  */
-import { EVENT_TYPES } from "../../relay/port.ts";
+import { EVENT_TYPES } from "../../relay/event-type.ts";
 import type { ClaimStatus } from "./claim.ts";
 import { type Decision, statusOfEvent } from "./claim-state.ts";
 

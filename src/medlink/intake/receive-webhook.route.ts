@@ -10,6 +10,7 @@ import { applyLedgerEvent } from "../claims/claim-state.ts";
 import { claimStateUpdate, findClaimByRequestHash, timelineInsert } from "../claims/claims.store.ts";
 import type { Hub } from "../hub.edge.ts";
 import { type Answer, none, ok, openOperation, readText, refuse } from "../operation.edge.ts";
+import { findErasedRequest } from "../retention/erasure.store.ts";
 import { isAuthentic, type ReceivedEvent, readEvent, type WebhookHeaders } from "./webhook.ts";
 import { isKnownEvent, webhookEventInsert } from "./webhook-events.store.ts";
 
@@ -111,9 +112,9 @@ async function statementsFor(
   const receivedAt = hub.now();
   const claim = await findClaimByRequestHash(hub.db, hub.fields, event.requestIdHash);
   if (claim === undefined) {
-    const bridged = await findBridgeRequestByHash(hub.db, event.requestIdHash);
-    if (bridged === undefined) return undefined;
-    const { clinicId, coreId: claimId } = bridged;
+    const owner = await ownerWithoutClaim(hub, event.requestIdHash);
+    if (owner === undefined) return undefined;
+    const { clinicId, claimId } = owner;
     const effect = "recorded";
     return {
       claimId,
@@ -145,4 +146,15 @@ async function statementsFor(
   const { status, lastEvent } = applied;
   const next = { ...claim, status, lastEvent, version: claim.version + 1, updatedAt: receivedAt };
   return { claimId, effect: applied.type, statements: [known, claimStateUpdate(hub.db, next), timeline] };
+}
+
+/** A request sent through the bridge, or one whose claim was erased here: its events are ours, and change nothing. */
+async function ownerWithoutClaim(
+  hub: Hub,
+  requestIdHash: string,
+): Promise<{ readonly clinicId: string; readonly claimId: string } | undefined> {
+  const bridged = await findBridgeRequestByHash(hub.db, requestIdHash);
+  if (bridged !== undefined) return { clinicId: bridged.clinicId, claimId: bridged.coreId };
+  const clinicId = await findErasedRequest(hub.db, requestIdHash);
+  return clinicId === undefined ? undefined : { clinicId, claimId: "erased" };
 }

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { signRelayBody } from "../../platform/signature.ts";
 import { timingSafeEqual } from "../../platform/timing-safe.ts";
-import { EVENT_TYPES, type EventType } from "../../relay/port.ts";
+import { EVENT_TYPES, type EventType } from "../../relay/event-type.ts";
 import type { ClaimStatus } from "../claims/claim.ts";
 import { statusOfEvent } from "../claims/claim-state.ts";
 

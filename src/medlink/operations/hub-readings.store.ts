@@ -1,5 +1,5 @@
 /** What the hub's gauges read, and what its tables tell of claims and sign-ins since the last look. */
-import type { Reading } from "../../platform/readings.ts";
+import type { Reading } from "../../operations/readings.ts";
 import { readBreaker } from "../auto-submit/core-breaker.store.ts";
 import { oldestDueAt } from "../auto-submit/jobs.store.ts";
 

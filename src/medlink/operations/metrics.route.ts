@@ -1,8 +1,8 @@
+import { readTotals } from "../../operations/metrics.store.ts";
+import { metricsOf } from "../../operations/metrics.ts";
+import { METRICS_CONTENT_TYPE, renderMetrics } from "../../operations/metrics-text.ts";
+import { SCRAPE_REFUSED } from "../../operations/scrape-token.ts";
 import { reasonOf } from "../../platform/log.ts";
-import { readTotals } from "../../platform/metrics.store.ts";
-import { metricsOf } from "../../platform/metrics.ts";
-import { METRICS_CONTENT_TYPE, renderMetrics } from "../../platform/metrics-text.ts";
-import { SCRAPE_REFUSED } from "../../platform/scrape-token.ts";
 import { none, openOperation, refuse } from "../operation.edge.ts";
 import { readHubGauges } from "./hub-readings.store.ts";
 

@@ -1,5 +1,5 @@
 /** The cron's part of the hub's metrics: gauges, what the tables tell since the last look, roll-up and retention. */
-import { databaseSink, flushNow, isMeasured } from "../../platform/meter.edge.ts";
+import { databaseSink, flushNow, isMeasured } from "../../operations/meter.edge.ts";
 import {
   addOnce,
   markStatement,
@@ -8,10 +8,10 @@ import {
   readMarks,
   rollUp,
   writeMetrics,
-} from "../../platform/metrics.store.ts";
-import { claimEventLabel, ediConnectorLabel, ediKindLabel } from "../../platform/metrics.ts";
-import { minuteOf } from "../../platform/metrics-buffer.ts";
-import { type Reading, readingRows, rowsAt } from "../../platform/readings.ts";
+} from "../../operations/metrics.store.ts";
+import { claimEventLabel, ediConnectorLabel, ediKindLabel } from "../../operations/metrics.ts";
+import { minuteOf } from "../../operations/metrics-buffer.ts";
+import { type Reading, readingRows, rowsAt } from "../../operations/readings.ts";
 import type { HubEnv } from "../env.ts";
 import type { Hub } from "../hub.edge.ts";
 import { claimEventsAfter, exchangesAfter, readHubGauges, signInsAfter } from "./hub-readings.store.ts";

@@ -1,5 +1,5 @@
-import { readSeries } from "../../platform/metrics.store.ts";
-import { planSeries, seriesAnswerSchema, seriesQuerySchema, workerOfSeries } from "../../platform/series.ts";
+import { readSeries } from "../../operations/metrics.store.ts";
+import { planSeries, seriesAnswerSchema, seriesQuerySchema, workerOfSeries } from "../../operations/series.ts";
 import { passOn } from "../bridge/forward.edge.ts";
 import { none, ok, refuse, staffOperation } from "../operation.edge.ts";
 

@@ -1,5 +1,6 @@
 import { and, asc, desc, eq, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
+import { formatMoney } from "../../platform/money.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
 import { claims, remittanceLines, remittances } from "../schema.ts";
 import { MAX_LINES, type PaidClaim, type Remittance, type RemittanceLine } from "./remittance.ts";
@@ -167,4 +168,25 @@ export async function listRemittances(
     .limit(limit + 1);
   const page = cutPage(rows, limit, (row) => ({ createdAt: row.createdAt, id: row.remittanceId }));
   return { ...page, items: page.items.map((row) => toRemittance(row, [])) };
+}
+
+/** What was paid for one claim, oldest first. */
+export async function findPayments(
+  db: D1Database,
+  clinicId: string,
+  claimId: string,
+): Promise<readonly { readonly remittanceId: string; readonly paidOn: string; readonly paid: string }[]> {
+  const rows = await drizzle(db)
+    .select({
+      remittanceId: remittances.remittanceId,
+      paidOn: remittances.paidOn,
+      minor: remittanceLines.paidMinor,
+      currency: remittances.currency,
+    })
+    .from(remittanceLines)
+    .innerJoin(remittances, eq(remittances.remittanceId, remittanceLines.remittanceId))
+    .where(and(eq(remittanceLines.claimId, claimId), eq(remittanceLines.clinicId, clinicId)))
+    .orderBy(asc(remittances.createdAt))
+    .limit(MAX_LINES);
+  return rows.map(({ minor, currency, ...row }) => ({ ...row, paid: formatMoney({ minor, currency }) }));
 }

@@ -76,7 +76,7 @@ const LONGEST_LOAD_MS = 1_600;
 const WEBHOOK_TIMEOUT_MS = 1_000;
 const AFTER_TIMEOUT_WAIT_MS = 1_000;
 /** A lease that a kill left behind lasts 17 s; the rest is for retries. */
-const DRAIN_MS = 90_000;
+const DRAIN_MS = 180_000;
 
 type Stage = "submit" | "acknowledge" | "adjudicate" | "done";
 

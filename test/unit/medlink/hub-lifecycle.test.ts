@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { countLifecycle } from "../../../src/medlink/operations/record-metrics.cron.ts";
-import { readTotals } from "../../../src/platform/metrics.store.ts";
+import { readTotals } from "../../../src/operations/metrics.store.ts";
 import { d1On } from "../../support/d1-sqlite.ts";
 
 function migratedHub(): DatabaseSync {

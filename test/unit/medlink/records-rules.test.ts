@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { cleanName, dispositionOf } from "../../../src/medlink/attachments/attachment.ts";
 import { BoundedCache, hitRatioOf } from "../../../src/medlink/cache/bounded-cache.ts";
 import { indexFor, namedBy } from "../../../src/medlink/claims/claim-filter.ts";
 import { mergeTimeline } from "../../../src/medlink/claims/timeline.ts";
 import { searchTerms } from "../../../src/medlink/fields.ts";
+import { cutoffOf } from "../../../src/medlink/retention/retention.ts";
 
 describe("what a claim is named by", () => {
   it.each([
@@ -102,5 +104,32 @@ describe("a timeline", () => {
       null,
     ]);
     expect(mergeTimeline([], ledger, anchors).map((event) => event.ledger?.anchored)).toEqual([true, true, false]);
+  });
+});
+
+describe("a file's name", () => {
+  it.each([
+    ["../../etc/passwd", "passwd"],
+    ["C:\\scans\\tooth 12.pdf", "tooth 12.pdf"],
+    ["a\u0000b\r\nc\u202egpj.pdf", "abcgpj.pdf"],
+    ["  e\u0301te\u0301.pdf ", "été.pdf"],
+    ["..", undefined],
+    ["scans/", undefined],
+    ["x".repeat(300), "x".repeat(200)],
+  ])("%j is kept as %j", (given, kept) => {
+    expect(cleanName(given)).toBe(kept);
+  });
+
+  it("travels so that no browser reads more out of it", () => {
+    expect(dispositionOf(`"; filename=x.html (été)`)).toBe(
+      "attachment; filename*=UTF-8''%22%3B%20filename%3Dx.html%20%28%C3%A9t%C3%A9%29",
+    );
+  });
+});
+
+describe("retention", () => {
+  it("counts calendar years", () => {
+    expect(cutoffOf(Date.UTC(2026, 10, 22), 7)).toBe(Date.UTC(2019, 10, 22));
+    expect(cutoffOf(Date.UTC(2028, 1, 29), 1)).toBe(Date.UTC(2027, 2, 1));
   });
 });

@@ -4,13 +4,6 @@ import { describe, expect, it } from "vitest";
 import { correlationIdOf, isCorrelationId } from "../../../src/platform/correlation.ts";
 import { fromBase64, fromUtf8, toBase64, utf8 } from "../../../src/platform/encoding.ts";
 import { formatLogLine, isLogged, reasonOf } from "../../../src/platform/log.ts";
-import {
-  mayAdjudicateFor,
-  maySeePayload,
-  mayUse,
-  type Principal,
-  type Scope,
-} from "../../../src/platform/principal.ts";
 import { problemDocument, problemResponse, statusOf } from "../../../src/platform/problem.ts";
 import {
   signProviderPayload,
@@ -20,6 +13,7 @@ import {
   verifyProviderSignature,
 } from "../../../src/platform/signature.ts";
 import { timingSafeEqual } from "../../../src/platform/timing-safe.ts";
+import { mayAdjudicateFor, maySeePayload, mayUse, type Principal, type Scope } from "../../../src/tenants/principal.ts";
 
 const SECRET = "provider-signature-9f41c7";
 const hmac = (text: string, encoding: "hex" | "base64", secret = SECRET) =>

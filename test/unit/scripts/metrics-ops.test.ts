@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { dashboardJson } from "../../../scripts/lib/dashboard.ts";
 import { metricsNamedIn, withTables } from "../../../scripts/lib/metrics-doc.ts";
-import { METRIC_NAMES } from "../../../src/platform/metrics.ts";
+import { METRIC_NAMES } from "../../../src/operations/metrics.ts";
 
 const file = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8");
 

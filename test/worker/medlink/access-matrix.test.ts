@@ -54,7 +54,34 @@ beforeAll(async () => {
   const { claimId } = await made("/api/claims", CLAIM);
   const filed = await made("/api/claims", CLAIM);
   await made(`/api/claims/${String(filed.claimId)}/submit`);
+  const pdf = "%PDF-1.7\n%%EOF\n";
+  const attached = await hub.fetch(`/api/claims/${String(claimId)}/attachments`, {
+    method: "POST",
+    body: pdf,
+    headers: { "content-type": "application/pdf", "content-length": String(pdf.length), cookie: admin.cookie },
+  });
+  const attachment = await attached.json<{ readonly attachmentId?: string }>();
   const job = await env.DB.prepare("SELECT job_id AS jobId FROM auto_submit_jobs LIMIT 1").first<string>("jobId");
+  const { claimId: paidClaimId } = await made("/api/claims", CLAIM);
+  await env.DB.prepare(
+    "UPDATE claims SET status = 'paid', request_id = claim_id, version = version + 1 WHERE claim_id = ?",
+  )
+    .bind(paidClaimId)
+    .run();
+  const { claimId: draftClaimId } = await made("/api/claims", CLAIM);
+  const { claimId: submittedClaimId } = await made("/api/claims", CLAIM);
+  await env.DB.prepare(
+    "UPDATE claims SET status = 'submitted', request_id = claim_id, request_id_hash = ?, version = version + 1 WHERE claim_id = ?",
+  )
+    .bind(`0x${"5".repeat(64)}`, submittedClaimId)
+    .run();
+  const remittance = await made("/api/remittances", {
+    insurerId: CLAIM.insurerId,
+    reference: "MATRIX-1",
+    paidOn: "2026-01-31",
+    total: CLAIM.amount,
+    lines: [{ claimId: paidClaimId, paid: CLAIM.amount }],
+  });
   const invitation = await made("/api/invitations", { email: "i@clinic.test", name: "I", role: "billing" });
   const read = await made("/api/tokens", { name: "reads", scopes: ["read"] });
   const write = await made("/api/tokens", { name: "writes", scopes: ["write"] });
@@ -70,6 +97,11 @@ beforeAll(async () => {
     patientId: CLAIM.patientId,
     providerId: CLAIM.providerId,
     insurerId: CLAIM.insurerId,
+    attachmentId: String(attachment.attachmentId),
+    remittanceId: String(remittance.remittanceId),
+    paidClaimId: String(paidClaimId),
+    submittedClaimId: String(submittedClaimId),
+    draftClaimId: String(draftClaimId),
   };
 });
 
@@ -114,7 +146,16 @@ async function ask(route: string, row: Row, caller: Caller): Promise<{ status: n
   const params = row.params?.(world) ?? {};
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? "missing"));
   const needsBody = method === "POST" || method === "PUT" || method === "PATCH";
-  const init = needsBody ? json(method, row.body?.(world) ?? {}) : { method, headers: {} };
+  const init =
+    row.raw !== undefined
+      ? {
+          method,
+          body: row.raw.text,
+          headers: { "content-type": row.raw.type, "content-length": String(row.raw.text.length) },
+        }
+      : needsBody || row.body !== undefined
+        ? json(method, row.body?.(world) ?? {})
+        : { method, headers: {} };
   const headers = { ...init.headers, ...(await credentials(caller)) };
   const response = await hub.fetch(`${path}${row.query ?? ""}`, { ...init, headers });
   return { status: response.status, text: await response.text() };

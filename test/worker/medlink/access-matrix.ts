@@ -27,7 +27,11 @@ export type Outcome = "in" | number;
 
 /** Ids of the demo clinic, for paths and bodies. */
 export interface World {
+  /** A draft at first; routes change it. */
   readonly claimId: string;
+  readonly draftClaimId: string;
+  readonly submittedClaimId: string;
+  readonly paidClaimId: string;
   readonly jobId: string;
   readonly coreId: string;
   readonly userId: string;
@@ -36,6 +40,8 @@ export interface World {
   readonly patientId: string;
   readonly providerId: string;
   readonly insurerId: string;
+  readonly attachmentId: string;
+  readonly remittanceId: string;
 }
 
 export interface Row {
@@ -45,6 +51,8 @@ export interface Row {
   readonly query?: string;
   /** Default `{}` where the method has a body. */
   readonly body?: (world: World) => unknown;
+  /** A body that is not JSON, instead. */
+  readonly raw?: { readonly type: string; readonly text: string };
 }
 
 const everyone = (outcome: Outcome): Row["outcomes"] => ({
@@ -115,9 +123,27 @@ function account(method: Method, rest: Rest = {}): Row {
   return { ...row, outcomes: { ...row.outcomes, operator: rest.stranger ?? "in" } };
 }
 
+/** Pages are for sessions alone; everyone else is sent to sign in. @param operator what an operator sees. */
+function page(rest: Rest = {}, operator: Outcome = 403): Row {
+  const row = clinic("GET", rest);
+  const sent = { nobody: 303, expiredSession: 303, operatorKey: 303, readToken: 303, writeToken: 303 };
+  return { ...row, outcomes: { ...row.outcomes, ...sent, operator } };
+}
+
 const claim = { params: ({ claimId }: World) => ({ claimId }), stranger: 404 };
 const user = { params: ({ userId }: World) => ({ userId }), stranger: 404, tokens: false };
 const flag = { params: () => ({ name: "FEATURE_FLAG_NEW_UI" }) };
+const submitted = { params: ({ submittedClaimId: claimId }: World) => ({ claimId }), stranger: 404 };
+const patient = { params: ({ patientId }: World) => ({ patientId }), stranger: 404 };
+const erasable = { params: () => ({ patientId: "pat_demo_2" }), stranger: 404 };
+const provider = { params: ({ providerId }: World) => ({ providerId }), stranger: 404 };
+const insurer = { params: ({ insurerId }: World) => ({ insurerId }), stranger: 404 };
+const attachment = {
+  params: ({ claimId, attachmentId }: World) => ({ claimId, attachmentId }),
+  stranger: 404,
+};
+const connector = { params: () => ({ name: "cdanet" }) };
+const fhirClaim = { params: ({ claimId }: World) => ({ id: claimId.replace("_", "-") }), stranger: 404 };
 const core = { params: ({ coreId: id }: World) => ({ id }), stranger: 404 };
 const newInsurer = { name: "Matrix Mutual", insurerAddress: `0x${"7".repeat(40)}` };
 
@@ -127,6 +153,46 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "GET /api/health": open("GET"),
   "GET /readyz": open("GET"),
   "GET /api/version": open("GET"),
+  // Its own token opens it, and nothing that anyone signs in with.
+  "GET /metrics": open("GET", {}, 401),
+  "GET /assets/{file}": open("GET", { params: () => ({ file: "none.css" }) }, 404),
+
+  // Who is signed in already is sent on.
+  "GET /sign-in": {
+    outcomes: {
+      ...everyone(303),
+      nobody: "in",
+      expiredSession: "in",
+      operatorKey: "in",
+      readToken: "in",
+      writeToken: "in",
+    },
+  },
+  "GET /accept-invitation": open("GET"),
+  "GET /reset-password": open("GET"),
+  // An operator's first page is another.
+  "GET /": page({}, 303),
+  "GET /settings": page({}, "in"),
+  "GET /claims": page(),
+  "GET /claims/new": page(),
+  "GET /claims/{claimId}": page(claim),
+  "GET /claims/{claimId}/edit": page({ params: ({ draftClaimId: claimId }) => ({ claimId }), stranger: 404 }),
+  "GET /claims/{claimId}/correct": page(submitted),
+  "GET /claims/{claimId}/proof": page(submitted),
+  "GET /patients": page(),
+  "POST /patients": {
+    raw: { type: "application/x-www-form-urlencoded", text: "q=nobody" },
+    outcomes: { ...page().outcomes, crossSite: 404 },
+  },
+  "GET /patients/new": page(),
+  "GET /patients/{patientId}": page(patient),
+  "GET /clinic": page(),
+  "GET /admin/people": page({ roles: ["admin"] }),
+  "GET /admin/audit": page({ roles: ["admin"] }),
+  "GET /admin/flags": page({ roles: ["admin"] }, "in"),
+
+  "GET /api/operations/overview": operators("GET"),
+  "GET /api/operations/series": operators("GET"),
   "GET /api/openapi.json": open("GET"),
 
   "POST /api/auth/login": open("POST"),
@@ -183,6 +249,9 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "POST /api/admin/sessions/clear": operators("POST"),
   "GET /api/admin/second-factors": operators("GET"),
   "GET /api/admin/auth-config": operators("GET"),
+  "GET /api/admin/cache": operators("GET"),
+  "GET /api/admin/re-encrypt": operators("GET"),
+  "POST /api/admin/re-encrypt": operators("POST"),
   "POST /api/admin/seed": operators("POST"),
   // As if it were not there, without its token.
   "POST /api/dev/seed": { outcomes: everyone(404) },
@@ -193,6 +262,29 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "POST /api/providers": clinic("POST", { roles: ["admin"] }),
   "GET /api/insurers": clinic("GET"),
   "POST /api/insurers": clinic("POST", { roles: ["admin"], body: () => newInsurer }),
+
+  "POST /api/patients/search": clinic("POST"),
+  "GET /api/patients/{patientId}": clinic("GET", patient),
+  "PATCH /api/patients/{patientId}": clinic("PATCH", { ...patient, body: () => ({ notes: "changed" }) }),
+  "GET /api/patients/{patientId}/export": clinic("GET", { ...erasable, roles: ["admin"] }),
+  "GET /api/patients/{patientId}/personal-data": clinic("GET", { ...erasable, roles: ["admin"] }),
+  "DELETE /api/patients/{patientId}/personal-data": clinic("DELETE", {
+    ...erasable,
+    roles: ["admin"],
+    body: () => ({ reason: "PATIENT_REQUEST" }),
+  }),
+  "GET /api/providers/{providerId}": clinic("GET", provider),
+  "PATCH /api/providers/{providerId}": clinic("PATCH", {
+    ...provider,
+    roles: ["admin"],
+    body: () => ({ name: "Dr. Changed" }),
+  }),
+  "GET /api/insurers/{insurerId}": clinic("GET", insurer),
+  "PATCH /api/insurers/{insurerId}": clinic("PATCH", {
+    ...insurer,
+    roles: ["admin"],
+    body: () => ({ name: "Changed Mutual" }),
+  }),
 
   "GET /api/claims": clinic("GET"),
   "POST /api/claims": clinic("POST", {
@@ -209,6 +301,53 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "GET /api/claims/{claimId}": clinic("GET", claim),
   "PATCH /api/claims/{claimId}": clinic("PATCH", { ...claim, body: () => ({ notes: "changed" }) }),
   "POST /api/claims/{claimId}/submit": clinic("POST", claim),
+
+  "POST /api/claims/{claimId}/requeue": clinic("POST", { ...claim, roles: ["billing", "admin"] }),
+  "POST /api/claims/{claimId}/correct": clinic("POST", { ...claim, body: () => ({ notes: "corrected" }) }),
+  "GET /api/claims/{claimId}/timeline": clinic("GET", claim),
+  "GET /api/claims/{claimId}/proof": clinic("GET", claim),
+  "POST /api/claims/bulk": clinic("POST", {
+    roles: ["billing", "admin"],
+    query: "?dryRun=true",
+    raw: { type: "text/csv", text: "patientId,providerId,insurerId,type,amount\n" },
+  }),
+  "POST /api/claims/{claimId}/attachments": clinic("POST", {
+    ...claim,
+    raw: { type: "application/pdf", text: "%PDF-1.7\n%%EOF\n" },
+  }),
+  "GET /api/claims/{claimId}/attachments": clinic("GET", claim),
+  "GET /api/claims/{claimId}/attachments/{attachmentId}": clinic("GET", attachment),
+  "DELETE /api/claims/{claimId}/attachments/{attachmentId}": clinic("DELETE", attachment),
+
+  "GET /api/remittances": clinic("GET", { roles: ["billing", "admin"] }),
+  "POST /api/remittances": clinic("POST", { roles: ["billing", "admin"] }),
+  "GET /api/remittances/{remittanceId}": clinic("GET", {
+    roles: ["billing", "admin"],
+    params: ({ remittanceId }) => ({ remittanceId }),
+    stranger: 404,
+  }),
+
+  "GET /api/audit": staff("GET", ["admin"]),
+  "GET /api/clinic": clinic("GET"),
+  "PATCH /api/clinic": clinic("PATCH", { roles: ["admin"], body: () => ({ locale: "en" }) }),
+
+  "GET /api/edi/connectors": staff("GET", ["billing", "admin"]),
+  "POST /api/edi/connectors/{name}/test": staff("POST", ["admin"], connector),
+  "POST /api/edi/sandbox/reset": staff("POST", ["admin"]),
+  "GET /api/edi/exchanges": staff("GET", ["billing", "admin"]),
+  "POST /api/claims/{claimId}/edi": clinic("POST", { ...claim, body: () => ({ connector: "cdanet" }) }),
+  // A claim that is not there has no transactions either.
+  "GET /api/claims/{claimId}/edi": clinic("GET", { ...claim, stranger: "in" }),
+
+  "GET /fhir/metadata": open("GET"),
+  "POST /fhir": clinic("POST", { body: () => ({ resourceType: "Bundle" }) }),
+  "POST /fhir/Claim": clinic("POST", { body: () => ({ resourceType: "Claim" }) }),
+  "GET /fhir/Claim/{id}": clinic("GET", fhirClaim),
+  "GET /fhir/ClaimResponse/{id}": clinic("GET", {
+    params: ({ paidClaimId }) => ({ id: paidClaimId.replace("_", "-") }),
+    stranger: 404,
+  }),
+  "GET /fhir/ClaimResponse": clinic("GET"),
 
   "GET /api/itrans/auto-submit/queue": clinic("GET"),
   "GET /api/itrans/auto-submit/settings": clinic("GET"),

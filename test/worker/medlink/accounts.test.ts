@@ -422,7 +422,7 @@ describe("people of a clinic", () => {
 
   it("cannot come by an invitation that was withdrawn, ran out, or is another clinic's to withdraw", async () => {
     const admin = await hub.signInAs("usr_demo_admin");
-    await env.DB.prepare("INSERT OR IGNORE INTO clinics VALUES ('cln_y', 'Y', 1)").run();
+    await env.DB.prepare("INSERT OR IGNORE INTO clinics (clinic_id, name, created_at) VALUES ('cln_y', 'Y', 1)").run();
     const stranger = await hub.signInAs((await addPerson("admin", "cln_y")).userId);
     const invite = async (email: string) => {
       const { body } = await admin.read("POST", "/api/invitations", { email, name: "X", role: "billing" });
@@ -495,7 +495,7 @@ describe("people of a clinic", () => {
   });
 
   it("keep at least one administrator, even when two demote each other at the same moment", async () => {
-    await env.DB.prepare("INSERT OR IGNORE INTO clinics VALUES ('cln_z', 'Z', 1)").run();
+    await env.DB.prepare("INSERT OR IGNORE INTO clinics (clinic_id, name, created_at) VALUES ('cln_z', 'Z', 1)").run();
     const [a, b] = [await addPerson("admin", "cln_z"), await addPerson("admin", "cln_z")];
     const [asA, asB] = [await hub.signInAs(a.userId), await hub.signInAs(b.userId)];
     expect((await asA.call("PATCH", `/api/users/${a.userId}`, { role: "billing" })).status).toBe(409);
@@ -624,7 +624,7 @@ describe("the operator's calls", () => {
 
   it("end the sessions of a person, of a clinic, or of everyone", async () => {
     const { userId } = await addPerson();
-    await env.DB.prepare("INSERT OR IGNORE INTO clinics VALUES ('cln_s', 'S', 1)").run();
+    await env.DB.prepare("INSERT OR IGNORE INTO clinics (clinic_id, name, created_at) VALUES ('cln_s', 'S', 1)").run();
     const other = await addPerson("admin", "cln_s");
     const signedIn = async (session: Session) => (await session.call("GET", "/api/auth/me")).status === 200;
     const clear = (scope: unknown) => asOperator("POST", "/api/admin/sessions/clear", { scope });
@@ -641,7 +641,7 @@ describe("the operator's calls", () => {
   });
 
   it("count second factors by clinic and role", async () => {
-    await env.DB.prepare("INSERT OR IGNORE INTO clinics VALUES ('cln_f', 'F', 1)").run();
+    await env.DB.prepare("INSERT OR IGNORE INTO clinics (clinic_id, name, created_at) VALUES ('cln_f', 'F', 1)").run();
     const { userId } = await addPerson("admin", "cln_f");
     await addPerson("admin", "cln_f");
     await addSecondFactor(await hub.signInAs(userId));
@@ -682,7 +682,9 @@ describe("the operator's calls", () => {
   it("page through clinics without losing or doubling one", async () => {
     await env.DB.batch(
       Array.from({ length: 5 }, (_, i) =>
-        env.DB.prepare("INSERT INTO clinics VALUES (?, 'Paged', 9)").bind(`cln_paged_${i}`),
+        env.DB.prepare("INSERT INTO clinics (clinic_id, name, created_at) VALUES (?, 'Paged', 9)").bind(
+          `cln_paged_${i}`,
+        ),
       ),
     );
     const seen: string[] = [];

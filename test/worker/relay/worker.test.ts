@@ -1,6 +1,6 @@
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { expect, test } from "vitest";
-import type { MetricRow } from "../../../src/platform/metrics-buffer.ts";
+import type { MetricRow } from "../../../src/operations/metrics-buffer.ts";
 import { relaySettingsSchema } from "../../../src/platform/settings.ts";
 import type { RelayEnv } from "../../../src/relay/env.ts";
 import type { DeliveryOutcome, Lease, LeasedPing, PostResult, RelayHint } from "../../../src/relay/port.ts";

@@ -2,8 +2,8 @@ import { createExecutionContext, createScheduledController, waitOnExecutionConte
 import { beforeAll, expect, test } from "vitest";
 import type { CoreEnv } from "../../../../src/core/env.ts";
 import worker from "../../../../src/core/worker.ts";
-import { databaseSink, Meter } from "../../../../src/platform/meter.edge.ts";
-import { readTotals } from "../../../../src/platform/metrics.store.ts";
+import { databaseSink, Meter } from "../../../../src/operations/meter.edge.ts";
+import { readTotals } from "../../../../src/operations/metrics.store.ts";
 import { RelayPort } from "../../../../src/relay/port.edge.ts";
 import { readExposition, type Sample } from "../../../support/prometheus.ts";
 import { callWith, KEYS, migrate, payloadOf, signed, testEnv } from "../support.ts";

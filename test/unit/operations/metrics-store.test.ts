@@ -6,9 +6,9 @@ import {
   rolledUpTo,
   rollUp,
   writeMetrics,
-} from "../../../src/platform/metrics.store.ts";
-import { type MetricRow, MetricsBuffer } from "../../../src/platform/metrics-buffer.ts";
-import { planSeries, type SeriesAnswer, type SeriesQuery } from "../../../src/platform/series.ts";
+} from "../../../src/operations/metrics.store.ts";
+import { type MetricRow, MetricsBuffer } from "../../../src/operations/metrics-buffer.ts";
+import { planSeries, type SeriesAnswer, type SeriesQuery } from "../../../src/operations/series.ts";
 import { migratedCore } from "../../support/d1-sqlite.ts";
 
 const MINUTE = 60_000;

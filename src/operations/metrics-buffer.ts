@@ -1,4 +1,6 @@
 /** What an isolate has counted and not yet handed on: additive, bounded, keyed by metric, minute and labels. */
+
+import type { WorkerName } from "../platform/secrets.ts";
 import {
   type CounterName,
   droppedCounterOf,
@@ -8,7 +10,6 @@ import {
   type MetricSpec,
   specOf,
 } from "./metrics.ts";
-import type { WorkerName } from "./secrets.ts";
 
 /** What is added to one series in one minute, or a gauge's reading there; as it travels and as it is stored. */
 export interface MetricRow {

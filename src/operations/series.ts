@@ -1,9 +1,9 @@
 /** What `/operations/series` is asked and answers: the range it may span, and rows of the store as points. */
 import * as z from "zod";
+import type { Problem } from "../platform/problem.ts";
+import type { WorkerName } from "../platform/secrets.ts";
 import { isMetricName, type MetricName, type MetricSpec, specOf } from "./metrics.ts";
-import type { Problem } from "./problem.ts";
 import { quantileOf } from "./quantile.ts";
-import type { WorkerName } from "./secrets.ts";
 
 export const MAX_POINTS = 2_000;
 const HOUR_S = 3_600;

@@ -7,8 +7,8 @@
  */
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { ENTRY_TYPES } from "../ledger/entry.ts";
-import { EVENT_TYPES } from "../relay/port.ts";
-import type { WorkerName } from "./secrets.ts";
+import type { WorkerName } from "../platform/secrets.ts";
+import { EVENT_TYPES } from "../relay/event-type.ts";
 
 /** Values of a label: a closed list, or whatever the named bounded source has. */
 export type LabelValues = readonly string[] | { readonly from: "the worker's route templates" | "the destinations" };
@@ -68,7 +68,17 @@ const ROUTES = { from: "the worker's route templates" } as const;
 const DESTINATIONS = { from: "the destinations" } as const;
 const OUTCOMES = ["ok", "failed"] as const;
 const CORE_JOBS = ["publish", "anchor", "sweep", "prune", "scrub", "erasures", "metrics"] as const;
-const HUB_JOBS = ["sweep", "metrics"] as const;
+/** In the order in which the hub's cron runs them. */
+export const HUB_JOBS = [
+  "sweep",
+  "prune",
+  "edi",
+  "attachments",
+  "retention",
+  "re-encrypt",
+  "secret-ages",
+  "metrics",
+] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],

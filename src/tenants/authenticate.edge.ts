@@ -1,15 +1,15 @@
 /** Who calls, whether they may, and how often: every route behind a key goes through here. */
 import type { MiddlewareHandler } from "hono";
-import { findApiKey } from "../platform/api-keys.store.ts";
+import type { CoreAppEnv } from "../core/app.ts";
+import type { CoreEnv } from "../core/env.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { toHex, utf8 } from "../platform/encoding.ts";
-import { DEFAULT_TENANT, mayUse, type Principal, type Scope, type Surface } from "../platform/principal.ts";
 import { problemResponse } from "../platform/problem.ts";
 import { takePermit } from "../platform/rate-limit.client.ts";
 import { acceptedValues } from "../platform/secrets.ts";
 import { sha256Of } from "../platform/sha256.ts";
-import type { CoreAppEnv } from "./app.ts";
-import type { CoreEnv } from "./env.ts";
+import { findApiKey } from "./api-keys.store.ts";
+import { DEFAULT_TENANT, mayUse, type Principal, type Scope, type Surface } from "./principal.ts";
 
 export const keyHashOf = (key: string): string => toHex(sha256Of(utf8(key)));
 

@@ -1,8 +1,8 @@
 /** Readings of gauges, and measurements of what happened at a known time: rows for the store. */
 
+import type { WorkerName } from "../platform/secrets.ts";
 import type { GaugeName } from "./metrics.ts";
 import { type MetricRow, MetricsBuffer, minuteOf } from "./metrics-buffer.ts";
-import type { WorkerName } from "./secrets.ts";
 
 export interface Reading {
   readonly name: GaugeName;

@@ -1,5 +1,5 @@
-import { acceptedValues } from "./secrets.ts";
-import { timingSafeEqual } from "./timing-safe.ts";
+import { acceptedValues } from "../platform/secrets.ts";
+import { timingSafeEqual } from "../platform/timing-safe.ts";
 
 /** Whether a request may read `/metrics`: with METRICS_SCRAPE_TOKEN as its Bearer token. While none is set, nobody may. */
 export function mayScrape(

@@ -4,11 +4,11 @@
  *
  * A buffer holds plain data only: promises and timers belong to the invocation that made them, and die with it.
  */
-import { newUuid, systemNow } from "./clock.edge.ts";
+import { newUuid, systemNow } from "../platform/clock.edge.ts";
+import type { WorkerName } from "../platform/secrets.ts";
+import { metricsSettingsSchema } from "../platform/settings.ts";
 import { writeMetrics } from "./metrics.store.ts";
 import { type Measure, type MetricRow, MetricsBuffer, NO_MEASURE } from "./metrics-buffer.ts";
-import type { WorkerName } from "./secrets.ts";
-import { metricsSettingsSchema } from "./settings.ts";
 
 /** Series in a buffer; a busy core has about two hundred in a minute. */
 const MAX_ROWS = 2_000;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { isMetricName, METRIC_NAMES, type MetricName, metricsOf, specOf } from "../../../src/platform/metrics.ts";
-import { bucketOf, labelValues, MetricsBuffer } from "../../../src/platform/metrics-buffer.ts";
-import { type MetricTotal, renderMetrics } from "../../../src/platform/metrics-text.ts";
-import { quantileOf } from "../../../src/platform/quantile.ts";
-import { rowsAt } from "../../../src/platform/readings.ts";
+import { isMetricName, METRIC_NAMES, type MetricName, metricsOf, specOf } from "../../../src/operations/metrics.ts";
+import { bucketOf, labelValues, MetricsBuffer } from "../../../src/operations/metrics-buffer.ts";
+import { type MetricTotal, renderMetrics } from "../../../src/operations/metrics-text.ts";
+import { quantileOf } from "../../../src/operations/quantile.ts";
+import { rowsAt } from "../../../src/operations/readings.ts";
 import { readExposition } from "../../support/prometheus.ts";
 
 const MINUTE = 60_000;
@@ -13,7 +13,7 @@ function sampleOf(name: MetricName): MetricTotal {
   const spec = specOf(name);
   const labels = Object.keys(spec.labels).map((label) => `a "${label}"\\\n`);
   if (spec.type !== "histogram") return { name, labels, value: 3 };
-  return { name, labels, value: 1.5, buckets: [1, ...spec.buckets.map(() => 2)] };
+  return { name, labels, value: 1.5, buckets: [5, ...spec.buckets.map(() => 2)] };
 }
 
 describe("the catalogue", () => {
