@@ -14,6 +14,8 @@ import { type Hub, startHub } from "./hub.edge.ts";
 import { stepReEncryption } from "./keys/re-encrypt.edge.ts";
 import { recordHubMetrics } from "./operations/record-metrics.cron.ts";
 import { sweepRetention } from "./retention/retention.cron.ts";
+import { recordSightings } from "./secrets/secret-ages.store.ts";
+import { sightingsOf } from "./secrets/secret-ages.ts";
 
 const RE_ENCRYPT_ROWS_A_MINUTE = 2_000;
 
@@ -53,6 +55,7 @@ async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<nu
     attachments: () => sweepAttachments(hub),
     retention: () => sweepRetention(hub),
     "re-encrypt": () => stepReEncryption(hub, RE_ENCRYPT_ROWS_A_MINUTE),
+    "secret-ages": () => recordSightings(hub.db, sightingsOf({ ...env }), hub.now()),
     // Last, so that the readings are those of after the jobs.
     metrics: () => recordHubMetrics(hub, env, lateness),
   };

@@ -69,7 +69,16 @@ const DESTINATIONS = { from: "the destinations" } as const;
 const OUTCOMES = ["ok", "failed"] as const;
 const CORE_JOBS = ["publish", "anchor", "sweep", "prune", "scrub", "erasures", "metrics"] as const;
 /** In the order in which the hub's cron runs them. */
-export const HUB_JOBS = ["sweep", "prune", "edi", "attachments", "retention", "re-encrypt", "metrics"] as const;
+export const HUB_JOBS = [
+  "sweep",
+  "prune",
+  "edi",
+  "attachments",
+  "retention",
+  "re-encrypt",
+  "secret-ages",
+  "metrics",
+] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],

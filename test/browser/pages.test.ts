@@ -64,6 +64,7 @@ const PAGES: readonly (readonly [name: string, path: () => string])[] = [
   ["settings", () => "/settings"],
   ["people", () => "/admin/people"],
   ["flags", () => "/admin/flags"],
+  ["secrets", () => "/admin/secrets"],
   ["audit", () => "/admin/audit"],
 ];
 

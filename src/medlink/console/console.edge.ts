@@ -20,6 +20,7 @@ import { partiesPage } from "./pages/parties.page.tsx";
 import { newPatientPage, patientPage, patientsPage } from "./pages/patients.page.tsx";
 import { peoplePage } from "./pages/people.page.tsx";
 import { newRemittancePage, remittancePage, remittancesPage } from "./pages/remittances.page.tsx";
+import { secretsPage } from "./pages/secrets.page.tsx";
 import { settingsPage } from "./pages/settings.page.tsx";
 import { signInPage } from "./pages/sign-in.page.tsx";
 
@@ -48,6 +49,7 @@ export const CONSOLE: readonly Operation[] = [
   peoplePage,
   flagsPage,
   connectorsPage,
+  secretsPage,
   auditPage,
   overviewPage,
   chartsHome,

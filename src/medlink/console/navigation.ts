@@ -48,6 +48,7 @@ const GROUPS: readonly NavigationGroup[] = [
       { href: "/admin/people", label: "nav.people", icon: "key", roles: ADMIN },
       { href: "/admin/flags", label: "nav.flags", icon: "flag", roles: ["admin", "operator"] },
       { href: "/admin/connectors", label: "nav.connectors", icon: "plug", roles: ["billing", "admin"] },
+      { href: "/admin/secrets", label: "nav.secrets", icon: "shield", roles: ["admin", "operator"] },
       { href: "/admin/audit", label: "nav.audit", icon: "history", roles: ADMIN },
     ],
   },

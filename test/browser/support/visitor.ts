@@ -111,12 +111,19 @@ const axeSchema = z.object({
   ),
 });
 
-/** What axe finds on the page as it is, of WCAG 2.2 A and AA and its own best practices. */
-export async function axeFindings(page: Page): Promise<readonly string[]> {
+const RULES = {
+  /** WCAG 2.2 A and AA, and axe's own best practices. */
+  all: { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] },
+  /** What differs between widths and themes. */
+  looks: { runOnly: { type: "rule", values: ["color-contrast", "target-size", "scrollable-region-focusable"] } },
+} as const;
+
+/** What axe finds on the page as it is. */
+export async function axeFindings(page: Page, rules: keyof typeof RULES = "all"): Promise<readonly string[]> {
   await page.evaluate(AXE);
   // Options of a select are drawn by the browser, and there are hundreds of time zones.
   const result: unknown = await page.evaluate(
-    "axe.run({ exclude: ['option'] }, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })",
+    `axe.run({ exclude: ['option'] }, ${JSON.stringify({ ...RULES[rules], resultTypes: ["violations"] })})`,
   );
   return axeSchema
     .parse(result)
@@ -125,27 +132,32 @@ export async function axeFindings(page: Page): Promise<readonly string[]> {
     );
 }
 
-/** Each width and each theme is checked once, and all four are there to be looked at. */
+/** Each width and each theme is checked, and all four are there to be looked at. */
 const VARIANTS = [
-  { width: "desktop", viewport: DESKTOP, theme: "light", checked: true },
-  { width: "desktop", viewport: DESKTOP, theme: "dark", checked: false },
-  { width: "phone", viewport: PHONE, theme: "light", checked: false },
-  { width: "phone", viewport: PHONE, theme: "dark", checked: true },
+  { width: "desktop", viewport: DESKTOP, theme: "light", rules: "all" },
+  { width: "desktop", viewport: DESKTOP, theme: "dark", rules: undefined },
+  { width: "phone", viewport: PHONE, theme: "light", rules: undefined },
+  { width: "phone", viewport: PHONE, theme: "dark", rules: "looks" },
 ] as const;
+
+const TOO_WIDE = `document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
+  .filter((element) => element.getBoundingClientRect().right > innerWidth)
+  .map((element) => element.tagName + "." + element.className).slice(0, 5)`;
 
 /** A picture of the whole page in each width and theme, and what axe finds. */
 export async function lookAtPage(visitor: Visitor, name: string): Promise<void> {
   const { page } = visitor;
   mkdirSync(SCREENSHOTS, { recursive: true });
   const found: string[] = [];
-  for (const { width, viewport, theme, checked } of VARIANTS) {
+  for (const { width, viewport, theme, rules } of VARIANTS) {
     await page.setViewportSize(viewport);
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+    await page.evaluate("scrollTo(0, 0)");
     await page.screenshot({ path: join(SCREENSHOTS, `${name}-${width}-${theme}.png`), fullPage: true });
-    if (!checked) continue;
-    for (const finding of await axeFindings(page)) found.push(`${width} ${theme}: ${finding}`);
-    const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
-    if (overflow > 0) found.push(`${width}: the page is ${overflow} pixels too wide`);
+    if (rules === undefined) continue;
+    for (const finding of await axeFindings(page, rules)) found.push(`${width} ${theme}: ${finding}`);
+    const wide = await page.evaluate<string[]>(TOO_WIDE);
+    if (wide.length > 0) found.push(`${width}: the page is too wide, because of ${wide.join(" ")}`);
   }
   await page.setViewportSize(DESKTOP);
   await page.emulateMedia({ colorScheme: null });

@@ -28,6 +28,26 @@ describe("the two catalogues", () => {
       expect(other.trim(), key).not.toBe("");
     }
   });
+
+  it("use each message somewhere, so that none is translated for nothing", () => {
+    const sources = filesUnder(CONSOLE, /\.tsx?$/)
+      .filter((path) => !path.includes("/messages/"))
+      .map((path) => readFileSync(path, "utf8"))
+      .join("\n");
+    const unused = Object.keys(en).filter((key) => {
+      const plain = key.replace(/\.(one|other)$/, "");
+      if (sources.includes(`"${plain}"`) || sources.includes(`"${key}"`)) return false;
+      // A key whose last part is data, by template or by label(), or whose first part is.
+      const parts = plain.split(".");
+      const groups = parts.map((_, i) => parts.slice(0, i).join(".")).filter((group) => group !== "");
+      const last = parts.at(-1) ?? "";
+      return !(
+        groups.some((group) => sources.includes(`\`${group}.\${`) || sources.includes(`label("${group}"`)) ||
+        sources.includes(`}.${last}\``)
+      );
+    });
+    expect(unused).toEqual([]);
+  });
 });
 
 function filesUnder(folder: string, pattern: RegExp): readonly string[] {

@@ -1,7 +1,7 @@
 /** On every page: menu, language, appearance, zone, signing out, copying, times, forms, live parts. */
 import { callApi } from "./lib/api.ts";
 import { startForms } from "./lib/forms.ts";
-import { startLive } from "./lib/live.ts";
+import { REFRESHED, startLive } from "./lib/live.ts";
 import { language } from "./lib/say.ts";
 import { copyText, showWaitingToast } from "./lib/toast.ts";
 
@@ -98,7 +98,21 @@ function startButtons(): void {
   });
 }
 
+/** A table that is wider than its place is scrolled by keyboard too. */
+function startWideTables(): void {
+  const look = (): void => {
+    for (const box of document.querySelectorAll<HTMLElement>(".table-box")) {
+      if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  };
+  new ResizeObserver(look).observe(document.body);
+  document.addEventListener(REFRESHED, look);
+  look();
+}
+
 startPreferences();
+startWideTables();
 startMenu();
 startTimes();
 startButtons();

@@ -99,7 +99,7 @@ function optionsOf(figure: HTMLElement, data: ChartData, width: number): uPlot.O
       },
     ],
     series: [
-      { value: (_, seconds) => (seconds === null ? "–" : exact.format(seconds * 1_000)) },
+      { label: data.timeLabel, value: (_, seconds) => (seconds === null ? "–" : exact.format(seconds * 1_000)) },
       ...data.series.map(({ label, tone: name, shape = "line" }) => {
         const colour = tone(name);
         return {

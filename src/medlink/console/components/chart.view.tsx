@@ -43,6 +43,8 @@ export interface ChartData {
   readonly unit: ChartUnit;
   readonly daily: boolean;
   readonly limit: { readonly label: string; readonly value: number } | null;
+  /** What the times are called in the legend. */
+  readonly timeLabel: string;
   readonly height: number;
 }
 
@@ -63,7 +65,7 @@ export const formatChartValue = (ui: Ui, unit: ChartUnit, value: number): string
 
 export const Chart = (props: ChartProps) => {
   const { ui, id, title, times, series, unit = "count", daily = false, limit, everyMs, height = 220, empty } = props;
-  const data: ChartData = { times, series, unit, daily, limit: limit ?? null, height };
+  const data: ChartData = { times, series, unit, daily, limit: limit ?? null, timeLabel: ui.t("chart.time"), height };
   const from = Math.max(0, times.length - TABLE_ROWS);
   const rows = times
     .slice(from)

@@ -13,7 +13,6 @@ export const browserEn = {
   "field.same": "The two do not match.",
   "field.refused": "This was not accepted. Check it.",
   "form.check": "Check the fields that are marked.",
-  "form.busy": "Working…",
   "form.failed": "That did not work. Try again in a moment.",
   "form.offline": "There is no connection to the server. Check the network and try again.",
   "problem.unauthenticated": "Your session has ended. Sign in again.",
@@ -35,7 +34,6 @@ export const browserEn = {
   "problem.out_of_order": "Something else must happen first. Reload the page.",
   "copy.done": "Copied.",
   "copy.failed": "The browser did not allow copying. Select the text and copy it.",
-  "time.now": "now",
 } as const;
 
 export const browserFr: Translation<typeof browserEn> = {
@@ -50,7 +48,6 @@ export const browserFr: Translation<typeof browserEn> = {
   "field.same": "Les deux ne correspondent pas.",
   "field.refused": "Ceci n’a pas été accepté. Vérifiez.",
   "form.check": "Vérifiez les champs marqués.",
-  "form.busy": "En cours…",
   "form.failed": "Cela n’a pas fonctionné. Réessayez dans un instant.",
   "form.offline": "Il n’y a pas de connexion au serveur. Vérifiez le réseau et réessayez.",
   "problem.unauthenticated": "Votre session est terminée. Connectez-vous de nouveau.",
@@ -72,5 +69,4 @@ export const browserFr: Translation<typeof browserEn> = {
   "problem.out_of_order": "Autre chose doit se produire d’abord. Rechargez la page.",
   "copy.done": "Copié.",
   "copy.failed": "Le navigateur n’a pas permis la copie. Sélectionnez le texte et copiez-le.",
-  "time.now": "maintenant",
 };

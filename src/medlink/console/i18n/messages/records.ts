@@ -60,7 +60,6 @@ export const recordsEn = {
     "Name, numbers, notes, attachments and the readable content of claims are destroyed, here and at the ledger. The entries stay and name nobody. This can not be undone.",
   "patient.eraseReason": "Reason",
   "patient.eraseDone": "The erasure has begun.",
-  "patient.erasing": "Being erased",
 
   "parties.title": "Providers and insurers",
   "parties.lead": "Who treats, and who pays.",
@@ -168,7 +167,6 @@ export const recordsFr: Translation<typeof recordsEn> = {
     "Le nom, les numéros, les notes, les pièces jointes et le contenu lisible des réclamations sont détruits, ici et au registre. Les inscriptions restent et ne nomment personne. C’est irréversible.",
   "patient.eraseReason": "Motif",
   "patient.eraseDone": "L’effacement a commencé.",
-  "patient.erasing": "En cours d’effacement",
 
   "parties.title": "Professionnels et assureurs",
   "parties.lead": "Qui traite, et qui paie.",

@@ -36,7 +36,6 @@ export const settingsEn = {
   "settings.factorCode": "Six-digit code",
   "settings.factorEnable": "Switch it on",
   "settings.factorWrong": "This code is wrong. Check that the phone’s clock is right, and use the newest code.",
-  "settings.factorEnabled": "The second factor is on.",
   "settings.factorDisable": "Take it away",
   "settings.factorDisableWrong": "The password or the code is wrong, or the code was used already.",
   "settings.factorDisabled": "The second factor is taken away.",
@@ -163,18 +162,16 @@ export const settingsEn = {
 
   "secrets.title": "Secrets",
   "secrets.lead":
-    "How old each one is. Values are never shown. Rotate at least every 90 days, and at once after a disclosure.",
+    "How long each of the hub’s secrets has had its value. Values are never shown. Rotate at least every 90 days, and at once after a disclosure.",
   "secrets.caption": "Secrets by age",
   "secrets.name": "Secret",
-  "secrets.held": "Held by",
+  "secrets.since": "Since",
   "secrets.age": "Age",
   "secrets.days.one": "{count} day",
   "secrets.days.other": "{count} days",
   "secrets.due": "Rotate now",
   "secrets.fresh": "Fresh",
-  "secrets.previous": "The old value is still accepted",
   "secrets.unknown": "Age not recorded",
-  "secrets.empty": "No secret is held.",
 
   "audit.title": "Audit",
   "audit.lead": "Every sign-in, view and change, newest first. It names people and things by their numbers.",
@@ -225,7 +222,6 @@ export const settingsFr: Translation<typeof settingsEn> = {
   "settings.factorCode": "Code à six chiffres",
   "settings.factorEnable": "L’activer",
   "settings.factorWrong": "Ce code est inexact. Vérifiez l’heure du téléphone et prenez le code le plus récent.",
-  "settings.factorEnabled": "Le deuxième facteur est actif.",
   "settings.factorDisable": "Le retirer",
   "settings.factorDisableWrong": "Le mot de passe ou le code est inexact, ou le code a déjà servi.",
   "settings.factorDisabled": "Le deuxième facteur est retiré.",
@@ -356,18 +352,16 @@ export const settingsFr: Translation<typeof settingsEn> = {
 
   "secrets.title": "Secrets",
   "secrets.lead":
-    "L’âge de chacun. Les valeurs ne sont jamais montrées. Renouvelez au moins tous les 90 jours, et aussitôt après une divulgation.",
+    "Depuis quand chaque secret a sa valeur. Les valeurs ne sont jamais montrées. Renouvelez au moins tous les 90 jours, et aussitôt après une divulgation.",
   "secrets.caption": "Secrets par âge",
   "secrets.name": "Secret",
-  "secrets.held": "Détenu par",
+  "secrets.since": "Depuis",
   "secrets.age": "Âge",
   "secrets.days.one": "{count} jour",
   "secrets.days.other": "{count} jours",
   "secrets.due": "À renouveler",
   "secrets.fresh": "Récent",
-  "secrets.previous": "L’ancienne valeur est encore acceptée",
   "secrets.unknown": "Âge non consigné",
-  "secrets.empty": "Aucun secret n’est détenu.",
 
   "audit.title": "Journal d’audit",
   "audit.lead":
