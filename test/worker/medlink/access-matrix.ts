@@ -130,6 +130,9 @@ function page(rest: Rest = {}, operator: Outcome = 403): Row {
   return { ...row, outcomes: { ...row.outcomes, ...sent, operator } };
 }
 
+/** For operators alone. @param operator what one sees. */
+const operatorsPage = (rest: Rest = {}, operator: Outcome = "in"): Row => page({ ...rest, roles: [] }, operator);
+
 const claim = { params: ({ claimId }: World) => ({ claimId }), stranger: 404 };
 const user = { params: ({ userId }: World) => ({ userId }), stranger: 404, tokens: false };
 const flag = { params: () => ({ name: "FEATURE_FLAG_NEW_UI" }) };
@@ -177,6 +180,7 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "GET /settings": page({}, "in"),
   "GET /claims": page(),
   "GET /claims/new": page(),
+  "GET /claims/bulk": page({ roles: ["billing", "admin"] }),
   "GET /claims/{claimId}": page(claim),
   "GET /claims/{claimId}/edit": page({ params: ({ draftClaimId: claimId }) => ({ claimId }), stranger: 404 }),
   "GET /claims/{claimId}/correct": page(submitted),
@@ -192,6 +196,26 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "GET /admin/people": page({ roles: ["admin"] }),
   "GET /admin/audit": page({ roles: ["admin"] }),
   "GET /admin/flags": page({ roles: ["admin"] }, "in"),
+  "GET /admin/secrets": page({ roles: ["admin"] }, "in"),
+  "GET /admin/connectors": page({ roles: ["billing", "admin"] }),
+  "GET /remittances": page({ roles: ["billing", "admin"] }),
+  "GET /remittances/new": page({ roles: ["billing", "admin"] }),
+  "GET /remittances/{remittanceId}": page({
+    params: ({ remittanceId }) => ({ remittanceId }),
+    roles: ["billing", "admin"],
+    stranger: 404,
+  }),
+
+  "GET /operations": operatorsPage(),
+  "GET /operations/charts": operatorsPage({}, 303),
+  "GET /operations/charts/{board}": operatorsPage({ params: () => ({ board: "queues" }) }),
+  "GET /operations/auto-submit": operatorsPage(),
+  "GET /operations/deliveries": operatorsPage(),
+  "GET /operations/deliveries/{outboxId}": operatorsPage({ params: () => ({ outboxId: "1" }) }),
+  "GET /operations/ledger": operatorsPage(),
+  "GET /operations/ledger/{seq}": operatorsPage({ params: () => ({ seq: "0" }) }),
+  "GET /operations/anchors": operatorsPage(),
+  "GET /operations/anchors/{size}": operatorsPage({ params: () => ({ size: "1" }) }),
 
   "GET /api/operations/overview": operators("GET"),
   "GET /api/operations/series": operators("GET"),
