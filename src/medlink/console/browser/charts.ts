@@ -6,17 +6,19 @@ import { language } from "./lib/say.ts";
 
 const zone = document.documentElement.dataset.zone ?? "UTC";
 
+/** Symbols of both languages, in milliseconds. */
+const STEPS = [
+  ["h", 3_600_000],
+  ["min", 60_000],
+  ["s", 1_000],
+] as const;
+
 const formatters: Readonly<Record<ChartUnit, (value: number) => string>> = {
   count: (value) => new Intl.NumberFormat(language, { notation: "compact" }).format(value),
   share: (value) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(value),
   ms: (value) => {
-    const [unit, scaled] = value < 1_000 ? (["millisecond", value] as const) : (["second", value / 1_000] as const);
-    return new Intl.NumberFormat(language, {
-      style: "unit",
-      unit,
-      unitDisplay: "short",
-      maximumFractionDigits: 1,
-    }).format(scaled);
+    const [symbol, scaled] = STEPS.find(([, size]) => value >= size) ?? ["ms", 1];
+    return `${new Intl.NumberFormat(language, { maximumFractionDigits: 2 }).format(value / scaled)}\u00a0${symbol}`;
   },
   bytes: (value) =>
     new Intl.NumberFormat(language, { style: "unit", unit: "byte", notation: "compact", unitDisplay: "narrow" }).format(
@@ -66,6 +68,16 @@ function timeLabels(data: ChartData): (plot: uPlot, splits: number[]) => string[
   return (_, splits) => splits.map((seconds) => format.format(seconds * 1_000));
 }
 
+/** Points without a neighbour, which no line goes through. */
+function lonePoints(plot: uPlot, series: number): number[] | null {
+  const values = plot.data[series] ?? [];
+  const lone: number[] = [];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] != null && values[i - 1] == null && values[i + 1] == null) lone.push(i);
+  }
+  return lone.length === 0 ? null : lone;
+}
+
 function optionsOf(figure: HTMLElement, data: ChartData, width: number): uPlot.Options {
   const text = colourOf(figure, "quiet");
   const line = colourOf(figure, "line");
@@ -106,7 +118,7 @@ function optionsOf(figure: HTMLElement, data: ChartData, width: number): uPlot.O
           label,
           stroke: colour,
           width: shape === "bars" ? 0 : 2,
-          points: { show: false },
+          points: { show: false, size: 5, filter: shape === "bars" ? () => null : lonePoints },
           value: (_: uPlot, value: number | null) => (value === null ? "–" : write(value)),
           ...(shape === "line" ? {} : { fill: shape === "bars" ? colour : faded(colour, 0.16) }),
           ...(shape === "bars" && uPlot.paths.bars !== undefined

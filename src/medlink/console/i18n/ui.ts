@@ -51,6 +51,7 @@ export function makeUi(locale: Locale, timeZone: string, now: number): Ui {
   const text: Readonly<Record<string, string>> = CATALOGUES[locale];
   const plural = new Intl.PluralRules(language);
   const whole = new Intl.NumberFormat(language);
+  const tenths = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
   const short = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone });
   const exact = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "long", timeZone });
   const dayOnly = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone });
@@ -94,13 +95,14 @@ export function makeUi(locale: Locale, timeZone: string, now: number): Ui {
       }
       return relative.format(0, "second");
     },
+    // The symbols are those of both languages; Intl writes `millisecs`.
     duration: (ms) =>
       ms < 1_000
-        ? unit("millisecond").format(Math.round(ms))
+        ? `${whole.format(Math.round(ms))}\u00a0ms`
         : ms < 60_000
-          ? unit("second", 1).format(ms / 1_000)
+          ? `${tenths.format(ms / 1_000)}\u00a0s`
           : ms < 3_600_000
-            ? unit("minute", 1).format(ms / 60_000)
-            : unit("hour", 1).format(ms / 3_600_000),
+            ? `${tenths.format(ms / 60_000)}\u00a0min`
+            : `${tenths.format(ms / 3_600_000)}\u00a0h`,
   };
 }

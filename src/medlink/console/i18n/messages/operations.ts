@@ -32,7 +32,7 @@ export const operationsEn = {
   "ops.state.active": "Active",
   "ops.state.delivering": "Delivering",
   "ops.state.pending": "Pending",
-  "ops.state.closed": "Open for calls",
+  "ops.state.closed": "Reachable",
   "ops.state.on": "On",
   "ops.state.degraded": "Degraded",
   "ops.state.paused": "Paused",

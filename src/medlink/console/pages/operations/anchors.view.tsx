@@ -105,7 +105,7 @@ const Signer = ({ ui, signer }: { readonly ui: Ui; readonly signer: AnchorList["
   <Card title={ui.t("ops.signer")} aside={<StateBadge ui={ui} state={signer.state} />}>
     <Facts
       rows={[
-        ...(signer.reason === null ? [] : [[ui.t("ops.reason"), signer.reason] as const]),
+        ...(signer.reason === null || signer.state === "idle" ? [] : [[ui.t("ops.reason"), signer.reason] as const]),
         ...(signer.address == null
           ? []
           : [[ui.t("ops.signer.address"), <Code ui={ui} value={signer.address} keep={42} />] as const]),

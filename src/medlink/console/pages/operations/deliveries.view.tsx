@@ -142,7 +142,11 @@ const RelayStatus = ({ ui, status }: { readonly ui: Ui; readonly status: Relay }
         </Notice>
       )}
       <div class="stats">
-        <Stat label={ui.t("ops.curve.pending")} value={ui.number(status.pending)} />
+        <Stat
+          label={ui.t("ops.curve.pending")}
+          value={ui.number(status.pending)}
+          note={ui.t("ops.figure.delivered", { count: ui.number(status.deliveredCount) })}
+        />
         <Stat
           label={ui.t("ops.curve.retrying")}
           value={ui.number(status.retrying)}
@@ -155,7 +159,6 @@ const RelayStatus = ({ ui, status }: { readonly ui: Ui; readonly status: Relay }
           tone={status.deadLetterCount > 0 ? "bad" : "neutral"}
         />
         <Stat label={ui.t("ops.curve.oldestDelivery")} value={age === null ? "–" : ui.duration(age)} />
-        <Stat label={ui.t("ops.relay.delivered")} value={ui.number(status.deliveredCount)} />
       </div>
       <Card
         flush

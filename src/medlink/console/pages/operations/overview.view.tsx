@@ -147,7 +147,7 @@ const Workers = ({ ui, overview }: Omit<OverviewProps, "operates">) => {
       : `${ui.t(state.ok ? "ops.database.ok" : "ops.database.down")} · ${ui.duration(state.latencyMs)}`;
   const switched = autoSubmit === null ? "unknown" : autoSubmit.heldByOperator || !autoSubmit.enabled ? "off" : "on";
   return (
-    <div class="grid">
+    <div class="grid thirds">
       <Card title={ui.t("ops.worker.hub")} aside={<StateBadge ui={ui} state={hub.status} />}>
         <Facts
           rows={[
@@ -174,7 +174,9 @@ const Workers = ({ ui, overview }: Omit<OverviewProps, "operates">) => {
       <Card title={ui.t("nav.anchors")} aside={<StateBadge ui={ui} state={anchor.state} />}>
         <Facts
           rows={[
-            ...(anchor.reason === null ? [] : [[ui.t("ops.reason"), anchor.reason] as const]),
+            ...(anchor.reason === null || anchor.state === "idle"
+              ? []
+              : [[ui.t("ops.reason"), anchor.reason] as const]),
             [ui.t("ops.anchor.last"), anchor.last === null ? "–" : ui.number(anchor.last.size)],
             [
               ui.t("ops.anchor.confirmedAt"),
