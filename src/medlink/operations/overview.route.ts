@@ -59,7 +59,9 @@ export async function overviewOf(hub: Hub, correlationId: string): Promise<Overv
   const last = anchors?.anchors.find(({ state }) => state === "confirmed");
   const relayState = relayStateOf(relay);
   const core = health?.status ?? "unreachable";
-  const fine = core === "ok" && (relayState === "idle" || relayState === "delivering");
+  const delivers = relayState === "idle" || relayState === "delivering";
+  // A dead letter holds its lane until a person decides.
+  const fine = core === "ok" && delivers && (relay?.deadLetterCount ?? 0) === 0;
   return {
     timestamp: iso(now),
     status: !database.ok || core === "down" ? "down" : fine ? "ok" : "degraded",

@@ -130,9 +130,6 @@ function page(rest: Rest = {}, operator: Outcome = 403): Row {
   return { ...row, outcomes: { ...row.outcomes, ...sent, operator } };
 }
 
-/** For operators alone. @param operator what one sees. */
-const operatorsPage = (rest: Rest = {}, operator: Outcome = "in"): Row => page({ ...rest, roles: [] }, operator);
-
 const claim = { params: ({ claimId }: World) => ({ claimId }), stranger: 404 };
 const user = { params: ({ userId }: World) => ({ userId }), stranger: 404, tokens: false };
 const flag = { params: () => ({ name: "FEATURE_FLAG_NEW_UI" }) };
@@ -219,17 +216,6 @@ export const ACCESS: Readonly<Record<string, Row>> = {
     roles: ["billing", "admin"],
     stranger: 404,
   }),
-
-  "GET /operations": operatorsPage(),
-  "GET /operations/charts": operatorsPage({}, 303),
-  "GET /operations/charts/{board}": operatorsPage({ params: () => ({ board: "queues" }) }),
-  "GET /operations/auto-submit": operatorsPage(),
-  "GET /operations/deliveries": operatorsPage(),
-  "GET /operations/deliveries/{outboxId}": operatorsPage({ params: () => ({ outboxId: "1" }) }),
-  "GET /operations/ledger": operatorsPage(),
-  "GET /operations/ledger/{seq}": operatorsPage({ params: () => ({ seq: "0" }) }),
-  "GET /operations/anchors": operatorsPage(),
-  "GET /operations/anchors/{size}": operatorsPage({ params: () => ({ size: "1" }) }),
 
   "GET /api/operations/overview": operators("GET"),
   "GET /api/operations/series": operators("GET"),
