@@ -145,20 +145,6 @@ const attachment = {
 const connector = { params: () => ({ name: "cdanet" }) };
 const fhirClaim = { params: ({ claimId }: World) => ({ id: claimId.replace("_", "-") }), stranger: 404 };
 const core = { params: ({ coreId: id }: World) => ({ id }), stranger: 404 };
-/** For operators who signed in: a page knows neither keys nor tokens, and shows the way to sign in. */
-const operatorPage = (rest: Omit<Row, "outcomes"> = {}, outcome: Outcome = "in"): Row => ({
-  ...rest,
-  outcomes: {
-    ...everyone(403),
-    nobody: 303,
-    expiredSession: 303,
-    operatorKey: 303,
-    readToken: 303,
-    writeToken: 303,
-    operator: outcome,
-  },
-});
-
 const destination = { params: () => ({ destinationId: "hub" }) };
 const deadLetter = { params: () => ({ outboxId: "1" }) };
 const newInsurer = { name: "Matrix Mutual", insurerAddress: `0x${"7".repeat(40)}` };
@@ -417,15 +403,4 @@ export const ACCESS: Readonly<Record<string, Row>> = {
     params: () => ({ seq: "0" }),
     query: `?subject=0x${"0".repeat(64)}`,
   }),
-
-  "GET /operations": operatorPage(),
-  "GET /operations/charts": operatorPage({}, 303),
-  "GET /operations/charts/{board}": operatorPage({ params: () => ({ board: "queues" }) }),
-  "GET /operations/auto-submit": operatorPage(),
-  "GET /operations/deliveries": operatorPage(),
-  "GET /operations/deliveries/{outboxId}": operatorPage(deadLetter),
-  "GET /operations/ledger": operatorPage(),
-  "GET /operations/ledger/{seq}": operatorPage({ params: () => ({ seq: "0" }) }),
-  "GET /operations/anchors": operatorPage(),
-  "GET /operations/anchors/{size}": operatorPage({ params: () => ({ size: "1" }) }),
 };

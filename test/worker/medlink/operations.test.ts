@@ -207,3 +207,67 @@ describe("the overview", () => {
     expect((await (await hub.signIn()).call("GET", "/api/operations/overview")).status).toBe(403);
   });
 });
+
+describe("the relay, worked from the hub", () => {
+  const base = "/api/operations/relay";
+  const audited = async (): Promise<readonly string[]> => {
+    const { results } = await env.DB.prepare(
+      "SELECT action, subject, detail, actor FROM audit_events WHERE action LIKE 'relay.%' ORDER BY audit_event_id",
+    ).all<Record<string, string | null>>();
+    await env.DB.exec("DELETE FROM audit_events WHERE action LIKE 'relay.%'");
+    return results.map(({ action, subject, detail, actor }) => [action, subject, detail, actor].join(" "));
+  };
+
+  test("passes each order on to core with core's operator key, and notes who gave it", async () => {
+    const asked: string[] = [];
+    hub.answer = async (request) => {
+      expect(request.headers.get("x-api-key")).toBe(TEST_SECRETS.core.OPERATOR_API_KEY);
+      asked.push(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`);
+      return Response.json({ done: true });
+    };
+    const session = await hub.signInAs("usr_demo_operator");
+    const orders: readonly (readonly [string, object | undefined])[] = [
+      [`${base}/pause`, undefined],
+      [`${base}/destinations/medlink/resume`, undefined],
+      [`${base}/dead-letters/7/replay`, undefined],
+      [`${base}/dead-letters/replay`, { destinationId: "medlink", limit: 5 }],
+      [`${base}/dead-letters/7/discard`, { reason: "TICKET-1" }],
+    ];
+    for (const [path, body] of orders) expect((await session.call("POST", path, body)).status, path).toBe(200);
+    expect(asked).toEqual([
+      "POST /relay/pause {}",
+      "POST /relay/destinations/medlink/resume {}",
+      "POST /relay/workflow/dead-letters/7/replay {}",
+      'POST /relay/workflow/dead-letters/replay {"destinationId":"medlink","limit":5,"perMinute":120}',
+      'POST /relay/workflow/dead-letters/7/discard {"reason":"TICKET-1","rest":"discard"}',
+    ]);
+    expect(await audited()).toEqual([
+      "relay.pause relay  usr_demo_operator",
+      "relay.resume medlink  usr_demo_operator",
+      "relay.replay 7  usr_demo_operator",
+      "relay.replayMany medlink  usr_demo_operator",
+      "relay.discard 7 TICKET-1 usr_demo_operator",
+    ]);
+  });
+
+  test("refuses what core would not take without asking it, and notes nothing that core refused", async () => {
+    let calls = 0;
+    hub.answer = () => {
+      calls++;
+      return Response.json({ code: "conflict" }, { status: 409 });
+    };
+    const post = async (path: string, body: object) =>
+      (
+        await hub.fetch(path, {
+          ...json("POST", body),
+          headers: { ...json("POST", body).headers, ...OPERATOR.headers },
+        })
+      ).status;
+    expect(await post(`${base}/dead-letters/replay`, {})).toBe(400);
+    expect(await post(`${base}/dead-letters/7/discard`, { reason: "because of J. Smith" })).toBe(400);
+    expect(await post(`${base}/dead-letters/x/replay`, {})).toBe(400);
+    expect(calls).toBe(0);
+    expect(await post(`${base}/dead-letters/7/replay`, {})).toBe(409);
+    expect(await audited()).toEqual([]);
+  });
+});
