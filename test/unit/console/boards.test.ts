@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BOARDS, PANELS, RANGES, spanOf } from "../../../src/medlink/console/pages/operations/boards.ts";
-import { specOf } from "../../../src/platform/metrics.ts";
-import { planSeries } from "../../../src/platform/series.ts";
+import { specOf } from "../../../src/operations/metrics.ts";
+import { planSeries } from "../../../src/operations/series.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 18, 7, 5);
 

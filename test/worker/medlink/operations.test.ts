@@ -158,7 +158,8 @@ describe("the overview", () => {
   test("says in one call how the three workers, ledger, queues, relay, anchor and auto-submit are", async () => {
     hub.answer = ({ url }) => Response.json(answers[new URL(url).pathname]);
     expect(await overview()).toMatchObject({
-      status: "ok",
+      // The dead letter waits for a person.
+      status: "degraded",
       hub: { status: "ok", database: { ok: true } },
       core: { status: "ok", version: "1.2.3", database: { ok: true } },
       relay: { status: "delivering", destinations: [{ destinationId: "clinic", pending: 3, deadLetters: 1 }] },
@@ -170,6 +171,16 @@ describe("the overview", () => {
       },
       autoSubmit: { enabled: false, heldByOperator: false, core: "closed" },
     });
+  });
+
+  test("is well when no delivery was given up", async () => {
+    hub.answer = ({ url }) => {
+      const { pathname } = new URL(url);
+      return Response.json(
+        pathname === "/relay/workflow/status" ? { ...relay, deadLetterCount: 0 } : answers[pathname],
+      );
+    };
+    expect(await overview()).toMatchObject({ status: "ok" });
   });
 
   test("shows what is not known as such, and answers all the same", async () => {
