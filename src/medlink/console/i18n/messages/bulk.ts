@@ -11,8 +11,8 @@ export const bulkEn = {
   "bulkReport.filed_before": "Filed before",
   "bulkReport.duplicate": "Same as row {row}",
   "bulkReport.invalid": "Wrong",
-  "bulkReport.checked": "{good} rows are good, {bad} are not. Nothing is filed yet.",
-  "bulkReport.done": "{filed} claims are filed, {queued} of them are on their way.",
+  "bulkReport.checked": "Good rows: {good}. Wrong or double: {bad}. Nothing is filed yet.",
+  "bulkReport.done": "Claims filed: {filed}. On their way: {queued}.",
   "bulkReport.column": "{column}: check this column",
   "bulkReport.noFile": "The file is no CSV with the columns that are asked for. Check its first line.",
 } as const;
@@ -27,8 +27,8 @@ export const bulkFr: Translation<typeof bulkEn> = {
   "bulkReport.filed_before": "Déjà présentée",
   "bulkReport.duplicate": "Comme la ligne {row}",
   "bulkReport.invalid": "Inexacte",
-  "bulkReport.checked": "{good} lignes sont bonnes, {bad} ne le sont pas. Rien n’est encore présenté.",
-  "bulkReport.done": "{filed} réclamations sont présentées, dont {queued} en route.",
+  "bulkReport.checked": "Lignes bonnes : {good}. Inexactes ou doubles : {bad}. Rien n’est encore présenté.",
+  "bulkReport.done": "Réclamations présentées : {filed}. En route : {queued}.",
   "bulkReport.column": "{column} : vérifiez cette colonne",
   "bulkReport.noFile": "Le fichier n’est pas un CSV aux colonnes demandées. Vérifiez sa première ligne.",
 };
