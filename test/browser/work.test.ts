@@ -75,8 +75,7 @@ describe("a file beside a claim", () => {
     await page.click("#remove-file [data-close]");
     expect(await page.locator(".files li").count()).toBe(1);
     await page.click(".files button");
-    await page.click("#remove-file [data-confirmed]");
-    await page.waitForSelector(".toast");
+    await Promise.all([page.waitForEvent("load"), page.click("#remove-file [data-confirmed]")]);
     expect(await page.locator(".files li").count()).toBe(0);
     expect(visitor.complaints).toEqual([]);
     await visitor.leave();

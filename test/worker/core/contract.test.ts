@@ -481,7 +481,7 @@ describe("personal values", () => {
     const watched = new Proxy(testEnv.SEQUENCER, {
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name);
-        if (name === "get") return () => ({ append });
+        if (name === "getByName") return () => ({ append });
         return typeof value === "function" ? value.bind(target) : value;
       },
     });

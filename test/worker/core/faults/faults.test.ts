@@ -97,7 +97,7 @@ function coreWith(fault: Fault): CoreEnv {
   const SEQUENCER = new Proxy(testEnv.SEQUENCER, {
     get: (target, method) => {
       const member: unknown = Reflect.get(target, method);
-      if (method === "get") return () => ({ append });
+      if (method === "getByName") return () => ({ append });
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
