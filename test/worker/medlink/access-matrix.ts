@@ -130,6 +130,9 @@ function page(rest: Rest = {}, operator: Outcome = 403): Row {
   return { ...row, outcomes: { ...row.outcomes, ...sent, operator } };
 }
 
+/** For operators who signed in: a page knows neither keys nor tokens, and shows the way to sign in. */
+const operatorPage = (rest: Rest = {}, operator: Outcome = "in"): Row => page({ ...rest, roles: [] }, operator);
+
 const claim = { params: ({ claimId }: World) => ({ claimId }), stranger: 404 };
 const user = { params: ({ userId }: World) => ({ userId }), stranger: 404, tokens: false };
 const flag = { params: () => ({ name: "FEATURE_FLAG_NEW_UI" }) };
@@ -202,6 +205,17 @@ export const ACCESS: Readonly<Record<string, Row>> = {
     roles: ["billing", "admin"],
     stranger: 404,
   }),
+
+  "GET /operations": operatorPage(),
+  "GET /operations/charts": operatorPage({}, 303),
+  "GET /operations/charts/{board}": operatorPage({ params: () => ({ board: "queues" }) }),
+  "GET /operations/auto-submit": operatorPage(),
+  "GET /operations/deliveries": operatorPage(),
+  "GET /operations/deliveries/{outboxId}": operatorPage(deadLetter),
+  "GET /operations/ledger": operatorPage(),
+  "GET /operations/ledger/{seq}": operatorPage({ params: () => ({ seq: "0" }) }),
+  "GET /operations/anchors": operatorPage(),
+  "GET /operations/anchors/{size}": operatorPage({ params: () => ({ size: "1" }) }),
 
   "GET /api/operations/overview": operators("GET"),
   "GET /api/operations/series": operators("GET"),
