@@ -292,6 +292,9 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
       .prepare("INSERT INTO clinics (clinic_id, name, created_at) VALUES ('control', ?, 0)")
       .bind(PLANTED.lastName)
       .run();
-    expect(search()).toEqual([expect.stringContaining("lastName as Zwartendijk")]);
+    // A page may stand in the database and in its write-ahead log.
+    const found = search();
+    expect(found.length).toBeGreaterThan(0);
+    for (const line of found) expect(line).toMatch(/: lastName as Zwartendijk$/);
   });
 });

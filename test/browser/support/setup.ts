@@ -24,7 +24,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     secretsFile: join(directory, "secrets"),
     environment: { LOG_LEVEL: "error" },
     ports: { core: 0, hub: 0, relay: 0, anvil: 0, insurer: 0 },
-    cronEveryMs: 500,
+    cronEveryMs: 1_500,
     onLog: (line) => {
       logs.push(line);
       if (logs.length > 1_000) logs.shift();
