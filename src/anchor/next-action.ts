@@ -259,12 +259,15 @@ function whenFree(situation: Situation): AnchorAction {
     if (state.confirmed?.size === contract.size) return { type: "idle", reason: "nothing-new" };
     return adopt(situation);
   }
-  if (state.urge !== undefined) {
-    // asked for now: neither backoff nor interval
-  } else if (state.failures !== undefined) {
+  // What an operator asked for waits neither for the backoff nor for the interval.
+  if (state.urge === undefined && state.failures !== undefined) {
     const backoffMs = Math.min(policy.retryMaxMs, policy.retryBaseMs * 2 ** Math.min(state.failures.count - 1, 30));
     if (now - state.failures.lastAt < backoffMs) return wait("retry-later");
-  } else if (state.confirmed !== undefined && now - state.confirmed.confirmedAt < policy.intervalMs) {
+  } else if (
+    state.urge === undefined &&
+    state.confirmed !== undefined &&
+    now - state.confirmed.confirmedAt < policy.intervalMs
+  ) {
     return wait("interval");
   }
   const refusal = refuses(situation, view.suggestedFees);

@@ -23,7 +23,7 @@ describe("a person of the clinic", () => {
     const secret = (await page.textContent("[data-factor-secret]:not(:empty)"))?.replace(/\s/g, "") ?? "";
     expect(secret).toMatch(/^[A-Z2-7]{32,}$/);
     expect(await page.getAttribute("img.qr", "src")).toMatch(/^data:image\/svg\+xml,/);
-    await lookAtPage(visitor, "settings-second-factor");
+    expect(await lookAtPage(visitor, "settings-second-factor")).toEqual([]);
     const first = totp(secret, Date.now());
     await page.fill("#enable-code", first);
     await page.click("#enable-form button[type=submit]");
@@ -37,7 +37,7 @@ describe("a person of the clinic", () => {
     await page.waitForURL("**/sign-in");
     await visitor.signIn("billing@demo.invalid", facts.password);
     await page.waitForSelector("#second-factor:not([hidden])");
-    await lookAtPage(visitor, "second-factor");
+    expect(await lookAtPage(visitor, "second-factor")).toEqual([]);
     await page.fill("#code [name=code]", "000000");
     await page.click("#code button[type=submit]");
     await page.waitForSelector("#code [data-form-error]:not([hidden])");
@@ -89,7 +89,7 @@ describe("a person of the clinic", () => {
     ]);
     await page.click("[data-verify]");
     await page.waitForSelector("[data-step=memory][data-result=passed]");
-    await lookAtPage(visitor, "claim-verified");
+    expect(await lookAtPage(visitor, "claim-verified")).toEqual([]);
 
     // A proof that was tampered with on its way does not hold.
     await page.route("**/proof", async (route) => {
@@ -117,7 +117,7 @@ describe("a person of the clinic", () => {
     await visitor.context.clearCookies({ name: "medlink_locale" });
     await page.goto("/");
     expect(await page.textContent("h1")).toBe("Tableau de bord");
-    await lookAtPage(visitor, "dashboard-french");
+    expect(await lookAtPage(visitor, "dashboard-french")).toEqual([]);
     expect(visitor.complaints).toEqual([]);
     await visitor.leave();
   });
@@ -134,7 +134,7 @@ describe("a person of the clinic", () => {
     await page.focus("[data-open=edit-patient]");
     await page.keyboard.press("Enter");
     await page.waitForSelector("#edit-patient[open]");
-    await lookAtPage(visitor, "patient-edit");
+    expect(await lookAtPage(visitor, "patient-edit")).toEqual([]);
     await page.keyboard.press("Escape");
     expect(await page.evaluate<string>("document.activeElement.dataset.open")).toBe("edit-patient");
     await visitor.leave();

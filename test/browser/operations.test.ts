@@ -110,7 +110,7 @@ describe("an operator", () => {
   ])("sees a page that holds what axe asks for, and complains of nothing: %s", async (name, path) => {
     await operator.page.goto(path);
     expect(await operator.page.title()).toMatch(/ · MedLink$/);
-    await lookAtPage(operator, `operations-${name}`);
+    expect(await lookAtPage(operator, `operations-${name}`)).toEqual([]);
   });
 
   it("looks into a dead letter: its request, its attempts and what was answered", async () => {
@@ -122,7 +122,7 @@ describe("an operator", () => {
     expect(text).toContain("no such policy");
     expect(text).toContain("422");
     expect(text).toContain('"requestIdHash"');
-    await lookAtPage(operator, "operations-delivery");
+    expect(await lookAtPage(operator, "operations-delivery")).toEqual([]);
   });
 
   it("replays a dead letter, which is then delivered and noted under the operator's name", async () => {
@@ -182,7 +182,7 @@ describe("an operator", () => {
     await page.click("#anchors tbody a");
     await page.waitForSelector("#anchor");
     expect(await page.textContent("#anchor")).toContain("Confirmed");
-    await lookAtPage(operator, "operations-anchor");
+    expect(await lookAtPage(operator, "operations-anchor")).toEqual([]);
   });
 
   it("reads it all in French", async () => {

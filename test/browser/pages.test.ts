@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { disconnect, lookAtPage, Visitor } from "./support/visitor.ts";
 
@@ -72,14 +72,14 @@ describe("a page in both widths and themes", () => {
   for (const [name, path] of PAGES) {
     it(`holds what axe asks for, and complains of nothing: ${name}`, async () => {
       await admin.page.goto(path());
-      await lookAtPage(admin, name);
+      expect(await lookAtPage(admin, name)).toEqual([]);
     });
   }
 
   it("is also there for what is not there", async () => {
     await admin.page.goto("/no/such/page");
     admin.complaints.length = 0; // the browser notes the 404 itself
-    await lookAtPage(admin, "not-found");
+    expect(await lookAtPage(admin, "not-found")).toEqual([]);
   });
 });
 
@@ -91,7 +91,7 @@ describe("a page for someone who is not signed in", () => {
     it(`holds what axe asks for, and complains of nothing: ${name}`, async () => {
       const visitor = await Visitor.arrive();
       await visitor.page.goto(path);
-      await lookAtPage(visitor, name);
+      expect(await lookAtPage(visitor, name)).toEqual([]);
       await visitor.leave();
     });
   }

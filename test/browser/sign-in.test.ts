@@ -19,7 +19,7 @@ describe("the sign-in page", () => {
     const visitor = await arrive();
     const { page } = visitor;
     await page.goto("/sign-in");
-    await lookAtPage(visitor, "sign-in");
+    expect(await lookAtPage(visitor, "sign-in")).toEqual([]);
     await page.click("#sign-in button[type=submit]");
     expect(await page.textContent("#f-email-error")).toBe("Fill this in.");
     expect(await page.evaluate<string>("document.activeElement.name")).toBe("email");

@@ -40,7 +40,7 @@ describe("many claims in a file", () => {
       "Good rows: 1. Wrong or double: 2. Nothing is filed yet.",
     );
     expect(await page.locator("#bulk-report tbody .badge").allTextContents()).toEqual(["Good", "Wrong", "Wrong"]);
-    await lookAtPage(visitor, "claims-bulk-report");
+    expect(await lookAtPage(visitor, "claims-bulk-report")).toEqual([]);
     await page.click("[data-dry-run=false]");
     await page.waitForSelector("#bulk-report tbody a");
     expect(await page.textContent("#bulk-report .verdict")).toMatch(/^Claims filed: 1/);
@@ -69,7 +69,7 @@ describe("a file beside a claim", () => {
     await page.waitForSelector(".files li");
     await page.waitForLoadState();
     expect(await page.textContent(".files a")).toBe("x-ray <b>1.png");
-    await lookAtPage(visitor, "claim-attachment");
+    expect(await lookAtPage(visitor, "claim-attachment")).toEqual([]);
     await page.click(".files button");
     await page.waitForSelector("#remove-file[open]");
     await page.click("#remove-file [data-close]");
@@ -94,7 +94,7 @@ describe("someone new", () => {
     await page.selectOption("#invite-form [name=role]", "billing");
     await page.click("#invite-form button[type=submit]");
     await page.waitForSelector("#invitation-once[open]");
-    await lookAtPage(visitor, "people-invited");
+    expect(await lookAtPage(visitor, "people-invited")).toEqual([]);
     const link = await page.inputValue("#invitation-once [data-once-value]");
     expect(link).toMatch(/\/accept-invitation#[0-9a-f]{64}$/);
     await Promise.all([page.waitForEvent("load"), page.click("#invitation-once [data-close]")]);

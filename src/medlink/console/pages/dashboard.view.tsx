@@ -84,10 +84,10 @@ export const DashboardView = ({ ui, name, counts, days, latest, todo, todoCount 
             ]}
           />
         </Card>
-        <Card title={ui.t("dashboard.todo")}>
+        <Card title={ui.t("dashboard.waiting")}>
           <Live id="dashboard-todo" everyMs={EVERY_MS}>
             {todo.length === 0 ? (
-              <p class="quiet">{ui.t("dashboard.todoEmpty")}</p>
+              <p class="quiet">{ui.t("dashboard.waitingEmpty")}</p>
             ) : (
               <ul class="todo">
                 {todo.map((claim) => (

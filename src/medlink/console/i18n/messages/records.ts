@@ -17,8 +17,8 @@ export const recordsEn = {
   "dashboard.filed": "Filed",
   "dashboard.latest": "Latest claims",
   "dashboard.latestAll": "All claims",
-  "dashboard.todo": "What wants you",
-  "dashboard.todoEmpty": "Nothing waits for you. Insurers’ questions and failed submissions appear here.",
+  "dashboard.waiting": "What wants you",
+  "dashboard.waitingEmpty": "Nothing waits for you. Insurers’ questions and failed submissions appear here.",
   "dashboard.question": "The insurer asks for information",
   "dashboard.failed": "Was not sent",
 
@@ -124,8 +124,8 @@ export const recordsFr: Translation<typeof recordsEn> = {
   "dashboard.filed": "Présentées",
   "dashboard.latest": "Dernières réclamations",
   "dashboard.latestAll": "Toutes les réclamations",
-  "dashboard.todo": "À traiter",
-  "dashboard.todoEmpty": "Rien ne vous attend. Les questions des assureurs et les envois échoués paraissent ici.",
+  "dashboard.waiting": "À traiter",
+  "dashboard.waitingEmpty": "Rien ne vous attend. Les questions des assureurs et les envois échoués paraissent ici.",
   "dashboard.question": "L’assureur demande des renseignements",
   "dashboard.failed": "N’a pas été envoyée",
 
