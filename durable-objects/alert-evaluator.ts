@@ -125,7 +125,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
   }
 
   /** Sends a test to every channel, and waits for what became of it. */
-  async test(): Promise<readonly NotificationRecord[]> {
+  async sendTest(): Promise<readonly NotificationRecord[]> {
     const now = systemNow();
     const incident = this.#state.nextIncident;
     const rule: AlertRule = {

@@ -20,6 +20,7 @@ import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
 import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
 import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
@@ -124,6 +125,7 @@ for (const register of [
   registerCreateSilence,
   registerEndSilence,
   registerTestAlerts,
+  registerMaintenance,
   registerDocs,
 ]) {
   register(app);

@@ -24,7 +24,7 @@ const route = createRoute({
 
 export function registerTestAlerts(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const sent = await evaluatorOf(c.env, c.var.settings).test();
+    const sent = await evaluatorOf(c.env, c.var.settings).sendTest();
     return c.json({ notifications: sent.map(notificationView) }, 200);
   });
 }
