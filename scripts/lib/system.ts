@@ -167,6 +167,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
           EVM_RPC_URL: evmRpcUrl,
           ANCHOR_CONTRACT_ADDRESS: contractAddress ?? "",
           ANCHOR_POLL_MS: "500",
+          RELAY_URL: `http://127.0.0.1:${ports.relay}`,
+          ...(withHub ? { MEDLINK_HUB_URL: `http://127.0.0.1:${ports.hub}` } : {}),
           // Our own hub and its key are not held to what a stranger's MedLink can take.
           ...(withHub
             ? {

@@ -407,3 +407,11 @@ export const metricMarks = sqliteTable("metric_marks", {
   name: text("name").notNull().primaryKey(),
   value: integer("value").notNull(),
 });
+
+export const maintenance = sqliteTable("maintenance", {
+  singleton: integer("singleton").primaryKey(),
+  startedAt: integer("started_at"),
+  until: integer("until"),
+  reason: text("reason"),
+  actor: text("actor"),
+});
