@@ -25,13 +25,14 @@ const schedule = new Int32Array(64);
 const state = new Int32Array(8);
 const BLOCK = 64;
 const tail = new Uint8Array(2 * BLOCK);
-const tailWords = new DataView(tail.buffer);
 
 const at = (words: Int32Array, i: number): number => words[i] ?? 0;
 
-function compress(words: DataView, offset: number): void {
+function compress(bytes: Uint8Array, offset: number): void {
   const w = schedule;
-  for (let i = 0, p = offset; i < 16; i++, p += 4) w[i] = words.getInt32(p);
+  for (let i = 0, p = offset; i < 16; i++, p += 4) {
+    w[i] = ((bytes[p] ?? 0) << 24) | ((bytes[p + 1] ?? 0) << 16) | ((bytes[p + 2] ?? 0) << 8) | (bytes[p + 3] ?? 0);
+  }
   for (let i = 16; i < 64; i++) {
     const x = at(w, i - 15);
     const y = at(w, i - 2);
@@ -75,10 +76,7 @@ function compress(words: DataView, offset: number): void {
 export function sha256Of(bytes: Uint8Array, offset = 0, length = bytes.length - offset): Uint8Array {
   state.set(INITIAL);
   const whole = length - (length % BLOCK);
-  if (whole > 0) {
-    const words = new DataView(bytes.buffer, bytes.byteOffset + offset, whole);
-    for (let done = 0; done < whole; done += BLOCK) compress(words, done);
-  }
+  for (let done = 0; done < whole; done += BLOCK) compress(bytes, offset + done);
   const rest = length - whole;
   for (let i = 0; i < rest; i++) tail[i] = bytes[offset + whole + i] ?? 0;
   tail[rest] = 0x80;
@@ -90,7 +88,7 @@ export function sha256Of(bytes: Uint8Array, offset = 0, length = bytes.length - 
     tail[padded - 8 + i] = high >>> (24 - 8 * i);
     tail[padded - 4 + i] = bits >>> (24 - 8 * i);
   }
-  for (let done = 0; done < padded; done += BLOCK) compress(tailWords, done);
+  for (let done = 0; done < padded; done += BLOCK) compress(tail, done);
   const digest = new Uint8Array(32);
   for (let i = 0; i < 8; i++) {
     const word = at(state, i);
