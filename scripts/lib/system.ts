@@ -21,7 +21,7 @@ import { developmentSecrets } from "./secrets-file.ts";
 import { DEFAULT_PORTS, type PortName, type Settings, type Stack, type StackOptions, startStack } from "./stack.ts";
 
 /** Rises when what is under the data directory can no longer be read by what came before, or the other way round. */
-const DATA_VERSION = "1";
+const DATA_VERSION = "2";
 
 export type SystemPort = PortName | "anvil" | "insurer";
 
