@@ -1,79 +1,72 @@
-/**
- * What the rest of core asks of the payer's operator, and what it may conclude from an answer. The seam between the driver, which
- * decides when to call, and the gateway, which makes one call: a permit, a signature, a bound on time and size, a classification.
- */
+/** The payer's operator as the settlement hub sees it: what may be asked of it, and what an answer tells. */
 
-export const OPERATOR_TRANSACTION_TYPES = ["payment", "reversal", "adjustment"] as const;
-export type OperatorTransactionType = (typeof OPERATOR_TRANSACTION_TYPES)[number];
+export const SETTLEMENT_TYPES = ["payment", "reversal", "adjustment"] as const;
+export type SettlementType = (typeof SETTLEMENT_TYPES)[number];
 
-/** In the operator's words; see docs/operator-api.md. */
-export const OPERATOR_STATUSES = ["ACCEPTED", "COMPLETED", "REJECTED"] as const;
-export type OperatorStatus = (typeof OPERATOR_STATUSES)[number];
+/** A transaction on its way to the operator. Nothing in it names a person. */
+export interface OutgoingTransaction {
+  /** Made by core, unique over all tenants; the operator's `transactionId` for us. */
+  readonly refId: string;
+  readonly type: SettlementType;
+  /** Integer minor units of `currency`; only an adjustment may be negative. */
+  readonly amountCents: number;
+  readonly currency: string;
+  /** refId of the transaction that this one reverses. */
+  readonly reverses: string | null;
+  readonly correlationId: string;
+  /** Opaque: what permits are shared fairly by. */
+  readonly clinicKey: string;
+}
 
-/** A transaction as the operator shows it. */
+/** What one call told. `not_sent` and `rejected` surely had no effect; `unknown` may have had one. */
+export type OperatorAnswer =
+  /** The operator has it, and its money has not moved yet. */
+  | { readonly kind: "accepted"; readonly operatorTransactionId: string }
+  | { readonly kind: "completed"; readonly operatorTransactionId: string }
+  /** A rule of the operator refused it, for good. The reason is a closed code. */
+  | { readonly kind: "rejected"; readonly reason: string }
+  /** Asked about a transaction that the operator never had. */
+  | { readonly kind: "unknown_transaction" }
+  /** Refused before sending (limiter, breaker), or by the operator before it looked (429). */
+  | { readonly kind: "not_sent"; readonly retryAfterMs: number }
+  /** Timeout, 5xx, or the answer was lost. */
+  | { readonly kind: "unknown" };
+
+/** A transaction as the operator lists it. */
 export interface OperatorTransaction {
   /** Our refId. */
   readonly transactionId: string;
   readonly operatorTransactionId: string;
-  readonly type: OperatorTransactionType;
-  /** Minor units; negative for an adjustment downwards. */
+  readonly type: string;
   readonly amountCents: number;
   readonly currency: string;
-  readonly status: OperatorStatus;
-  /** Of a rejection; a closed code. */
-  readonly reason: string | null;
-  /** Epoch ms, by the operator's clock. */
-  readonly createdAt: number;
-  readonly updatedAt: number;
+  readonly status: "accepted" | "completed" | "rejected";
+  /** RFC 3339, when the operator recorded it. */
+  readonly createdAt: string;
 }
 
-/** What an answer lets us conclude about one transaction. */
-export type OperatorAnswer =
-  /** `accepted`: taken and not yet carried out. */
-  | { readonly kind: "accepted" | "completed"; readonly operatorTransactionId: string }
-  /** Refused by a business rule: surely no effect, and the same again would be refused again. */
-  | { readonly kind: "rejected"; readonly reason: string }
-  /** Asked for, and the operator has no such transaction. */
-  | { readonly kind: "unknown_transaction" }
-  /** Surely no effect: no permit, an open circuit, or refused before it was looked at. */
-  | { readonly kind: "not_sent"; readonly retryAfterMs: number }
-  /** It may have taken effect: ask before anything is sent again. */
-  | { readonly kind: "unknown" };
-
-export interface OperatorSend {
-  readonly refId: string;
-  readonly type: OperatorTransactionType;
-  readonly amountCents: number;
-  readonly currency: string;
-  /** refId of what a reversal reverses. */
-  readonly reverses: string | null;
-  readonly correlationId: string;
-  /** Opaque (the tenant's id): permits go round the clinics. */
-  readonly clinicKey: string;
-}
-
-/** What is known of the transaction that is asked for. An answer about another amount or currency is `unknown`. */
-export interface OperatorExpectation {
-  readonly clinicKey?: string;
-  readonly amountCents?: number;
-  readonly currency?: string;
-}
-
-export interface OperatorPageQuery {
-  /** YYYY-MM-DD, UTC, both included. */
+export interface PageQuery {
+  /** RFC 3339, inclusive. */
   readonly from: string;
+  /** RFC 3339, exclusive. */
   readonly to: string;
   readonly cursor: string | null;
-  readonly correlationId?: string;
 }
 
-export type OperatorPage =
-  /** In rising order of transactionId. */
-  | { readonly ok: true; readonly transactions: readonly OperatorTransaction[]; readonly nextCursor: string | null }
-  | { readonly ok: false; readonly retryAfterMs: number; readonly reason: string };
+export type PageAnswer =
+  | {
+      readonly ok: true;
+      readonly transactions: readonly OperatorTransaction[];
+      /** Null: this was the last page. */
+      readonly nextCursor: string | null;
+    }
+  | { readonly ok: false; readonly kind: "not_sent"; readonly retryAfterMs: number }
+  | { readonly ok: false; readonly kind: "unknown" };
 
+/** Every call takes its permit of the operator's limit by itself, questions included. */
 export interface OperatorGateway {
-  send(transaction: OperatorSend): Promise<OperatorAnswer>;
-  find(refId: string, correlationId: string, expected?: OperatorExpectation): Promise<OperatorAnswer>;
-  page(query: OperatorPageQuery): Promise<OperatorPage>;
+  /** Only for a transaction that the operator surely does not have: after `unknown`, `find` comes first. */
+  send(transaction: OutgoingTransaction): Promise<OperatorAnswer>;
+  find(refId: string, correlationId: string): Promise<OperatorAnswer>;
+  page(query: PageQuery): Promise<PageAnswer>;
 }
