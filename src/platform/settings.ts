@@ -106,6 +106,14 @@ export const coreSettingsSchema = z.object({
     .regex(/^\d{0,30}$/, "is not wei as decimal text")
     .optional()
     .transform((digits) => (digits === undefined || digits === "" ? undefined : BigInt(digits))),
+
+  /** The payer's operator (docs/operator-api.md); empty: nothing is settled and nothing reconciled. */
+  OPERATOR_API_URL: optionalText,
+  /** Of all isolates together, in any 60 seconds as the operator counts them. */
+  OPERATOR_CALLS_PER_MINUTE: integer(60, 1, 100_000),
+  OPERATOR_TIMEOUT_MS: integer(10_000, 100, 60_000),
+  /** How long a call waits for its turn before its caller is told to come back. */
+  OPERATOR_PERMIT_WAIT_MS: integer(20_000, 0, 60_000),
 });
 
 export type CoreSettings = z.output<typeof coreSettingsSchema>;
