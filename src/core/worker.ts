@@ -70,6 +70,7 @@ export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+export { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 export { RelayPort } from "../relay/port.edge.ts";
 
