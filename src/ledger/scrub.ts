@@ -56,8 +56,14 @@ export interface PromisedCheckpoint {
   readonly released: boolean;
 }
 
-export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys";
-export const ORPHAN_TABLES: readonly OrphanTable[] = ["requests", "claims", "payloads", "payload_keys"];
+export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys" | "operator_actions";
+export const ORPHAN_TABLES: readonly OrphanTable[] = [
+  "requests",
+  "claims",
+  "payloads",
+  "payload_keys",
+  "operator_actions",
+];
 
 export interface ScrubPort {
   readonly hasher: Hasher;
