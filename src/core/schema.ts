@@ -3,8 +3,10 @@
  * WITHOUT ROWID and checks live only there); a test compares names, types, nullability, defaults, keys and indexes with them.
  */
 import { sql } from "drizzle-orm";
-import { customType, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
+
+export * from "../operations/schema.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
@@ -358,52 +360,3 @@ export const pendingErasures = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
 );
-
-export const metricMinutes = sqliteTable(
-  "metric_minutes",
-  {
-    name: text("name").notNull(),
-    minute: integer("minute").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.minute, table.labels] })],
-);
-
-export const metricHours = sqliteTable(
-  "metric_hours",
-  {
-    name: text("name").notNull(),
-    hour: integer("hour").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.hour, table.labels] })],
-);
-
-export const metricTotals = sqliteTable(
-  "metric_totals",
-  {
-    name: text("name").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.labels] })],
-);
-
-export const metricFlushes = sqliteTable(
-  "metric_flushes",
-  {
-    flushId: text("flush_id").notNull().primaryKey(),
-    flushedAt: integer("flushed_at").notNull(),
-  },
-  (table) => [index("metric_flushes_at").on(table.flushedAt)],
-);
-
-export const metricMarks = sqliteTable("metric_marks", {
-  name: text("name").notNull().primaryKey(),
-  value: integer("value").notNull(),
-});
