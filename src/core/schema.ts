@@ -4,10 +4,12 @@
  */
 
 import { sql } from "drizzle-orm";
-import { customType, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { OPERATOR_ACTIONS } from "../audit/operator-action.ts";
 import { SURFACES } from "../tenants/principal.ts";
+
+export * from "../operations/schema.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
@@ -373,55 +375,6 @@ export const pendingErasures = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
 );
-
-export const metricMinutes = sqliteTable(
-  "metric_minutes",
-  {
-    name: text("name").notNull(),
-    minute: integer("minute").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.minute, table.labels] })],
-);
-
-export const metricHours = sqliteTable(
-  "metric_hours",
-  {
-    name: text("name").notNull(),
-    hour: integer("hour").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.hour, table.labels] })],
-);
-
-export const metricTotals = sqliteTable(
-  "metric_totals",
-  {
-    name: text("name").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.labels] })],
-);
-
-export const metricFlushes = sqliteTable(
-  "metric_flushes",
-  {
-    flushId: text("flush_id").notNull().primaryKey(),
-    flushedAt: integer("flushed_at").notNull(),
-  },
-  (table) => [index("metric_flushes_at").on(table.flushedAt)],
-);
-
-export const metricMarks = sqliteTable("metric_marks", {
-  name: text("name").notNull().primaryKey(),
-  value: integer("value").notNull(),
-});
 
 export const maintenance = sqliteTable("maintenance", {
   singleton: integer("singleton").primaryKey(),

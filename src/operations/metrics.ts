@@ -76,6 +76,7 @@ export const HUB_JOBS = [
   "attachments",
   "retention",
   "re-encrypt",
+  "re-hash",
   "secret-ages",
   "metrics",
 ] as const;
