@@ -4,6 +4,7 @@ import type { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 import type { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 import type { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+import type { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 import type { RelayHint } from "../relay/port.ts";
 
@@ -17,6 +18,7 @@ export interface CoreEnv {
   readonly ANCHOR: DurableObjectNamespace<LedgerAnchor>;
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>;
   readonly ALERTS: DurableObjectNamespace<AlertEvaluator>;
+  readonly OPERATOR_LIMITER: DurableObjectNamespace<OperatorLimiter>;
   /** The least level that is logged: debug, info (default), warn, error. */
   readonly LOG_LEVEL?: string;
   readonly METRICS?: string;
@@ -28,6 +30,7 @@ export interface CoreEnv {
   readonly PAYLOAD_MASTER_KEY: string;
   readonly EVM_PRIVATE_KEY: string;
   readonly LEDGER_SIGNING_KEY: string;
+  readonly OPERATOR_HMAC_SECRET?: string;
   readonly AUDITOR_TOKEN?: string;
   readonly METRICS_SCRAPE_TOKEN?: string;
   readonly DESTINATION_WRAPPING_KEY: string;

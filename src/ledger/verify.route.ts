@@ -12,7 +12,8 @@ import { FINDING_TYPES, type Finding, findingKey } from "./finding.ts";
 import { wholeNumber } from "./proof-schema.ts";
 import { scrubberOf } from "./scrub.cron.ts";
 import { scrubPortOf } from "./scrub.edge.ts";
-import { NEVER_SCRUBBED, type ScrubReport, scrubReport, scrubSlice } from "./scrub.ts";
+import { scrubSlice } from "./scrub.ts";
+import { NEVER_SCRUBBED, type ScrubReport, scrubReport } from "./scrub-state.ts";
 import { type Verification, verifyNewest, verifyRange } from "./verify.ts";
 
 /** Entries re-read and re-hashed in one answer; a ledger up to this size is gone through as a whole. */

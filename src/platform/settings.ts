@@ -124,6 +124,13 @@ export const coreSettingsSchema = z.object({
   /** Where the hub and the relay answer; empty: they are not watched. */
   MEDLINK_HUB_URL: optionalText,
   RELAY_URL: optionalText,
+  /** The payer's operator (docs/operator-api.md); empty: nothing is settled and nothing reconciled. */
+  OPERATOR_API_URL: optionalText,
+  /** Of all isolates together, in any 60 seconds as the operator counts them. */
+  OPERATOR_CALLS_PER_MINUTE: integer(60, 1, 100_000),
+  OPERATOR_TIMEOUT_MS: integer(10_000, 100, 60_000),
+  /** How long a call waits for its turn before its caller is told to come back. */
+  OPERATOR_PERMIT_WAIT_MS: integer(20_000, 0, 60_000),
 });
 
 export type CoreSettings = z.output<typeof coreSettingsSchema>;

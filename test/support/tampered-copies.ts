@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { ScrubState } from "../../src/ledger/scrub.ts";
+import type { ScrubState } from "../../src/ledger/scrub-state.ts";
 import { seededRandom } from "../e2e/support/random.ts";
 import { d1On } from "./d1-sqlite.ts";
 import { checkEverything, grownWorld, type LedgerWorld } from "./ledger-world.ts";
