@@ -21,7 +21,7 @@ import { developmentSecrets } from "./secrets-file.ts";
 import { DEFAULT_PORTS, type PortName, type Settings, type Stack, type StackOptions, startStack } from "./stack.ts";
 
 /** Rises when what is under the data directory can no longer be read by what came before, or the other way round. */
-const DATA_VERSION = "1";
+const DATA_VERSION = "2";
 
 export type SystemPort = PortName | "anvil" | "insurer" | "operator";
 
@@ -184,6 +184,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
           EVM_RPC_URL: evmRpcUrl,
           ANCHOR_CONTRACT_ADDRESS: contractAddress ?? "",
           ANCHOR_POLL_MS: "500",
+          RELAY_URL: `http://127.0.0.1:${ports.relay}`,
+          ...(withHub ? { MEDLINK_HUB_URL: `http://127.0.0.1:${ports.hub}` } : {}),
           // Our own hub and its key are not held to what a stranger's MedLink can take.
           ...(withHub
             ? {

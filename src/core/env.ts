@@ -1,4 +1,5 @@
 /** What wrangler.toml binds. Secrets are strings in the environment; settings are parsed by platform/settings. */
+import type { AlertEvaluator } from "../../durable-objects/alert-evaluator.ts";
 import type { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 import type { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 import type { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
@@ -16,6 +17,7 @@ export interface CoreEnv {
   readonly SCRUBBER: DurableObjectNamespace<LedgerScrubber>;
   readonly ANCHOR: DurableObjectNamespace<LedgerAnchor>;
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>;
+  readonly ALERTS: DurableObjectNamespace<AlertEvaluator>;
   readonly OPERATOR_LIMITER: DurableObjectNamespace<OperatorLimiter>;
   /** The least level that is logged: debug, info (default), warn, error. */
   readonly LOG_LEVEL?: string;
@@ -32,4 +34,7 @@ export interface CoreEnv {
   readonly AUDITOR_TOKEN?: string;
   readonly METRICS_SCRAPE_TOKEN?: string;
   readonly DESTINATION_WRAPPING_KEY: string;
+  readonly PAGERDUTY_ROUTING_KEY?: string;
+  readonly SLACK_WEBHOOK_URL?: string;
+  readonly EMAIL_API_KEY?: string;
 }

@@ -13,7 +13,14 @@ import { registerLogTile } from "../ledger/log-tile.route.ts";
 import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
+import { registerAcknowledgeAlert } from "../operations/alerts/acknowledge-alert.route.ts";
+import { registerCreateSilence } from "../operations/alerts/create-silence.route.ts";
+import { registerEndSilence } from "../operations/alerts/end-silence.route.ts";
+import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
+import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
+import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
@@ -68,6 +75,7 @@ import { registerDocs } from "./docs.route.ts";
 import { makeCoreApp, servicesOf } from "./entry.edge.ts";
 import type { CoreEnv } from "./env.ts";
 
+export { AlertEvaluator } from "../../durable-objects/alert-evaluator.ts";
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
@@ -132,6 +140,12 @@ for (const register of [
   registerHealth,
   registerMetrics,
   registerSeries,
+  registerListAlerts,
+  registerAcknowledgeAlert,
+  registerCreateSilence,
+  registerEndSilence,
+  registerTestAlerts,
+  registerMaintenance,
   registerDocs,
 ]) {
   register(app);
@@ -152,6 +166,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     scrub: () => scrubLedger(env, settings),
     reconcile: () => reconcileDaily(env, settings, log, systemNow()),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
+    alerts: () => evaluatorOf(env, settings).wake(),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -176,6 +191,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
     run("reconcile", jobs.reconcile),
+    run("alerts", jobs.alerts),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));
