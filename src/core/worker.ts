@@ -4,6 +4,8 @@ import { registerGetAnchor } from "../anchor/get-anchor.route.ts";
 import { registerListAnchors } from "../anchor/list-anchors.route.ts";
 import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
+import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
+import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
 import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
 import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
@@ -55,8 +57,12 @@ import { registerOwnItem } from "../settlement/reconciliation/own-item.route.ts"
 import { reconcileDaily } from "../settlement/reconciliation/reconcile.cron.ts";
 import { registerResolveItem } from "../settlement/reconciliation/resolve-item.route.ts";
 import { registerStartRun } from "../settlement/reconciliation/start-run.route.ts";
+import { registerCloseTenant } from "../tenants/close-tenant.route.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
+import { registerListApiKeys } from "../tenants/list-api-keys.route.ts";
+import { registerListTenants } from "../tenants/list-tenants.route.ts";
+import { registerRevokeApiKey } from "../tenants/revoke-api-key.route.ts";
 import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
 import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.ts";
 import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
@@ -137,6 +143,10 @@ for (const register of [
   registerResolveItem,
   registerCreateTenant,
   registerCreateApiKey,
+  registerListTenants,
+  registerCloseTenant,
+  registerListApiKeys,
+  registerRevokeApiKey,
   registerHealth,
   registerMetrics,
   registerSeries,
@@ -146,6 +156,7 @@ for (const register of [
   registerEndSilence,
   registerTestAlerts,
   registerMaintenance,
+  registerListOperatorActions,
   registerDocs,
 ]) {
   register(app);
@@ -165,6 +176,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
     reconcile: () => reconcileDaily(env, settings, log, systemNow()),
+    actions: () => appendWaitingActions(env, settings.LEDGER_ID),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
     alerts: () => evaluatorOf(env, settings).wake(),
   };
@@ -192,6 +204,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("erasures", jobs.erasures),
     run("reconcile", jobs.reconcile),
     run("alerts", jobs.alerts),
+    run("actions", jobs.actions),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));

@@ -74,9 +74,10 @@ const CORE_JOBS = [
   "prune",
   "scrub",
   "erasures",
-  "metrics",
-  "alerts",
   "reconcile",
+  "actions",
+  "alerts",
+  "metrics",
 ] as const;
 /** In the order in which the hub's cron runs them. */
 export const HUB_JOBS = [
@@ -86,6 +87,7 @@ export const HUB_JOBS = [
   "attachments",
   "retention",
   "re-encrypt",
+  "re-hash",
   "secret-ages",
   "metrics",
 ] as const;

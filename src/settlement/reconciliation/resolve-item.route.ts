@@ -1,5 +1,6 @@
 /** POST /settlements/reconciliation/items/:itemId/resolve: ask again, send again what surely is not there, or accept with a reason. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../../core/app.ts";
 import { answerProblem } from "../../platform/answer-problem.ts";
 import { systemNow } from "../../platform/clock.edge.ts";
@@ -58,6 +59,10 @@ export function registerResolveItem(app: OpenAPIHono<CoreAppEnv>): void {
     const item = await findItem(c.env.DB, ledgerId, itemId);
     if (item === undefined) return answerProblem(c, NO_ITEM);
     if (item.state !== "open") return answerProblem(c, NOT_OPEN);
+    const reason = decision.action === "accept" ? decision.reason : decision.action.toUpperCase();
+    const done = { action: "RECONCILIATION_RESOLVE", target: String(itemId), reason } as const;
+    const refused = await recordOperatorAction(c, done);
+    if (refused !== undefined) return answerProblem(c, refused);
     const operator = makeOperatorGateway(c.env, settings, log);
     const terms = { correlationId, ...(item.tenantId === null ? {} : { clinicKey: item.tenantId }) };
     const made: Resolved = await resolveBy(decision, item, settings.RECONCILIATION_TOLERANCE_MINUTES * 60_000, {
@@ -88,11 +93,10 @@ export function registerResolveItem(app: OpenAPIHono<CoreAppEnv>): void {
         return shown === undefined ? answerProblem(c, NOT_OPEN) : c.json({ outcome, item: itemView(shown) }, 200);
       }
       case "resolved": {
-        const { resolution, reason } = made;
-        const done = { resolution, reason, by: principal.keyId };
-        const shown = await resolveItem(c.env.DB, ledgerId, itemId, done, systemNow());
+        const ending = { resolution: made.resolution, reason: made.reason, by: principal.keyId };
+        const shown = await resolveItem(c.env.DB, ledgerId, itemId, ending, systemNow());
         if (shown === undefined) return answerProblem(c, NOT_OPEN);
-        log("info", "reconciliation.resolved", { correlationId, code: resolution, reason: reason ?? "" });
+        log("info", "reconciliation.resolved", { correlationId, code: made.resolution, reason });
         return c.json({ outcome: "resolved" as const, item: itemView(shown) }, 200);
       }
     }

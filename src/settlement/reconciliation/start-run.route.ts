@@ -1,5 +1,6 @@
 /** POST /settlements/reconciliation/runs: compares any days with the operator's list. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../../core/app.ts";
 import { answerProblem } from "../../platform/answer-problem.ts";
 import { newUuid, systemNow } from "../../platform/clock.edge.ts";
@@ -43,6 +44,8 @@ export function registerStartRun(app: OpenAPIHono<CoreAppEnv>): void {
     const unset = operatorFault(c.env, settings);
     if (unset !== undefined) return answerProblem(c, { code: "unavailable", detail: unset });
     const runId = `custom-${from}-${to}-${newUuid().slice(0, 8)}`;
+    const refused = await recordOperatorAction(c, { action: "RECONCILIATION_RUN", target: runId });
+    if (refused !== undefined) return answerProblem(c, refused);
     const reconciler = makeReconciler(c.env, settings, log);
     await reconciler.start({ runId, kind: "custom", fromDay: from, toDay: to, startedBy: principal.keyId });
     log("info", "reconciliation.started", { correlationId, jobId: runId });

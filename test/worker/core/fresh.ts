@@ -6,7 +6,7 @@ import { listDurableObjectIds, reset, runInDurableObject } from "cloudflare:test
 import { vi } from "vitest";
 import { testEnv } from "./test-env.ts";
 
-const { DB, LEDGER, ANCHOR, PUBLISHER, RATE_LIMITER, SCRUBBER, SEQUENCER } = testEnv;
+const { DB, LEDGER, ANCHOR, OPERATOR_LIMITER, PUBLISHER, RATE_LIMITER, SCRUBBER, SEQUENCER } = testEnv;
 
 async function whatIsLeft(): Promise<number> {
   const tables = "SELECT COUNT(*) AS n FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'";
@@ -20,6 +20,7 @@ async function touchAll<Class extends Rpc.DurableObjectBranded>(objects: Durable
 
 await Promise.all([
   touchAll(ANCHOR),
+  touchAll(OPERATOR_LIMITER),
   touchAll(PUBLISHER),
   touchAll(RATE_LIMITER),
   touchAll(SCRUBBER),
