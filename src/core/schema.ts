@@ -10,6 +10,7 @@ import { OPERATOR_ACTIONS } from "../audit/operator-action.ts";
 import { SURFACES } from "../tenants/principal.ts";
 
 export * from "../operations/schema.ts";
+export * from "../settlement/reconciliation/schema.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });

@@ -47,6 +47,16 @@ import { registerResumeDestination } from "../relay/resume-destination.route.ts"
 import { registerResumeRelay } from "../relay/resume-relay.route.ts";
 import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
+import { registerContinueRun } from "../settlement/reconciliation/continue-run.route.ts";
+import { registerGetItem } from "../settlement/reconciliation/get-item.route.ts";
+import { registerGetReport } from "../settlement/reconciliation/get-report.route.ts";
+import { registerGetRun } from "../settlement/reconciliation/get-run.route.ts";
+import { registerListItems } from "../settlement/reconciliation/list-items.route.ts";
+import { registerListRuns } from "../settlement/reconciliation/list-runs.route.ts";
+import { registerOwnItem } from "../settlement/reconciliation/own-item.route.ts";
+import { reconcileDaily } from "../settlement/reconciliation/reconcile.cron.ts";
+import { registerResolveItem } from "../settlement/reconciliation/resolve-item.route.ts";
+import { registerStartRun } from "../settlement/reconciliation/start-run.route.ts";
 import { registerCloseTenant } from "../tenants/close-tenant.route.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
@@ -122,6 +132,15 @@ for (const register of [
   registerPauseDestination,
   registerGetDestination,
   registerDeleteDestination,
+  registerStartRun,
+  registerListRuns,
+  registerGetRun,
+  registerContinueRun,
+  registerGetReport,
+  registerListItems,
+  registerGetItem,
+  registerOwnItem,
+  registerResolveItem,
   registerCreateTenant,
   registerCreateApiKey,
   registerListTenants,
@@ -156,6 +175,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
+    reconcile: () => reconcileDaily(env, settings, log, systemNow()),
     actions: () => appendWaitingActions(env, settings.LEDGER_ID),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
     alerts: () => evaluatorOf(env, settings).wake(),
@@ -182,6 +202,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("prune", jobs.prune),
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
+    run("reconcile", jobs.reconcile),
     run("alerts", jobs.alerts),
     run("actions", jobs.actions),
   ]);

@@ -131,6 +131,8 @@ export const coreSettingsSchema = z.object({
   OPERATOR_TIMEOUT_MS: integer(10_000, 100, 60_000),
   /** How long a call waits for its turn before its caller is told to come back. */
   OPERATOR_PERMIT_WAIT_MS: integer(20_000, 0, 60_000),
+  /** For how long our side and the operator's may differ after a change of ours, and how long after midnight a day is compared. */
+  RECONCILIATION_TOLERANCE_MINUTES: integer(60, 0, 1_440),
 });
 
 export type CoreSettings = z.output<typeof coreSettingsSchema>;
