@@ -4,6 +4,16 @@ import { registerGetAnchor } from "../anchor/get-anchor.route.ts";
 import { registerListAnchors } from "../anchor/list-anchors.route.ts";
 import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
+import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
+import { backUp } from "../backup/backup.cron.ts";
+import { coreBackupParts } from "../backup/backup-parts.edge.ts";
+import { registerGetBackup } from "../backup/get-backup.route.ts";
+import { registerListBackupKeys } from "../backup/list-backup-keys.route.ts";
+import { registerListBackups } from "../backup/list-backups.route.ts";
+import { registerReadBackupManifest } from "../backup/read-backup-manifest.route.ts";
+import { registerReadBackupObject } from "../backup/read-backup-object.route.ts";
+import { registerRecordDrill } from "../backup/record-drill.route.ts";
+import { registerStartBackup } from "../backup/start-backup.route.ts";
 import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
 import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
@@ -19,7 +29,8 @@ import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
-import { reasonOf } from "../platform/log.ts";
+import { type Log, reasonOf } from "../platform/log.ts";
+import type { CoreSettings } from "../platform/settings.ts";
 import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
 import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
 import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
@@ -109,12 +120,26 @@ for (const register of [
   registerDeleteDestination,
   registerCreateTenant,
   registerCreateApiKey,
+  registerStartBackup,
+  registerListBackups,
+  registerGetBackup,
+  registerAdvanceBackup,
+  registerReadBackupManifest,
+  registerListBackupKeys,
+  registerReadBackupObject,
+  registerRecordDrill,
   registerHealth,
   registerMetrics,
   registerSeries,
   registerDocs,
 ]) {
   register(app);
+}
+
+async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promise<void> {
+  const parts = await coreBackupParts(env, settings);
+  if (parts === undefined) return;
+  await backUp(parts, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
 }
 
 async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
@@ -131,6 +156,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
+    backup: () => backUpCore(env, settings, log),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -154,6 +180,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("prune", jobs.prune),
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
+    run("backup", jobs.backup),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));
