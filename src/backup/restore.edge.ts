@@ -46,14 +46,23 @@ export interface BackupSource {
 export interface RestoreParts {
   readonly db: D1Database;
   /** Where ciphertext goes that was an object; undefined: it is not restored. */
-  readonly payloads: Pick<R2Bucket, "put"> | undefined;
+  readonly payloads: { put(key: string, value: string): Promise<unknown> } | undefined;
   readonly source: BackupSource;
   readonly manifest: Manifest;
   readonly catalogue: Catalogue;
   readonly keys: BackupKeys;
   /** Keys of the log, pinned by whoever restores. */
   readonly logKeys: readonly VerifierKey[];
+  /** What was promised of the ledger elsewhere: its newest signed checkpoint, its newest anchor. The restore must reach them. */
+  readonly promises?: readonly Promised[];
   readonly now: () => number;
+}
+
+export interface Promised {
+  readonly size: number;
+  readonly rootHash: string;
+  /** `the published checkpoint`. */
+  readonly what: string;
 }
 
 /** What stops a restore: the file or the promise that does not hold. */
@@ -213,13 +222,14 @@ function claimsOf(parts: RestoreParts): readonly RootClaim[] {
     otherwise: {
       type,
       size: of.size,
-      detail: `the ${what} of ${of.size} entries has another root than the entries give`,
+      detail: `${what} of ${of.size} entries has another root than the entries give`,
     },
   });
   return [
-    claim({ size, rootHash }, "manifest", "root-mismatch"),
-    ...(checkpoint === null ? [] : [claim(checkpoint, "checkpoint", "checkpoint-mismatch")]),
-    ...(anchor === null ? [] : [claim(anchor, "anchor", "anchor-mismatch")]),
+    claim({ size, rootHash }, "the manifest", "root-mismatch"),
+    ...(checkpoint === null ? [] : [claim(checkpoint, "the checkpoint", "checkpoint-mismatch")]),
+    ...(anchor === null ? [] : [claim(anchor, "the anchor", "anchor-mismatch")]),
+    ...(parts.promises ?? []).map((promise) => claim(promise, promise.what, "checkpoint-mismatch")),
   ];
 }
 
@@ -302,7 +312,14 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 async function tailStep(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
   const next = await tailFrom(parts.source, state.size);
-  if (next === undefined) return { ...state, phase: "keys", at: 0 };
+  if (next === undefined) {
+    for (const { size, what } of parts.promises ?? []) {
+      if (size > state.size) {
+        throw new RestoreRefused(`${what} promises ${size} entries, this backup reaches ${state.size}`);
+      }
+    }
+    return { ...state, phase: "keys", at: 0 };
+  }
   const bytes = await parts.source.read(next.path);
   if (bytes === undefined) throw new RestoreRefused(`${next.path} is missing`);
   const lines = await linesOf(parts.keys, next.path, bytes);
