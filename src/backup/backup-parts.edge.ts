@@ -26,5 +26,6 @@ export async function coreBackupParts(env: CoreEnv, settings: CoreSettings): Pro
     keys: backupKeys(secrets),
     settings: shownSettings(settings),
     now: systemNow,
+    leaseMs: settings.BACKUP_LEASE_MS,
   };
 }

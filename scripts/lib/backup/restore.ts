@@ -15,6 +15,7 @@ import type { BackupKeys } from "../../../src/backup/sealed-file.ts";
 import type { VerifierKey } from "../../../src/ledger/note.ts";
 import { Failure } from "../fail.ts";
 import { openArchive, type Progress } from "./archive.ts";
+import { publishRestored } from "./publish.ts";
 import type { Target } from "./target.ts";
 
 export interface RestoreOptions {
@@ -53,7 +54,7 @@ export async function restoreArchive(path: string, options: RestoreOptions): Pro
     target = await options.targetOf(manifest);
     const parts = {
       db: target.db,
-      payloads: target.payloads,
+      payloads: target.objects,
       source,
       manifest,
       catalogue: target.catalogue,
@@ -66,6 +67,11 @@ export async function restoreArchive(path: string, options: RestoreOptions): Pro
     const state = await restoreAll(parts, (now, done) =>
       options.progress(`restoring ${now.phase}`, Math.min(done, steps), steps),
     );
+    if (target.publishes && manifest.ledger !== null) {
+      await publishRestored(target.db, manifest.ledger.id, target.objects, (done, total) =>
+        options.progress("making the log's files", done, total),
+      );
+    }
     const rows = await restoredRows(target);
     const last = target.sqlite.prepare("SELECT name FROM sqlite_schema WHERE name = 'ledger_heads'").get();
     const head = last === undefined ? undefined : target.sqlite.prepare("SELECT last_at FROM ledger_heads").get();

@@ -10,12 +10,15 @@ import { projectRoot } from "../bundle.ts";
 import { Failure } from "../fail.ts";
 import { applyMigrations, migrationNames } from "../migrate.ts";
 import { workerSite } from "../stack.ts";
+import type { LogFiles } from "./publish.ts";
 
 export interface Target {
   readonly db: D1Database;
   readonly sqlite: DatabaseSync;
   readonly catalogue: Catalogue;
-  readonly payloads: { put(key: string, value: string): Promise<null> };
+  readonly objects: LogFiles;
+  /** The bucket is new as well: the log's files are made again. */
+  readonly publishes: boolean;
   /** Gives it its name. */
   finish(): Promise<void>;
   /** Takes away what is half done. */
@@ -83,7 +86,8 @@ export function fileTarget(path: string, manifest: Manifest): Target {
     db: d1On(sqlite),
     sqlite,
     catalogue: catalogueIn(sqlite, manifest),
-    payloads: objectsUnder(objects),
+    objects: objectsUnder(objects),
+    publishes: false,
     async finish() {
       migrate(sqlite, directory, after);
       settle(sqlite);
@@ -104,14 +108,17 @@ function settle(sqlite: DatabaseSync): void {
   sqlite.exec("PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-/** Ciphertext that was an object: a file each, under the object's name. */
-const objectsUnder = (directory: string): Target["payloads"] => ({
+/** Objects of the bucket: a file each, under the object's name. */
+const objectsUnder = (directory: string): LogFiles => ({
+  async get(key) {
+    const place = join(directory, key);
+    return existsSync(place) ? new Uint8Array(readFileSync(place)) : undefined;
+  },
   async put(key, value) {
     const place = join(directory, key);
     if (!place.startsWith(`${directory}/`)) throw new Failure(`${key} is no name of an object`);
     mkdirSync(dirname(place), { recursive: true });
     writeFileSync(place, value);
-    return null;
   },
 });
 
@@ -164,14 +171,15 @@ export async function dataTarget(directory: string, manifest: Manifest): Promise
     db: d1On(sqlite),
     sqlite,
     catalogue: catalogueIn(sqlite, manifest),
-    payloads: objectsUnder(objects),
+    objects: objectsUnder(objects),
+    publishes: true,
     async finish() {
       settle(sqlite);
       sqlite.close();
       const filled = start();
       try {
         const bucket = await filled.getR2Bucket(manifest.of === "itrans-core" ? "LEDGER" : "ATTACHMENTS");
-        for (const key of filesUnder(objects)) await bucket.put(key, readFileSync(join(objects, key), "utf8"));
+        for (const key of filesUnder(objects)) await bucket.put(key, new Uint8Array(readFileSync(join(objects, key))));
       } finally {
         await filled.dispose();
       }
