@@ -684,3 +684,113 @@ export async function readBackupLevels(db: D1Database): Promise<BackupLevels> {
   if (row === null) throw new Error("the progress of backups is not there");
   return row;
 }
+
+/** @returns its id; undefined while another runs. */
+export async function beginDrill(
+  db: D1Database,
+  snapshot: string,
+  cursor: string,
+  now: number,
+): Promise<number | undefined> {
+  const { results } = await db
+    .prepare(
+      `INSERT INTO backup_drills (source, snapshot, state, cursor, started_at)
+       SELECT 'cron', ?1, 'running', ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM backup_drills WHERE state = 'running')
+       RETURNING drill_id AS drillId`,
+    )
+    .bind(snapshot, cursor, now)
+    .all<{ drillId: number }>();
+  return results[0]?.drillId;
+}
+
+export async function takeDrill(db: D1Database, now: number, leaseMs: number): Promise<DrillRow | undefined> {
+  const { results } = await db
+    .prepare(
+      `UPDATE backup_drills SET fence = fence + 1, lease_until = ?1 + ?2 WHERE state = 'running' AND lease_until <= ?1
+       RETURNING ${DRILL}`,
+    )
+    .bind(now, leaseMs)
+    .all<DrillRow>();
+  return results[0];
+}
+
+/** @returns false: another turn took it over. */
+export async function saveDrill(
+  db: D1Database,
+  drill: { readonly drillId: number; readonly fence: number },
+  next: {
+    readonly state: "running" | "good" | "failed";
+    readonly cursor: string;
+    readonly leaseUntil: number;
+    readonly entries: number;
+    readonly report: string;
+    readonly reason: string | null;
+    readonly now: number;
+  },
+): Promise<boolean> {
+  const { results } = await db
+    .prepare(
+      `UPDATE backup_drills SET state = ?3, cursor = ?4, lease_until = ?5, entries = ?6, report = ?7, reason = ?8,
+         finished_at = CASE WHEN ?3 = 'running' THEN NULL ELSE ?9 END
+       WHERE drill_id = ?1 AND fence = ?2 AND state = 'running' RETURNING drill_id`,
+    )
+    .bind(
+      drill.drillId,
+      drill.fence,
+      next.state,
+      next.cursor,
+      next.leaseUntil,
+      next.entries,
+      next.report,
+      next.reason,
+      next.now,
+    )
+    .all();
+  return results.length === 1;
+}
+
+/** The largest recorded checkpoint that is not larger than `size`. */
+export async function checkpointWithin(
+  db: D1Database,
+  ledgerId: string,
+  size: number,
+): Promise<{ readonly size: number; readonly rootHash: string } | undefined> {
+  const row = await db
+    .prepare(
+      `SELECT size, root_hash AS rootHash FROM checkpoints WHERE ledger_id = ? AND size <= ? ORDER BY size DESC LIMIT 1`,
+    )
+    .bind(ledgerId, size)
+    .first<{ size: number; rootHash: string }>();
+  return row ?? undefined;
+}
+
+interface SchemaRow {
+  readonly type: string;
+  readonly name: string;
+  readonly sql: string | null;
+}
+
+async function schemaOf(db: D1Database): Promise<readonly SchemaRow[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf%' ESCAPE '\\'
+         AND name <> 'd1_migrations' ORDER BY rowid`,
+    )
+    .all<SchemaRow>();
+  return results;
+}
+
+/** Empties a database that is nobody's, and gives it the tables, indexes and guards of another. */
+export async function copySchema(from: D1Database, to: D1Database): Promise<void> {
+  const [wanted, there] = await Promise.all([schemaOf(from), schemaOf(to)]);
+  const drop = (type: string) =>
+    there
+      .filter((row) => row.type === type)
+      .map(({ name }) => to.prepare(`DROP ${type === "table" ? "TABLE" : "TRIGGER"} "${name.replaceAll('"', "")}"`));
+  const dropped = [...drop("trigger"), ...drop("table").toReversed()];
+  if (dropped.length > 0) await to.batch([to.prepare("PRAGMA defer_foreign_keys = on"), ...dropped]);
+  const made = ["table", "index", "trigger"].flatMap((type) =>
+    wanted.filter((row) => row.type === type && row.sql !== null).map(({ sql }) => to.prepare(sql ?? "")),
+  );
+  await to.batch(made);
+}

@@ -24,3 +24,18 @@ export function nightlyIsDue(runs: readonly Run[], now: number, hourUtc: number)
   const last = Math.max(0, ...own.map(({ startedAt }) => startedAt));
   return own.length < MAX_FAILURES && now - last >= HOUR_MS;
 }
+
+interface Drill {
+  readonly state: string;
+  readonly startedAt: number;
+}
+
+const DRILL_EVERY_MS = 28 * DAY_MS;
+
+/** Every four weeks; the day after one that failed again. */
+export function drillIsDue(drills: readonly Drill[], now: number): boolean {
+  if (drills.some(({ state }) => state === "running")) return false;
+  const since = (state: string) =>
+    now - Math.max(0, ...drills.filter((drill) => drill.state === state).map((drill) => drill.startedAt));
+  return since("good") >= DRILL_EVERY_MS && since("failed") >= DAY_MS;
+}

@@ -6,7 +6,8 @@ import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
 import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
 import { backUp } from "../backup/backup.cron.ts";
-import { coreBackupParts } from "../backup/backup-parts.edge.ts";
+import { coreBackupParts, coreLogKeys } from "../backup/backup-parts.edge.ts";
+import { advanceDrill } from "../backup/drill.edge.ts";
 import { registerGetBackup } from "../backup/get-backup.route.ts";
 import { registerListBackupKeys } from "../backup/list-backup-keys.route.ts";
 import { registerListBackups } from "../backup/list-backups.route.ts";
@@ -140,6 +141,10 @@ async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promi
   const parts = await coreBackupParts(env, settings);
   if (parts === undefined) return;
   await backUp(parts, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
+  if (env.SCRATCH === undefined) return;
+  const logKeys = await coreLogKeys(env, settings);
+  const drill = await advanceDrill({ ...parts, scratch: env.SCRATCH, logKeys }, systemNow() + settings.BACKUP_TURN_MS);
+  if (drill.type === "failed") log("error", "restore-drill.failed", { reason: drill.reason });
 }
 
 async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
