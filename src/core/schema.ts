@@ -377,14 +377,6 @@ export const pendingErasures = sqliteTable(
   (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
 );
 
-export const maintenance = sqliteTable("maintenance", {
-  singleton: integer("singleton").primaryKey(),
-  startedAt: integer("started_at"),
-  until: integer("until"),
-  reason: text("reason"),
-  actor: text("actor"),
-});
-
 export const operatorActions = sqliteTable(
   "operator_actions",
   {
