@@ -34,8 +34,14 @@ export interface PromisedCheckpoint {
   readonly released: boolean;
 }
 
-export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys";
-export const ORPHAN_TABLES: readonly OrphanTable[] = ["requests", "claims", "payloads", "payload_keys"];
+export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys" | "operator_actions";
+export const ORPHAN_TABLES: readonly OrphanTable[] = [
+  "requests",
+  "claims",
+  "payloads",
+  "payload_keys",
+  "operator_actions",
+];
 
 /** Whom a row says that it belongs to. */
 export interface Owner {

@@ -111,6 +111,7 @@ const OWNER: Readonly<Record<OrphanTable, readonly [seq: string, subject: string
   claims: ["created_seq", "claim_id_hash"],
   payloads: ["subject_seq", "subject"],
   payload_keys: ["subject_seq", "subject"],
+  operator_actions: ["seq", "subject"],
 };
 
 /** At least `limit` rows, unless they are the last: rows of one seq are never torn apart. */

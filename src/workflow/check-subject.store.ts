@@ -1,4 +1,5 @@
 /** Reads everything about the subjects that begin in a part of the log, all of one moment. */
+import type { StoredOperatorAction } from "../audit/check-operator-action.ts";
 import type { SubjectRows } from "./check-subject.ts";
 import { type ClaimRow, claimFromRow, type RequestRow, requestFromRow } from "./projection-rows.ts";
 
@@ -81,8 +82,12 @@ export async function readSubjects(
       `SELECT begun.subject, k.master_key_id, k.wrapped FROM begun
        CROSS JOIN payload_keys AS k ON k.ledger_id = ?1 AND k.subject_seq = begun.seq`,
     ),
+    statement(
+      `SELECT a.subject, a.seq, a.action, a.actor, a.reason, a.details, a.salt FROM begun
+       CROSS JOIN operator_actions AS a ON a.ledger_id = ?1 AND a.subject = begun.subject`,
+    ),
   ]);
-  if (results.length !== 5) throw new Error("the database answered fewer statements than were asked");
+  if (results.length !== 6) throw new Error("the database answered fewer statements than were asked");
   // The rows are those of the statements above, in their order.
   const rowsOf = <Row>(i: number): readonly Row[] => (results[i]?.results ?? []) as readonly Row[];
   const entries = grouped(rowsOf<EntryRow>(0), ({ subject }) => subject);
@@ -90,6 +95,7 @@ export async function readSubjects(
   const claims = grouped(rowsOf<ClaimRow & OfSubject>(2), ({ subject }) => subject);
   const parts = grouped(rowsOf<PartRow>(3), ({ subject }) => subject);
   const keys = grouped(rowsOf<KeyRow>(4), ({ subject }) => subject);
+  const actions = grouped(rowsOf<StoredOperatorAction>(5), ({ subject }) => subject);
   return [...entries].map(([subject, own]) => {
     const request = requests.get(subject)?.[0];
     const claim = claims.get(subject)?.[0];
@@ -113,6 +119,7 @@ export async function readSubjects(
         r2Key: row.r2_key ?? undefined,
       })),
       key: key && { keyId: key.master_key_id, sealed: key.wrapped },
+      operatorAction: actions.get(subject)?.[0],
     };
   });
 }

@@ -2,6 +2,12 @@
  * Planning a commit: every waiting command is decided in order on the states the ones before it leave behind, its events
  * become linked entries, projections and outbox rows. Pure: the store writes what is planned here, as it is.
  */
+import {
+  decideOperatorAction,
+  type OperatorActionRow,
+  operatorActionDraft,
+  type RecordOperatorAction,
+} from "../audit/operator-action.ts";
 import { type Draft, linkEntry } from "../ledger/chain.ts";
 import type { EncodedEntry, EntryData } from "../ledger/entry.ts";
 import type { Head } from "../ledger/head.ts";
@@ -22,7 +28,7 @@ import {
   type StoredCiphertext,
 } from "./request.ts";
 
-export type Command = RequestCommand | ClaimCommand;
+export type Command = RequestCommand | ClaimCommand | RecordOperatorAction;
 
 /** Covers an entry, its projection, key and outbox rows, whose fields are all of bounded length. */
 const ROWS_BYTES = 4_000;
@@ -49,6 +55,8 @@ export interface CommitContext {
   readonly requests: ReadonlyMap<string, RequestState>;
   readonly claims: ReadonlyMap<string, ClaimState>;
   readonly destinations: readonly EventDestination[];
+  /** Subjects of operator actions that are recorded already. */
+  readonly operatorActions?: ReadonlySet<string>;
 }
 
 export const aggregateKey = (tenantId: string, id: string): string => `${tenantId}\n${id}`;
@@ -101,7 +109,8 @@ export type CommandResult =
       /** The aggregate after the command. */
       readonly state:
         | { readonly kind: "request"; readonly request: RequestState }
-        | { readonly kind: "claim"; readonly claim: ClaimState };
+        | { readonly kind: "claim"; readonly claim: ClaimState }
+        | { readonly kind: "operator-action"; readonly subject: string };
       /** Of the first entry this command appended; undefined when it changed nothing. */
       readonly entry: { readonly seq: number; readonly entryHash: string } | undefined;
     }
@@ -118,6 +127,7 @@ export interface CommitPlan extends Plan<Head, CommandResult> {
   readonly payloadKeys: readonly PlannedPayloadKey[];
   readonly erasures: readonly PlannedErasure[];
   readonly outbox: readonly PlannedOutboxRow[];
+  readonly operatorActions: readonly OperatorActionRow[];
 }
 
 export interface PlanSettings {
@@ -180,6 +190,8 @@ class Planning {
   readonly #payloadKeys: PlannedPayloadKey[] = [];
   readonly #erasures: PlannedErasure[] = [];
   readonly #outbox: PlannedOutboxRow[] = [];
+  readonly #recorded: Set<string>;
+  readonly #operatorActions: OperatorActionRow[] = [];
   #head: Head;
 
   constructor(before: Head, context: CommitContext, nowMs: number, settings: PlanSettings) {
@@ -191,9 +203,11 @@ class Planning {
     this.#destinations = context.destinations;
     this.#requests = new Aggregates(context.requests, ({ requestIdHash }) => requestIdHash);
     this.#claims = new Aggregates(context.claims, ({ claimIdHash }) => claimIdHash);
+    this.#recorded = new Set(context.operatorActions);
   }
 
   apply(command: Command): CommandResult {
+    if (command.type === "RecordOperatorAction") return this.#recordOperatorAction(command);
     return isClaimCommand(command) ? this.#applyClaim(command) : this.#applyRequest(command);
   }
 
@@ -211,7 +225,19 @@ class Planning {
       payloadKeys: this.#payloadKeys,
       erasures: this.#erasures,
       outbox: this.#outbox,
+      operatorActions: this.#operatorActions,
     };
+  }
+
+  #recordOperatorAction(command: RecordOperatorAction): CommandResult {
+    const { subject, action, actor, reason, details, salt } = command;
+    const state = { kind: "operator-action", subject } as const;
+    const outcome = decideOperatorAction(this.#recorded.has(subject), command);
+    if (outcome.type === "unchanged") return { type: "unchanged", state, entry: undefined };
+    const entry = this.#append(operatorActionDraft(command), outcome.commandId, 0);
+    this.#recorded.add(subject);
+    this.#operatorActions.push({ subject, seq: entry.encoded.entry.seq, action, actor, reason, details, salt });
+    return { type: "committed", state, entry: positionOf(entry) };
   }
 
   #applyRequest(command: RequestCommand): CommandResult {

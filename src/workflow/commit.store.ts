@@ -1,5 +1,5 @@
 /** The database side of a commit: reads what a group of commands touches, writes a plan in one batch. */
-
+import type { OperatorActionRow } from "../audit/operator-action.ts";
 import { parseFrontier, serializeFrontier } from "../ledger/frontier.ts";
 import { EMPTY_HEAD, type Head, rootHexOf } from "../ledger/head.ts";
 import { firstSeqOf } from "../ledger/subject.store.ts";
@@ -84,6 +84,9 @@ const SELECT_DESTINATIONS = `SELECT d.destination_id, d.tenant_id, d.kind, d.ins
       CROSS JOIN requests AS r ON r.ledger_id = ?4 AND r.tenant_id = k.value ->> 0 AND r.request_id = k.value ->> 1))
   ORDER BY d.destination_id`;
 
+const SELECT_ACTIONS = `SELECT a.subject FROM json_each(?1) AS k
+  CROSS JOIN operator_actions AS a ON a.ledger_id = ?2 AND a.subject = k.value`;
+
 /** Tenant, id and, where it is known, the id's lookup. */
 type AskedKeys = Map<string, readonly [string, string, string | null]>;
 
@@ -102,7 +105,12 @@ export async function loadContext(
     // A command that knows no lookup must not hide one that does.
     if (lookup !== undefined || !keys.has(key)) keys.set(key, [tenantId, id, lookup ?? null]);
   };
+  const actions: string[] = [];
   for (const command of commands) {
+    if (command.type === "RecordOperatorAction") {
+      actions.push(command.subject);
+      continue;
+    }
     const { tenantId } = command;
     tenants.add(tenantId);
     if ("requestId" in command) {
@@ -129,10 +137,12 @@ export async function loadContext(
     );
   }
   if (claimKeys.size > 0) statements.push(db.prepare(SELECT_CLAIMS).bind(claimKeysJson, ledgerId));
+  if (actions.length > 0) statements.push(db.prepare(SELECT_ACTIONS).bind(JSON.stringify(actions), ledgerId));
   const results = await db.batch(statements);
   if (results.length !== statements.length) throw new Error("the database answered fewer statements than were asked");
   const [requests, destinations] = requestKeys.size > 0 ? results : [];
-  const claims = claimKeys.size > 0 ? results.at(-1) : undefined;
+  const recorded = actions.length > 0 ? results.at(-1) : undefined;
+  const claims = claimKeys.size > 0 ? results.at(actions.length > 0 ? -2 : -1) : undefined;
   return {
     requests: new Map(
       rowsOf<RequestRow & Asked>(requests).map((row) => [
@@ -144,6 +154,7 @@ export async function loadContext(
       rowsOf<ClaimRow & Asked>(claims).map((row) => [aggregateKey(row.tenant_id, row.asked_id), claimFromRow(row)]),
     ),
     destinations: rowsOf<DestinationRow>(destinations).map(destinationFromRow),
+    operatorActions: new Set(rowsOf<{ subject: string }>(recorded).map(({ subject }) => subject)),
   };
 }
 
@@ -211,6 +222,9 @@ const INSERT_PAYLOADS = `INSERT INTO payloads (ledger_id, subject_seq, subject, 
 
 const INSERT_PAYLOAD_KEYS = `INSERT INTO payload_keys (ledger_id, subject_seq, subject, master_key_id, wrapped)
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2)`;
+
+const INSERT_ACTIONS = `INSERT INTO operator_actions (ledger_id, subject, seq, action, actor, reason, details, salt)
+  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 FROM json_each(?2)`;
 
 const INSERT_OUTBOX = `INSERT INTO outbox
   (event_id, event_type, ledger_id, seq, subject, tenant_id, destination_id, state, due_at, body, correlation_id, created_at)
@@ -281,6 +295,7 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
     ]),
   );
   for (const sql of ERASE) addRows(sql, erasures);
+  addRows(INSERT_ACTIONS, plan.operatorActions.map(actionColumns));
   if (plan.outbox.length > 0) {
     const rows = plan.outbox.map((row) => [
       row.eventId,
@@ -303,6 +318,16 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
     ),
   };
 }
+
+const actionColumns = (row: OperatorActionRow): readonly unknown[] => [
+  row.subject,
+  row.seq,
+  row.action,
+  row.actor,
+  row.reason ?? null,
+  row.details,
+  row.salt,
+];
 
 const requestColumns = (request: RequestState): readonly unknown[] => [
   request.tenantId,
