@@ -6,10 +6,12 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { hubOperatorOf } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
 
 const USAGE = "Usage: npm run fields:re-encrypt [-- --status], npm run fields:re-hash [-- --status]";
+answerHelp(import.meta.filename, USAGE);
 const RENEWALS = {
   "re-encrypt": { name: "re-encryption", changed: "sealed anew", key: "ENCRYPTION_KEY" },
   "re-hash": { name: "re-hashing", changed: "hashed anew", key: "HASH_KEY" },

@@ -4,6 +4,8 @@ import { registerGetAnchor } from "../anchor/get-anchor.route.ts";
 import { registerListAnchors } from "../anchor/list-anchors.route.ts";
 import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
+import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
+import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
 import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
 import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
@@ -13,7 +15,14 @@ import { registerLogTile } from "../ledger/log-tile.route.ts";
 import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
+import { registerAcknowledgeAlert } from "../operations/alerts/acknowledge-alert.route.ts";
+import { registerCreateSilence } from "../operations/alerts/create-silence.route.ts";
+import { registerEndSilence } from "../operations/alerts/end-silence.route.ts";
+import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
+import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
+import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
@@ -38,8 +47,12 @@ import { registerResumeDestination } from "../relay/resume-destination.route.ts"
 import { registerResumeRelay } from "../relay/resume-relay.route.ts";
 import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
+import { registerCloseTenant } from "../tenants/close-tenant.route.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
+import { registerListApiKeys } from "../tenants/list-api-keys.route.ts";
+import { registerListTenants } from "../tenants/list-tenants.route.ts";
+import { registerRevokeApiKey } from "../tenants/revoke-api-key.route.ts";
 import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
 import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.ts";
 import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
@@ -58,10 +71,12 @@ import { registerDocs } from "./docs.route.ts";
 import { makeCoreApp, servicesOf } from "./entry.edge.ts";
 import type { CoreEnv } from "./env.ts";
 
+export { AlertEvaluator } from "../../durable-objects/alert-evaluator.ts";
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+export { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 export { RelayPort } from "../relay/port.edge.ts";
 
@@ -109,9 +124,20 @@ for (const register of [
   registerDeleteDestination,
   registerCreateTenant,
   registerCreateApiKey,
+  registerListTenants,
+  registerCloseTenant,
+  registerListApiKeys,
+  registerRevokeApiKey,
   registerHealth,
   registerMetrics,
   registerSeries,
+  registerListAlerts,
+  registerAcknowledgeAlert,
+  registerCreateSilence,
+  registerEndSilence,
+  registerTestAlerts,
+  registerMaintenance,
+  registerListOperatorActions,
   registerDocs,
 ]) {
   register(app);
@@ -130,7 +156,9 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
+    actions: () => appendWaitingActions(env, settings.LEDGER_ID),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
+    alerts: () => evaluatorOf(env, settings).wake(),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -154,6 +182,8 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("prune", jobs.prune),
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
+    run("alerts", jobs.alerts),
+    run("actions", jobs.actions),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));
