@@ -7,7 +7,7 @@ import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { outboxIdParams, reasonSchema } from "./dead-letter-query.ts";
-import { discardDeadLetter } from "./dead-letters.store.ts";
+import { discardDeadLetter } from "./discards.store.ts";
 import { NO_DELIVERY } from "./no-destination.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 

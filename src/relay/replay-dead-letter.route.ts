@@ -6,8 +6,8 @@ import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { outboxIdParams } from "./dead-letter-query.ts";
-import { replayDeadLetter } from "./dead-letters.store.ts";
 import { NO_DELIVERY } from "./no-destination.ts";
+import { replayDeadLetter } from "./replays.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const answerSchema = z

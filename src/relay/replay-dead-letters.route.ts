@@ -7,7 +7,7 @@ import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { filterShape } from "./dead-letter-query.ts";
-import { replayDeadLetters } from "./dead-letters.store.ts";
+import { replayDeadLetters } from "./replays.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const bodySchema = z

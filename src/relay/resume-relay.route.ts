@@ -4,7 +4,7 @@ import type { CoreAppEnv } from "../core/app.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { setRelayPaused } from "./destinations.store.ts";
+import { setRelayPaused } from "./pauses.store.ts";
 
 const answerSchema = z.object({ paused: z.boolean() });
 

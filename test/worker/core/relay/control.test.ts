@@ -1,28 +1,17 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { BREAKER_POLICY } from "../../../../src/relay/breaker.ts";
-import {
-  discardDeadLetter,
-  findDelivery,
-  listDeadLetters,
-  pruneDeadLetters,
-  pruneSettled,
-  RETENTION_REASON,
-  replayDeadLetter,
-  replayDeadLetters,
-} from "../../../../src/relay/dead-letters.store.ts";
-import { setDestinationState, setRelayPaused } from "../../../../src/relay/destinations.store.ts";
-import {
-  beginSuspected,
-  HELD_DUE_AT,
-  LEASE_SLACK_MS,
-  MAX_EXPIRED_LEASES,
-  parkExpired,
-  recordOutcomes,
-  relayStatus,
-  releaseCovered,
-  sweepDue,
-} from "../../../../src/relay/outbox.store.ts";
+import { listDeadLetters } from "../../../../src/relay/dead-letters.store.ts";
+import { findDelivery } from "../../../../src/relay/deliveries.store.ts";
+import { discardDeadLetter } from "../../../../src/relay/discards.store.ts";
+import { HELD_DUE_AT, MAX_EXPIRED_LEASES } from "../../../../src/relay/lanes.store.ts";
+import { beginSuspected, LEASE_SLACK_MS } from "../../../../src/relay/leases.store.ts";
+import { parkExpired, releaseCovered, sweepDue } from "../../../../src/relay/outbox.store.ts";
+import { recordOutcomes } from "../../../../src/relay/outcomes.store.ts";
+import { setDestinationState, setRelayPaused } from "../../../../src/relay/pauses.store.ts";
 import type { LeasedDelivery, PostResult } from "../../../../src/relay/port.ts";
+import { relayStatus } from "../../../../src/relay/relay-status.store.ts";
+import { replayDeadLetter, replayDeadLetters } from "../../../../src/relay/replays.store.ts";
+import { pruneDeadLetters, pruneSettled, RETENTION_REASON } from "../../../../src/relay/retention.store.ts";
 import { migrate } from "../support.ts";
 import {
   AFTER_TIMEOUT_WAIT_MS,

@@ -1,25 +1,21 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import {
-  discardDeadLetter,
-  listDeadLetters,
-  pruneDeadLetters,
-  pruneSettled,
-  replayDeadLetters,
-} from "../../../../src/relay/dead-letters.store.ts";
+import { listDeadLetters } from "../../../../src/relay/dead-letters.store.ts";
 import { deleteDestination } from "../../../../src/relay/destinations.store.ts";
+import { discardDeadLetter } from "../../../../src/relay/discards.store.ts";
+import { HELD_DUE_AT } from "../../../../src/relay/lanes.store.ts";
+import { claimWake, LEASE_SLACK_MS } from "../../../../src/relay/leases.store.ts";
 import {
-  claimWake,
-  HELD_DUE_AT,
   holdBehindDead,
-  LEASE_SLACK_MS,
   parkExpired,
-  recordOutcomes,
-  relayStatus,
   releaseAnchored,
   releaseCovered,
   sweepDue,
 } from "../../../../src/relay/outbox.store.ts";
+import { recordOutcomes } from "../../../../src/relay/outcomes.store.ts";
 import type { DeliveryOutcome, LeasedDelivery } from "../../../../src/relay/port.ts";
+import { relayStatus } from "../../../../src/relay/relay-status.store.ts";
+import { replayDeadLetters } from "../../../../src/relay/replays.store.ts";
+import { pruneDeadLetters, pruneSettled } from "../../../../src/relay/retention.store.ts";
 import { migrate } from "../support.ts";
 import {
   AFTER_TIMEOUT_WAIT_MS,
