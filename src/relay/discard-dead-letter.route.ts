@@ -48,15 +48,21 @@ const route = createRoute({
 export function registerDiscardDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { outboxId } = c.req.valid("param");
-    const { principal, log, correlationId } = c.var;
+    const { principal, log, correlationId, settings } = c.var;
+    const waitMs = settings.RELAY_AFTER_TIMEOUT_WAIT_MS;
     const { reason, rest } = c.req.valid("json");
     const decision = { reason, rest, by: principal.keyId };
-    const result = await discardDeadLetter(c.env.DB, outboxId, tenantInView(principal), decision, systemNow());
+    const result = await discardDeadLetter(c.env.DB, outboxId, tenantInView(principal), decision, waitMs, systemNow());
     switch (result.type) {
       case "unknown":
         return answerProblem(c, NO_DELIVERY);
       case "not-dead":
         return answerProblem(c, { code: "conflict", detail: "Only a dead letter can be discarded." });
+      case "too-soon": {
+        const retryAfterSeconds = Math.ceil(result.waitMs / 1_000);
+        const detail = `Its receiver may still be at the last post. Discard it again in ${retryAfterSeconds} seconds.`;
+        return answerProblem(c, { code: "conflict", detail, retryAfterSeconds });
+      }
       case "already":
         return c.json({ outboxId, discarded: false, rest: 0 }, 200);
       case "discarded":

@@ -1,6 +1,6 @@
 /** Dead letters that are given up for good. */
 import type { DeliveryState } from "./deliveries.store.ts";
-import { HELD_DUE_AT } from "./lanes.store.ts";
+import { HELD_DUE_AT, quietUntil } from "./lanes.store.ts";
 
 export interface Discard {
   /** A closed code of [A-Z0-9-]{1,40}. */
@@ -51,25 +51,36 @@ export async function discardRows(
   return { discarded: dead?.meta.changes ?? 0, rest: changedRest?.meta.changes ?? 0 };
 }
 
-/** `already`: it had been discarded before; nothing was changed. */
+/**
+ * `already`: it had been discarded before; nothing was changed. `too-soon`: its receiver may still be at the last post, which it did not
+ * answer, and whatever follows in the lane would go out beside it.
+ */
 export type Discarded =
   | { readonly type: "discarded"; readonly rest: number }
+  | { readonly type: "too-soon"; readonly waitMs: number }
   | { readonly type: "already" | "not-dead" | "unknown" };
 
+/** @param waitMs the wait after a timeout. */
 export async function discardDeadLetter(
   db: D1Database,
   outboxId: number,
   tenantId: string | undefined,
   discard: Discard,
+  waitMs: number,
   now: number,
 ): Promise<Discarded> {
   const row = await db
-    .prepare("SELECT state FROM outbox WHERE outbox_id = ?1 AND (?2 IS NULL OR tenant_id = ?2)")
-    .bind(outboxId, tenantId ?? null)
-    .first<{ readonly state: DeliveryState }>();
+    .prepare(
+      `SELECT o.state, ${quietUntil("o", "?3")} AS quietUntil FROM outbox AS o
+       WHERE o.outbox_id = ?1 AND (?2 IS NULL OR o.tenant_id = ?2)`,
+    )
+    .bind(outboxId, tenantId ?? null, waitMs)
+    .first<{ readonly state: DeliveryState; readonly quietUntil: number | null }>();
   if (row === null) return { type: "unknown" };
   if (row.state === "discarded") return { type: "already" };
   if (row.state !== "dead") return { type: "not-dead" };
+  const quietMs = (row.quietUntil ?? 0) - now;
+  if (quietMs > 0) return { type: "too-soon", waitMs: quietMs };
   const { discarded, rest } = await discardRows(db, [outboxId], discard, now);
   return discarded > 0 ? { type: "discarded", rest } : { type: "already" };
 }

@@ -4,6 +4,7 @@
  *
  * Numbers are bound as doubles: they pass through a JSON parameter or a CAST wherever their kind matters.
  */
+import { UNANSWERED_BEHIND_PROXY } from "./retry.ts";
 
 /** Due time of rows behind a dead letter: releasing the lane gives them a real one. */
 export const HELD_DUE_AT = 8_640_000_000_000_000;
@@ -40,3 +41,11 @@ export const BROKEN = "(COALESCE(c.breaker, 'closed') <> 'closed' AND c.breaker_
 
 /** Nothing that was posted to a destination of late succeeded: one at a time shows whether that goes on. */
 export const DOUBTFUL = "(COALESCE(c.window_calls, 0) > 0 AND c.window_failures = c.window_calls)";
+
+/**
+ * Epoch ms from when on the lane of the dead row `x` may post again: its receiver may still be at the last post. A row that is dead
+ * because its leases ran out has waited already. `wait`: the wait after a timeout, ms, as SQL.
+ */
+export const quietUntil = (x: string, wait: string): string => `CASE WHEN ${x}.last_error = 'timeout'
+  OR (${x}.last_error >= 'connection-failed' AND ${x}.last_error < 'connection-failed;')
+  OR ${x}.last_status IN (${[...UNANSWERED_BEHIND_PROXY].join(", ")}) THEN ${x}.settled_at + ${wait} ELSE 0 END`;

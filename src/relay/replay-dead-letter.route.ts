@@ -34,8 +34,11 @@ const route = createRoute({
 export function registerReplayDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { outboxId } = c.req.valid("param");
-    const result = await replayDeadLetter(c.env.DB, outboxId, tenantInView(c.var.principal), systemNow());
-    switch (result) {
+    const { principal, settings } = c.var;
+    const waitMs = settings.RELAY_AFTER_TIMEOUT_WAIT_MS;
+    const now = systemNow();
+    const result = await replayDeadLetter(c.env.DB, outboxId, tenantInView(principal), waitMs, now);
+    switch (result.type) {
       case "unknown":
         return answerProblem(c, NO_DELIVERY);
       case "overtaken": {
@@ -44,10 +47,12 @@ export function registerReplayDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
       }
       case "discarded":
         return answerProblem(c, { code: "conflict", detail: "It was discarded, which is for good." });
-      case "replayed":
-      case "on-its-way": {
-        if (result === "replayed") await c.env.RELAY_QUEUE.send({ outboxIds: [outboxId] });
-        return c.json({ outboxId, replayed: result === "replayed" }, 200);
+      case "on-its-way":
+        return c.json({ outboxId, replayed: false }, 200);
+      case "replayed": {
+        const delaySeconds = Math.max(0, Math.ceil((result.dueAt - now) / 1_000));
+        await c.env.RELAY_QUEUE.send({ outboxIds: [outboxId] }, { delaySeconds });
+        return c.json({ outboxId, replayed: true }, 200);
       }
     }
   });

@@ -51,7 +51,8 @@ export function registerReplayDeadLetters(app: OpenAPIHono<CoreAppEnv>): void {
       return answerProblem(c, { code: "invalid_body", detail });
     }
     const tenantId = tenantInView(c.var.principal);
-    const replayed = await replayDeadLetters(c.env.DB, { ...filter, tenantId }, { limit, perMinute }, systemNow());
+    const options = { limit, perMinute, waitMs: c.var.settings.RELAY_AFTER_TIMEOUT_WAIT_MS };
+    const replayed = await replayDeadLetters(c.env.DB, { ...filter, tenantId }, options, systemNow());
     if (replayed.replayed > 0) await c.env.RELAY_QUEUE.send({ outboxIds: [] });
     return c.json(replayed, 200);
   });
