@@ -77,7 +77,7 @@ const RECORD_PAUSE_MS = 200;
  * many times as long as the last record took, within these bounds.
  */
 const GATHER_FACTOR = 3;
-const MIN_GATHER_MS = 40;
+const MIN_GATHER_MS = 60;
 const MAX_GATHER_MS = 400;
 
 /**
