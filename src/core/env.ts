@@ -5,11 +5,13 @@ import type { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 import type { RelayHint } from "../relay/port.ts";
+import type { SettlementHint } from "../settlement/drive.ts";
 
 export interface CoreEnv {
   readonly DB: D1Database;
   readonly LEDGER: R2Bucket;
   readonly RELAY_QUEUE: Queue<RelayHint>;
+  readonly SETTLEMENT_QUEUE: Queue<SettlementHint>;
   readonly SEQUENCER: DurableObjectNamespace<LedgerSequencer>;
   readonly PUBLISHER: DurableObjectNamespace<LedgerPublisher>;
   readonly SCRUBBER: DurableObjectNamespace<LedgerScrubber>;

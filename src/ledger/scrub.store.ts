@@ -109,6 +109,7 @@ const OWNERS: Readonly<Record<OrphanTable, string>> = {
     "SELECT request_id_hash AS subject FROM requests WHERE ledger_id = ?1 AND request_id_hash > ?2 ORDER BY 1 LIMIT ?3",
   claims: "SELECT claim_id_hash AS subject FROM claims WHERE ledger_id = ?1 AND claim_id_hash > ?2 ORDER BY 1 LIMIT ?3",
   payloads: "SELECT DISTINCT subject FROM payloads WHERE ledger_id = ?1 AND subject > ?2 ORDER BY 1 LIMIT ?3",
+  settlements: "SELECT DISTINCT subject FROM settlements WHERE ledger_id = ?1 AND subject > ?2 ORDER BY 1 LIMIT ?3",
   payload_keys: "SELECT subject FROM payload_keys WHERE ledger_id = ?1 AND subject > ?2 ORDER BY 1 LIMIT ?3",
 };
 

@@ -56,8 +56,8 @@ export interface PromisedCheckpoint {
   readonly released: boolean;
 }
 
-export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys";
-export const ORPHAN_TABLES: readonly OrphanTable[] = ["requests", "claims", "payloads", "payload_keys"];
+export const ORPHAN_TABLES = ["requests", "claims", "payloads", "payload_keys", "settlements"] as const;
+export type OrphanTable = (typeof ORPHAN_TABLES)[number];
 
 export interface ScrubPort {
   readonly hasher: Hasher;
