@@ -5,10 +5,12 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { hubOperatorOf } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
 
 const USAGE = "Usage: npm run fields:re-encrypt [-- --status]";
+answerHelp(import.meta.filename, USAGE);
 /** At a thousand rows a call: a hundred million rows. */
 const CALLS = 100_000;
 const WIDTH = 40;

@@ -26,6 +26,7 @@ CREATE TABLE settlements (
 );
 
 CREATE INDEX settlements_subject ON settlements (ledger_id, subject);
+CREATE INDEX settlements_seq ON settlements (ledger_id, created_seq);
 CREATE INDEX settlements_tenant ON settlements (ledger_id, tenant_id, created_seq);
 CREATE INDEX settlements_status ON settlements (ledger_id, status, created_seq);
 CREATE INDEX settlements_created ON settlements (ledger_id, created_at, ref_id);

@@ -66,8 +66,8 @@ export const requests = sqliteTable(
     erasedSeq: integer("erased_seq"),
   },
   (table) => [
-    primaryKey({ columns: [table.ledgerId, table.tenantId, table.requestId] }),
-    uniqueIndex("requests_hash").on(table.ledgerId, table.requestIdHash),
+    primaryKey({ columns: [table.ledgerId, table.submittedSeq] }),
+    uniqueIndex("requests_id").on(table.ledgerId, table.tenantId, table.requestId),
     uniqueIndex("requests_corrects").on(table.ledgerId, table.corrects).where(sql`${table.corrects} IS NOT NULL`),
   ],
 );
@@ -90,8 +90,8 @@ export const claims = sqliteTable(
     erasedSeq: integer("erased_seq"),
   },
   (table) => [
-    primaryKey({ columns: [table.ledgerId, table.tenantId, table.claimId] }),
-    uniqueIndex("claims_hash").on(table.ledgerId, table.claimIdHash),
+    primaryKey({ columns: [table.ledgerId, table.createdSeq] }),
+    uniqueIndex("claims_id").on(table.ledgerId, table.tenantId, table.claimId),
   ],
 );
 
@@ -99,23 +99,25 @@ export const payloads = sqliteTable(
   "payloads",
   {
     ledgerId: text("ledger_id").notNull(),
+    subjectSeq: integer("subject_seq").notNull(),
     subject: text("subject").notNull(),
     part: text("part").notNull(),
     ciphertext: text("ciphertext"),
     r2Key: text("r2_key"),
   },
-  (table) => [primaryKey({ columns: [table.ledgerId, table.subject, table.part] })],
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subjectSeq, table.part] })],
 );
 
 export const payloadKeys = sqliteTable(
   "payload_keys",
   {
     ledgerId: text("ledger_id").notNull(),
+    subjectSeq: integer("subject_seq").notNull(),
     subject: text("subject").notNull(),
     masterKeyId: text("master_key_id").notNull(),
     wrapped: text("wrapped").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] })],
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subjectSeq] })],
 );
 
 export const tenants = sqliteTable("tenants", {
@@ -435,6 +437,7 @@ export const settlements = sqliteTable(
   (table) => [
     primaryKey({ columns: [table.ledgerId, table.refId] }),
     index("settlements_subject").on(table.ledgerId, table.subject),
+    index("settlements_seq").on(table.ledgerId, table.createdSeq),
     index("settlements_tenant").on(table.ledgerId, table.tenantId, table.createdSeq),
     index("settlements_status").on(table.ledgerId, table.status, table.createdSeq),
     index("settlements_created").on(table.ledgerId, table.createdAt, table.refId),
@@ -490,3 +493,11 @@ export const idempotencyKeys = sqliteTable(
     index("idempotency_keys_created").on(table.createdAt, table.keyId),
   ],
 );
+
+export const maintenance = sqliteTable("maintenance", {
+  singleton: integer("singleton").primaryKey(),
+  startedAt: integer("started_at"),
+  until: integer("until"),
+  reason: text("reason"),
+  actor: text("actor"),
+});

@@ -13,7 +13,15 @@ import { registerLogTile } from "../ledger/log-tile.route.ts";
 import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
+import { registerAcknowledgeAlert } from "../operations/alerts/acknowledge-alert.route.ts";
+import { registerCreateSilence } from "../operations/alerts/create-silence.route.ts";
+import { registerEndSilence } from "../operations/alerts/end-silence.route.ts";
+import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
+import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
+import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerIdempotencyKeys } from "../operations/idempotency-keys.route.ts";
+import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
@@ -38,6 +46,15 @@ import { registerResumeDestination } from "../relay/resume-destination.route.ts"
 import { registerResumeRelay } from "../relay/resume-relay.route.ts";
 import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
+import { registerCreateSettlement } from "../settlement/create-settlement.route.ts";
+import type { SettlementHint } from "../settlement/drive.ts";
+import { registerGetSettlement } from "../settlement/get-settlement.route.ts";
+import { sweepKeys } from "../settlement/idempotency.cron.ts";
+import { registerListSettlements } from "../settlement/list-settlements.route.ts";
+import { operatorOf } from "../settlement/operator-of.edge.ts";
+import { registerResolveSettlement } from "../settlement/resolve-settlement.route.ts";
+import { consumeSettlements, driveParts } from "../settlement/settlement.consumer.ts";
+import { sweepSettlements } from "../settlement/sweep.cron.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
 import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
@@ -58,10 +75,12 @@ import { registerDocs } from "./docs.route.ts";
 import { makeCoreApp, servicesOf } from "./entry.edge.ts";
 import type { CoreEnv } from "./env.ts";
 
+export { AlertEvaluator } from "../../durable-objects/alert-evaluator.ts";
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+export { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 export { RelayPort } from "../relay/port.edge.ts";
 
@@ -75,6 +94,11 @@ for (const register of [
   registerGetClaim,
   registerFinalizeClaim,
   registerSettleClaim,
+  registerCreateSettlement,
+  registerListSettlements,
+  registerGetSettlement,
+  registerResolveSettlement,
+  registerIdempotencyKeys,
   registerClaimAnchor,
   registerClaimProof,
   registerRequestProof,
@@ -112,6 +136,12 @@ for (const register of [
   registerHealth,
   registerMetrics,
   registerSeries,
+  registerListAlerts,
+  registerAcknowledgeAlert,
+  registerCreateSilence,
+  registerEndSilence,
+  registerTestAlerts,
+  registerMaintenance,
   registerDocs,
 ]) {
   register(app);
@@ -131,6 +161,9 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
+    alerts: () => evaluatorOf(env, settings).wake(),
+    settlements: () => sweepSettlements(env, settings, systemNow(), log),
+    idempotency: () => sweepKeys(env, settings.LEDGER_ID, systemNow()),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -154,13 +187,26 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("prune", jobs.prune),
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
+    run("alerts", jobs.alerts),
+    run("settlements", jobs.settlements),
+    run("idempotency", jobs.idempotency),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));
   log("info", "cron", { count: failed, durationMs: systemNow() - startedAt });
 }
 
+async function runQueue(batch: MessageBatch<SettlementHint>, env: CoreEnv): Promise<void> {
+  const ready = servicesOf(env);
+  if (!ready.ok) throw new Error(ready.problem.detail);
+  const { settings, log } = ready.services;
+  const operator = operatorOf(env, settings, log);
+  if (operator === undefined) batch.ackAll();
+  else await consumeSettlements(batch, env, driveParts(env, settings, operator, log));
+}
+
 export default {
   fetch: app.fetch,
   scheduled: (controller, env) => runCron(env, controller.scheduledTime),
-} satisfies ExportedHandler<CoreEnv>;
+  queue: runQueue,
+} satisfies ExportedHandler<CoreEnv, SettlementHint>;

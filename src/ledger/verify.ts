@@ -12,7 +12,7 @@ import { distinct, type Finding } from "./finding.ts";
 import { HASH_BYTES, NO_ENTRY_HASH } from "./hash.ts";
 import { type HashTile, hashesAtLevel, TILE_WIDTH, tilePath, tileWidth } from "./layout.ts";
 import { proveConsistency, verifyConsistency } from "./proof.ts";
-import type { CheckpointRow, LogSlice, PromisedCheckpoint } from "./scrub.ts";
+import type { CheckpointRow, LogSlice, PromisedCheckpoint } from "./scrub-port.ts";
 
 /** The newest part of the log, all of one moment. */
 export interface NewestSlice {

@@ -67,7 +67,18 @@ const STATUSES = [
 const ROUTES = { from: "the worker's route templates" } as const;
 const DESTINATIONS = { from: "the destinations" } as const;
 const OUTCOMES = ["ok", "failed"] as const;
-const CORE_JOBS = ["publish", "anchor", "sweep", "prune", "scrub", "erasures", "metrics"] as const;
+const CORE_JOBS = [
+  "publish",
+  "anchor",
+  "sweep",
+  "prune",
+  "scrub",
+  "erasures",
+  "metrics",
+  "alerts",
+  "settlements",
+  "idempotency",
+] as const;
 /** In the order in which the hub's cron runs them. */
 export const HUB_JOBS = [
   "sweep",

@@ -53,6 +53,10 @@ export interface Problem {
 
 export const statusOf = (code: ProblemCode): ProblemStatus => STATUS_BY_CODE[code];
 
+/** A stored answer's status; 500 for one that no problem has. */
+export const problemStatusOf = (status: number): ProblemStatus =>
+  Object.values(STATUS_BY_CODE).find((known) => known === status) ?? 500;
+
 const TITLE_BY_STATUS: Record<ProblemStatus, string> = {
   400: "Bad Request",
   401: "Unauthorized",

@@ -1,4 +1,5 @@
 /** Reads of settlements. */
+import { firstSeqOf } from "../ledger/subject.store.ts";
 
 import type { SettlementState, SettlementStatus, SettlementType } from "./settlement.ts";
 import { type SettlementRow, settlementFromRow } from "./settlement-row.ts";
@@ -22,9 +23,11 @@ export interface ListedSettlement {
   readonly claimId: string;
 }
 
+const BEGINNING = firstSeqOf("s.ledger_id", "s.subject");
+
 const SELECT_LISTED = `SELECT s.*, COALESCE(
-    (SELECT c.claim_id FROM claims AS c WHERE c.ledger_id = s.ledger_id AND c.claim_id_hash = s.subject),
-    (SELECT r.request_id FROM requests AS r WHERE r.ledger_id = s.ledger_id AND r.request_id_hash = s.subject),
+    (SELECT c.claim_id FROM claims AS c WHERE c.ledger_id = s.ledger_id AND c.created_seq = ${BEGINNING}),
+    (SELECT r.request_id FROM requests AS r WHERE r.ledger_id = s.ledger_id AND r.submitted_seq = ${BEGINNING}),
     s.subject) AS claim_id FROM settlements AS s`;
 
 type ListedRow = SettlementRow & { readonly claim_id: string };

@@ -95,7 +95,11 @@ export class Judge {
       case "submitted": {
         const { submission, requestIdHash } = promised;
         const entry = this.#witness.entriesOf(requestIdHash)[0];
-        const key = this.#world.row("SELECT wrapped FROM payload_keys WHERE subject = ?", requestIdHash);
+        const key = this.#world.row(
+          "SELECT wrapped FROM payload_keys WHERE ledger_id = ? AND subject_seq = ?",
+          LEDGER_ID,
+          entry?.seq ?? -1,
+        );
         const salt = saltOf(String(key?.wrapped ?? ""));
         if (entry?.type !== "REQUEST_SUBMITTED" || subjectOf(salt, submission.requestId) !== requestIdHash) {
           this.#world.violate("acknowledged lost", `${submission.requestId} was acknowledged and is not in the ledger`);

@@ -6,16 +6,9 @@ import { scrypt } from "node:crypto";
 import { fromBase64, toBase64 } from "../../platform/encoding.ts";
 import type { RandomBytes } from "../../platform/seal.ts";
 import { timingSafeEqual } from "../../platform/timing-safe.ts";
+import { PASSWORD_COST, type ScryptCost } from "./password-cost.ts";
 
-export interface ScryptCost {
-  /** log2 of N. */
-  readonly ln: number;
-  readonly r: number;
-  readonly p: number;
-}
-
-/** 16 MiB, about 0.15 s; the least that OWASP recommends for scrypt at this memory. */
-export const PASSWORD_COST: ScryptCost = { ln: 14, r: 8, p: 5 };
+export { PASSWORD_COST };
 
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
