@@ -71,7 +71,10 @@ const route = createRoute({
       "idempotency-key": z
         .string()
         .optional()
-        .openapi({ param: { name: "Idempotency-Key", in: "header", required: true }, example: "8e03978e-40d5-43e8" }),
+        .openapi({
+          description: "Needed: the same for a resend, another for another request.",
+          example: "8e03978e-40d5",
+        }),
     }),
     body: { required: true, content: { "application/json": { schema: bodySchema } } },
   },
