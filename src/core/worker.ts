@@ -4,6 +4,19 @@ import { registerGetAnchor } from "../anchor/get-anchor.route.ts";
 import { registerListAnchors } from "../anchor/list-anchors.route.ts";
 import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
+import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
+import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
+import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
+import { backUp } from "../backup/backup.cron.ts";
+import { coreBackupParts, coreLogKeys } from "../backup/backup-parts.edge.ts";
+import { advanceDrill } from "../backup/drill.edge.ts";
+import { registerGetBackup } from "../backup/get-backup.route.ts";
+import { registerListBackupKeys } from "../backup/list-backup-keys.route.ts";
+import { registerListBackups } from "../backup/list-backups.route.ts";
+import { registerReadBackupManifest } from "../backup/read-backup-manifest.route.ts";
+import { registerReadBackupObject } from "../backup/read-backup-object.route.ts";
+import { registerRecordDrill } from "../backup/record-drill.route.ts";
+import { registerStartBackup } from "../backup/start-backup.route.ts";
 import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
 import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
@@ -27,7 +40,8 @@ import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
-import { reasonOf } from "../platform/log.ts";
+import { type Log, reasonOf } from "../platform/log.ts";
+import type { CoreSettings } from "../platform/settings.ts";
 import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
 import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
 import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
@@ -52,11 +66,25 @@ import { registerGetSettlement } from "../settlement/get-settlement.route.ts";
 import { sweepKeys } from "../settlement/idempotency.cron.ts";
 import { registerListSettlements } from "../settlement/list-settlements.route.ts";
 import { operatorOf } from "../settlement/operator-of.edge.ts";
+import { registerContinueRun } from "../settlement/reconciliation/continue-run.route.ts";
+import { registerGetItem } from "../settlement/reconciliation/get-item.route.ts";
+import { registerGetReport } from "../settlement/reconciliation/get-report.route.ts";
+import { registerGetRun } from "../settlement/reconciliation/get-run.route.ts";
+import { registerListItems } from "../settlement/reconciliation/list-items.route.ts";
+import { registerListRuns } from "../settlement/reconciliation/list-runs.route.ts";
+import { registerOwnItem } from "../settlement/reconciliation/own-item.route.ts";
+import { reconcileDaily } from "../settlement/reconciliation/reconcile.cron.ts";
+import { registerResolveItem } from "../settlement/reconciliation/resolve-item.route.ts";
+import { registerStartRun } from "../settlement/reconciliation/start-run.route.ts";
 import { registerResolveSettlement } from "../settlement/resolve-settlement.route.ts";
 import { consumeSettlements, driveParts } from "../settlement/settlement.consumer.ts";
 import { sweepSettlements } from "../settlement/sweep.cron.ts";
+import { registerCloseTenant } from "../tenants/close-tenant.route.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
+import { registerListApiKeys } from "../tenants/list-api-keys.route.ts";
+import { registerListTenants } from "../tenants/list-tenants.route.ts";
+import { registerRevokeApiKey } from "../tenants/revoke-api-key.route.ts";
 import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
 import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.ts";
 import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
@@ -131,8 +159,29 @@ for (const register of [
   registerPauseDestination,
   registerGetDestination,
   registerDeleteDestination,
+  registerStartRun,
+  registerListRuns,
+  registerGetRun,
+  registerContinueRun,
+  registerGetReport,
+  registerListItems,
+  registerGetItem,
+  registerOwnItem,
+  registerResolveItem,
   registerCreateTenant,
   registerCreateApiKey,
+  registerListTenants,
+  registerCloseTenant,
+  registerListApiKeys,
+  registerRevokeApiKey,
+  registerStartBackup,
+  registerListBackups,
+  registerGetBackup,
+  registerAdvanceBackup,
+  registerReadBackupManifest,
+  registerListBackupKeys,
+  registerReadBackupObject,
+  registerRecordDrill,
   registerHealth,
   registerMetrics,
   registerSeries,
@@ -142,9 +191,20 @@ for (const register of [
   registerEndSilence,
   registerTestAlerts,
   registerMaintenance,
+  registerListOperatorActions,
   registerDocs,
 ]) {
   register(app);
+}
+
+async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promise<void> {
+  const parts = await coreBackupParts(env, settings);
+  if (parts === undefined) return;
+  await backUp(parts, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
+  if (env.SCRATCH === undefined) return;
+  const logKeys = await coreLogKeys(env, settings);
+  const drill = await advanceDrill({ ...parts, scratch: env.SCRATCH, logKeys }, systemNow() + settings.BACKUP_TURN_MS);
+  if (drill.type === "failed") log("error", "restore-drill.failed", { reason: drill.reason });
 }
 
 async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
@@ -160,10 +220,13 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
+    reconcile: () => reconcileDaily(env, settings, log, systemNow()),
+    actions: () => appendWaitingActions(env, settings.LEDGER_ID),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
     alerts: () => evaluatorOf(env, settings).wake(),
     settlements: () => sweepSettlements(env, settings, systemNow(), log),
     idempotency: () => sweepKeys(env, settings.LEDGER_ID, systemNow()),
+    backup: () => backUpCore(env, settings, log),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -187,9 +250,12 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("prune", jobs.prune),
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
+    run("reconcile", jobs.reconcile),
     run("alerts", jobs.alerts),
     run("settlements", jobs.settlements),
     run("idempotency", jobs.idempotency),
+    run("actions", jobs.actions),
+    run("backup", jobs.backup),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));

@@ -34,8 +34,15 @@ export interface PromisedCheckpoint {
   readonly released: boolean;
 }
 
-export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys" | "settlements";
-export const ORPHAN_TABLES: readonly OrphanTable[] = ["requests", "claims", "payloads", "payload_keys", "settlements"];
+export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys" | "operator_actions" | "settlements";
+export const ORPHAN_TABLES: readonly OrphanTable[] = [
+  "requests",
+  "claims",
+  "payloads",
+  "payload_keys",
+  "operator_actions",
+  "settlements",
+];
 
 /** Whom a row says that it belongs to. */
 export interface Owner {

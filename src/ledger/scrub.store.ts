@@ -112,6 +112,7 @@ const OWNER: Readonly<Record<OrphanTable, readonly [seq: string, subject: string
   payloads: ["subject_seq", "subject"],
   payload_keys: ["subject_seq", "subject"],
   settlements: ["created_seq", "subject"],
+  operator_actions: ["seq", "subject"],
 };
 
 /** A settlement begins anywhere in its subject's life; anything else is kept by where the subject begins. */

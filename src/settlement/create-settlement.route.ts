@@ -68,13 +68,10 @@ const route = createRoute({
   middleware: [authenticate(["claims", "workflow"], ["submit", "operate"]), jsonBody({ optional: false })] as const,
   request: {
     headers: z.object({
-      "idempotency-key": z
-        .string()
-        .optional()
-        .openapi({
-          description: "Needed: the same for a resend, another for another request.",
-          example: "8e03978e-40d5",
-        }),
+      "idempotency-key": z.string().optional().openapi({
+        description: "Needed: the same for a resend, another for another request.",
+        example: "8e03978e-40d5",
+      }),
     }),
     body: { required: true, content: { "application/json": { schema: bodySchema } } },
   },

@@ -1,4 +1,5 @@
 /** Reads everything about the subjects that begin in a part of the log, all of one moment. */
+import type { StoredOperatorAction } from "../audit/check-operator-action.ts";
 import { isCents } from "../platform/cents.ts";
 import { type SettlementRow, settlementFromRow } from "../settlement/settlement-row.ts";
 import type { SubjectRows } from "./check-subject.ts";
@@ -94,8 +95,12 @@ export async function readSubjects(
       `SELECT s.* FROM begun CROSS JOIN settlements AS s ON s.ledger_id = ?1 AND s.subject = begun.subject
        ORDER BY s.created_seq LIMIT ${MAX_SETTLEMENT_ROWS}`,
     ),
+    statement(
+      `SELECT a.subject, a.seq, a.action, a.actor, a.reason, a.details, a.salt FROM begun
+       CROSS JOIN operator_actions AS a ON a.ledger_id = ?1 AND a.subject = begun.subject`,
+    ),
   ]);
-  if (results.length !== 6) throw new Error("the database answered fewer statements than were asked");
+  if (results.length !== 7) throw new Error("the database answered fewer statements than were asked");
   // The rows are those of the statements above, in their order.
   const rowsOf = <Row>(i: number): readonly Row[] => (results[i]?.results ?? []) as readonly Row[];
   const entries = grouped(rowsOf<EntryRow>(0), ({ subject }) => subject);
@@ -103,6 +108,7 @@ export async function readSubjects(
   const claims = grouped(rowsOf<ClaimRow & OfSubject>(2), ({ subject }) => subject);
   const parts = grouped(rowsOf<PartRow>(3), ({ subject }) => subject);
   const keys = grouped(rowsOf<KeyRow>(4), ({ subject }) => subject);
+  const actions = grouped(rowsOf<StoredOperatorAction>(6), ({ subject }) => subject);
   const settlements = grouped(rowsOf<SettlementRow>(5), ({ subject }) => subject);
   return [...entries].map(([subject, own]) => {
     const request = requests.get(subject)?.[0];
@@ -128,6 +134,7 @@ export async function readSubjects(
         r2Key: row.r2_key ?? undefined,
       })),
       key: key && { keyId: key.master_key_id, sealed: key.wrapped },
+      operatorAction: actions.get(subject)?.[0],
     };
   });
 }

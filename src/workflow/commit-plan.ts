@@ -2,6 +2,12 @@
  * Planning a commit: every waiting command is decided in order on the states the ones before it leave behind, its events
  * become linked entries, projections and outbox rows. Pure: the store writes what is planned here, as it is.
  */
+import {
+  decideOperatorAction,
+  type OperatorActionRow,
+  operatorActionDraft,
+  type RecordOperatorAction,
+} from "../audit/operator-action.ts";
 import { type Draft, linkEntry } from "../ledger/chain.ts";
 import type { EncodedEntry, EntryData } from "../ledger/entry.ts";
 import type { Head } from "../ledger/head.ts";
@@ -37,7 +43,7 @@ import {
   type StoredCiphertext,
 } from "./request.ts";
 
-export type Command = RequestCommand | ClaimCommand | SettlementCommand;
+export type Command = RequestCommand | ClaimCommand | SettlementCommand | RecordOperatorAction;
 
 /** Covers an entry, its projection, key and outbox rows, whose fields are all of bounded length. */
 const ROWS_BYTES = 4_000;
@@ -66,6 +72,8 @@ export interface CommitContext {
   /** By subject; of the subjects that have any, as far as commands may need them. */
   readonly settlements: ReadonlyMap<string, readonly SettlementState[]>;
   readonly destinations: readonly EventDestination[];
+  /** Subjects of operator actions that are recorded already. */
+  readonly operatorActions?: ReadonlySet<string>;
 }
 
 export const aggregateKey = (tenantId: string, id: string): string => `${tenantId}\n${id}`;
@@ -126,7 +134,8 @@ export type CommandResult =
       readonly state:
         | { readonly kind: "request"; readonly request: RequestState }
         | { readonly kind: "claim"; readonly claim: ClaimState }
-        | { readonly kind: "settlement"; readonly settlement: SettlementState };
+        | { readonly kind: "settlement"; readonly settlement: SettlementState }
+        | { readonly kind: "operator-action"; readonly subject: string };
       /** Of the first entry this command appended; undefined when it changed nothing. */
       readonly entry: { readonly seq: number; readonly entryHash: string } | undefined;
     }
@@ -147,6 +156,7 @@ export interface CommitPlan extends Plan<Head, CommandResult> {
   readonly drives: readonly PlannedDrive[];
   /** refIds of settlements that are under way no more. */
   readonly undriven: readonly string[];
+  readonly operatorActions: readonly OperatorActionRow[];
 }
 
 export interface PlanSettings {
@@ -216,6 +226,8 @@ class Planning {
   readonly #settlements: Map<string, readonly SettlementState[]>;
   readonly #moved = new Set<string>();
   readonly #drives = new Map<string, PlannedDrive>();
+  readonly #recorded: Set<string>;
+  readonly #operatorActions: OperatorActionRow[] = [];
   #head: Head;
 
   constructor(before: Head, context: CommitContext, nowMs: number, settings: PlanSettings) {
@@ -228,10 +240,12 @@ class Planning {
     this.#requests = new Aggregates(context.requests, ({ requestIdHash }) => requestIdHash);
     this.#claims = new Aggregates(context.claims, ({ claimIdHash }) => claimIdHash);
     this.#settlements = new Map(context.settlements);
+    this.#recorded = new Set(context.operatorActions);
   }
 
   apply(command: Command): CommandResult {
     if (isSettlementCommand(command)) return this.#applySettlement(command);
+    if (command.type === "RecordOperatorAction") return this.#recordOperatorAction(command);
     return isClaimCommand(command) ? this.#applyClaim(command) : this.#applyRequest(command);
   }
 
@@ -253,7 +267,19 @@ class Planning {
       settlements,
       drives: [...this.#drives.values()],
       undriven: settlements.filter((one) => !isUnderWay(one)).map(({ refId }) => refId),
+      operatorActions: this.#operatorActions,
     };
+  }
+
+  #recordOperatorAction(command: RecordOperatorAction): CommandResult {
+    const { subject, action, actor, reason, details, salt } = command;
+    const state = { kind: "operator-action", subject } as const;
+    const outcome = decideOperatorAction(this.#recorded.has(subject), command);
+    if (outcome.type === "unchanged") return { type: "unchanged", state, entry: undefined };
+    const entry = this.#append(operatorActionDraft(command), outcome.commandId, 0);
+    this.#recorded.add(subject);
+    this.#operatorActions.push({ subject, seq: entry.encoded.entry.seq, action, actor, reason, details, salt });
+    return { type: "committed", state, entry: positionOf(entry) };
   }
 
   #applyRequest(command: RequestCommand): CommandResult {

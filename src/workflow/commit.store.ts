@@ -1,5 +1,5 @@
 /** The database side of a commit: reads what a group of commands touches, writes a plan in one batch. */
-
+import type { OperatorActionRow } from "../audit/operator-action.ts";
 import { parseFrontier, serializeFrontier } from "../ledger/frontier.ts";
 import { EMPTY_HEAD, type Head, rootHexOf } from "../ledger/head.ts";
 import { firstSeqOf } from "../ledger/subject.store.ts";
@@ -108,6 +108,9 @@ const SELECT_DESTINATIONS = `SELECT d.destination_id, d.tenant_id, d.kind, d.ins
       CROSS JOIN requests AS r ON r.ledger_id = ?4 AND r.submitted_seq = ${firstSeqOf("?4", "k.value")}))
   ORDER BY d.destination_id`;
 
+const SELECT_ACTIONS = `SELECT a.subject FROM json_each(?1) AS k
+  CROSS JOIN operator_actions AS a ON a.ledger_id = ?2 AND a.subject = k.value`;
+
 /** Tenant, id and, where it is known, the id's lookup. */
 type AskedKeys = Map<string, readonly [string, string, string | null]>;
 
@@ -130,7 +133,12 @@ export async function loadContext(
     // A command that knows no lookup must not hide one that does.
     if (lookup !== undefined || !keys.has(key)) keys.set(key, [tenantId, id, lookup ?? null]);
   };
+  const actions: string[] = [];
   for (const command of commands) {
+    if (command.type === "RecordOperatorAction") {
+      actions.push(command.subject);
+      continue;
+    }
     const { tenantId } = command;
     tenants.add(tenantId);
     if (isSettlementCommand(command)) {
@@ -175,6 +183,7 @@ export async function loadContext(
       ledgerId,
       requestHashesJson,
     ),
+    actions: statement(actions.length > 0, SELECT_ACTIONS, JSON.stringify(actions), ledgerId),
     settlements: statement(
       hashes + settledClaims.size + corrected.size > 0,
       SELECT_SETTLEMENTS,
@@ -194,6 +203,7 @@ export async function loadContext(
     claims: new Map(claims.map((row) => [aggregateKey(row.tenant_id, row.asked_id), claimFromRow(row)])),
     settlements: bySubject(rowsOf<SettlementRow>(resultOf(asked.settlements)).map(settlementFromRow)),
     destinations: rowsOf<DestinationRow>(resultOf(asked.destinations)).map(destinationFromRow),
+    operatorActions: new Set(rowsOf<{ subject: string }>(resultOf(asked.actions)).map(({ subject }) => subject)),
   };
 }
 
@@ -291,6 +301,9 @@ const INSERT_PAYLOADS = `INSERT INTO payloads (ledger_id, subject_seq, subject, 
 const INSERT_PAYLOAD_KEYS = `INSERT INTO payload_keys (ledger_id, subject_seq, subject, master_key_id, wrapped)
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2)`;
 
+const INSERT_ACTIONS = `INSERT INTO operator_actions (ledger_id, subject, seq, action, actor, reason, details, salt)
+  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 FROM json_each(?2)`;
+
 const INSERT_OUTBOX = `INSERT INTO outbox
   (event_id, event_type, ledger_id, seq, subject, tenant_id, destination_id, state, due_at, body, correlation_id, created_at)
   SELECT value ->> 0, value ->> 1, ?1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, ?3, value ->> 7,
@@ -371,6 +384,7 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
     ]),
   );
   for (const sql of ERASE) addRows(sql, erasures);
+  addRows(INSERT_ACTIONS, plan.operatorActions.map(actionColumns));
   if (plan.outbox.length > 0) {
     const rows = plan.outbox.map((row) => [
       row.eventId,
@@ -394,6 +408,16 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
     dueSettlements: plan.drives.map(({ refId, tenantId }) => ({ refId, tenantId })),
   };
 }
+
+const actionColumns = (row: OperatorActionRow): readonly unknown[] => [
+  row.subject,
+  row.seq,
+  row.action,
+  row.actor,
+  row.reason ?? null,
+  row.details,
+  row.salt,
+];
 
 const requestColumns = (request: RequestState): readonly unknown[] => [
   request.tenantId,
@@ -430,4 +454,19 @@ const claimColumns = (claim: ClaimState): readonly unknown[] => [
   claim.amountMinor,
   claim.currency,
   claim.erasedSeq ?? null,
+];
+
+/** Projections as they are written beside entries, for whoever has made them again from the entries. */
+export const projectionStatements = (
+  db: D1Database,
+  ledgerId: string,
+  projections: {
+    readonly requests: readonly RequestState[];
+    readonly claims: readonly ClaimState[];
+    readonly settlements?: readonly SettlementState[];
+  },
+): readonly D1PreparedStatement[] => [
+  db.prepare(UPSERT_REQUESTS).bind(ledgerId, JSON.stringify(projections.requests.map(requestColumns))),
+  db.prepare(UPSERT_CLAIMS).bind(ledgerId, JSON.stringify(projections.claims.map(claimColumns))),
+  db.prepare(UPSERT_SETTLEMENTS).bind(ledgerId, JSON.stringify((projections.settlements ?? []).map(settlementColumns))),
 ];

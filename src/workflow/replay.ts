@@ -1,6 +1,6 @@
 /** Entries replayed: what the projection of a subject must be, by the same rules that made it (`evolve`). */
 import type { ReadEntry } from "../ledger/check-entry.ts";
-import type { Cents } from "../platform/cents.ts";
+import { type Cents, cents } from "../platform/cents.ts";
 import {
   evolveSettlements,
   refIdOf,
@@ -24,6 +24,9 @@ export interface CommittedFacts {
   /** Of a settlement, from its row. */
   readonly amountOf: (refId: string) => { readonly amountCents: Cents; readonly currency: string };
 }
+
+/** Of a settlement whose row, which alone says it, is not there. */
+export const UNKNOWN_AMOUNT = { amountCents: cents(1), currency: "XXX" } as const;
 
 /** Of the command that makes such an entry; undefined: it is that of the successor's submit, just before. */
 export type CommandId = string | undefined;

@@ -47,6 +47,7 @@ export class Judge {
     if (entry !== undefined && this.#witness.entry(entry.seq)?.hash !== entry.entryHash) {
       this.#world.violate("answered before commit", `entry ${entry.seq} was acknowledged and is not in the ledger`);
     }
+    if (state.kind === "operator-action") return;
     const [subject, seqs] =
       state.kind === "request"
         ? [state.request.requestIdHash, [state.request.submittedSeq, state.request.adjudicatedSeq]]

@@ -2,10 +2,12 @@
  * Password hashing with scrypt (RFC 7914). A stored hash carries its parameters, so the cost can rise: old hashes still
  * verify and say that they want renewing.
  */
+
 import { scrypt } from "node:crypto";
 import { fromBase64, toBase64 } from "../../platform/encoding.ts";
 import type { RandomBytes } from "../../platform/seal.ts";
 import { timingSafeEqual } from "../../platform/timing-safe.ts";
+import type { FieldIssue } from "../field-rule.ts";
 import { PASSWORD_COST, type ScryptCost } from "./password-cost.ts";
 
 export { PASSWORD_COST };
@@ -54,18 +56,25 @@ export const PASSWORD_MIN_LENGTH = 12;
 export const PASSWORD_MAX_LENGTH = 1_024;
 const MIN_DIFFERENT = 5;
 
+export type PasswordFault = Omit<FieldIssue, "path">;
+
 /**
  * Length is what counts (NIST SP 800-63B); only what anyone would try first is refused beside it.
  * @returns what to change, undefined when it will do.
  */
-export function passwordFault(password: string, email: string): string | undefined {
+export function passwordFault(password: string, email: string): PasswordFault | undefined {
   const characters = [...password.normalize("NFKC")];
-  if (characters.length < PASSWORD_MIN_LENGTH) return `A password has at least ${PASSWORD_MIN_LENGTH} characters.`;
-  if (new Set(characters).size < MIN_DIFFERENT) return "This password repeats too few characters.";
+  if (characters.length < PASSWORD_MIN_LENGTH) {
+    const message = `A password has at least ${PASSWORD_MIN_LENGTH} characters.`;
+    return { rule: "shorter", message, limit: PASSWORD_MIN_LENGTH };
+  }
+  if (new Set(characters).size < MIN_DIFFERENT) {
+    return { rule: "repetitive", message: "This password repeats too few characters." };
+  }
   const [name = ""] = email.toLowerCase().split("@");
   const lower = password.toLowerCase();
   if (lower === email.toLowerCase() || lower.replaceAll(name, "").length < MIN_DIFFERENT) {
-    return "This password is the e-mail address, or nearly.";
+    return { rule: "address", message: "This password is the e-mail address, or nearly." };
   }
   return undefined;
 }

@@ -201,6 +201,19 @@ const Details = ({ ui, claim, patient, provider, insurer }: ClaimViewProps) => (
       [ui.t("claims.provider"), provider ?? "–"],
       [ui.t("claims.insurer"), insurer ?? "–"],
       [ui.t("claims.amount"), <strong class="numeric">{ui.money(claim.amount)}</strong>],
+      ...(claim.details.serviceDate === undefined
+        ? []
+        : [[ui.t("claim.serviceDate"), ui.day(claim.details.serviceDate)] as const]),
+      ...(claim.details.diagnoses === undefined || claim.details.diagnoses.length === 0
+        ? []
+        : [
+            [
+              ui.t("claim.diagnoses"),
+              claim.details.diagnoses
+                .map(({ code, display }) => (display === undefined ? code : `${code} ${display}`))
+                .join(", "),
+            ] as const,
+          ]),
       [ui.t("claim.created"), <Time ui={ui} at={claim.createdAt} both />],
       [ui.t("claim.updated"), <Time ui={ui} at={claim.updatedAt} both />],
       ...(claim.requestIdHash === undefined

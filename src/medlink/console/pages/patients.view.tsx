@@ -1,5 +1,5 @@
 import type { Patient } from "../../records/record.ts";
-import { ApiForm, Submit, TextArea, TextField } from "../components/form.view.tsx";
+import { ApiForm, FormButtons, Submit, TextArea, TextField } from "../components/form.view.tsx";
 import { Icon } from "../components/icon.view.tsx";
 import { Card, Dialog, Empty, Facts, PageHead, Pager, Table, Time } from "../components/parts.view.tsx";
 import type { Ui } from "../i18n/ui.ts";
@@ -236,12 +236,7 @@ export const PatientView = ({ ui, patient, claims, moreClaims, mayErase }: Patie
         problems={{ conflict: ui.t("patient.taken") }}
       >
         <PatientFields ui={ui} patient={patient} />
-        <div class="actions end">
-          <button type="button" class="plain" data-close>
-            {ui.t("app.cancel")}
-          </button>
-          <Submit>{ui.t("app.save")}</Submit>
-        </div>
+        <FormButtons ui={ui} action={ui.t("app.save")} />
       </ApiForm>
     </Dialog>
     {mayErase ? <EraseForm ui={ui} patientId={patient.patientId} /> : null}

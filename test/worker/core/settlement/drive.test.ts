@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { CoreEnv } from "../../../../src/core/env.ts";
 import { drainSettlements, driveOne } from "../../../../src/settlement/drive.edge.ts";
 import { leaseDrives, nextDriveDue } from "../../../../src/settlement/drive.store.ts";
+import type { SettlementCommand } from "../../../../src/settlement/settlement.ts";
 import { Fault, faultyDatabase, type When } from "../faults/faulty.ts";
 import { call, EMPTY, makeKey, migrate, testEnv } from "../support.ts";
 import {
@@ -65,9 +66,9 @@ describe("an answer that is lost", () => {
           calls.push("send");
           return operator.send(transaction);
         },
-        find: (id, correlationId) => {
+        find: (id) => {
           calls.push("ask");
-          return operator.find(id, correlationId);
+          return operator.find(id);
         },
       },
       60,
@@ -149,8 +150,8 @@ describe("a driver that breaks", () => {
       get: (target, method) => {
         if (method !== "getByName") return Reflect.get(target, method);
         return (name: string) => ({
-          append: (command: Parameters<ReturnType<typeof target.getByName>["append"]>[0]) =>
-            fault.through(`SEQUENCER.append ${command.type}`, () => target.getByName(name).append(command)),
+          append: (command: SettlementCommand) =>
+            fault.through<unknown>(`SEQUENCER.append ${command.type}`, () => target.getByName(name).append(command)),
         });
       },
     }),

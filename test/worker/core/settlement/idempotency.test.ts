@@ -162,12 +162,8 @@ describe("clean-up", () => {
       refIds.push((await ask(payment({ amountCents: 1 }), { idempotencyKey })).json.refId);
     }
     const past = Date.now() - 3_600_000;
-    await leave("", 0)
-      .bind(past, refIds[0] ?? "", refIds[0] ?? "")
-      .run();
-    await leave("", 0)
-      .bind(past, `stl_${"0".repeat(26)}`, refIds[1] ?? "")
-      .run();
+    await leave(refIds[0] ?? "", past);
+    await leave(refIds[1] ?? "", past, `stl_${"0".repeat(26)}`);
     await testEnv.DB.prepare("UPDATE idempotency_keys SET expires_at = 1 WHERE effect_id = ?")
       .bind(refIds[2] ?? "")
       .run();

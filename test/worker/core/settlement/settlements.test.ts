@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { scrubPortOf } from "../../../../src/ledger/scrub.edge.ts";
 import { coreSettingsSchema } from "../../../../src/platform/settings.ts";
+import { rebuildSettlements } from "../../../../src/settlement/rebuild.store.ts";
 import { sweepSettlements } from "../../../../src/settlement/sweep.cron.ts";
 import {
   call,
@@ -433,13 +434,22 @@ describe("the sweep", () => {
 });
 
 describe("what stands in the database", () => {
-  it("is what the entries give, and what they commit to", async () => {
+  it("is what the entries give, and what they commit to; a copy of another moment is put right by them", async () => {
     const { port, close } = await scrubPortOf(testEnv, coreSettingsSchema.parse({ ...testEnv }));
     expect((await port.checkSubjects(0, 10_000)).findings).toEqual([]);
     await testEnv.DB.prepare("UPDATE settlements SET amount_cents = amount_cents + 1 WHERE currency = 'KWD'").run();
     const { findings } = await port.checkSubjects(0, 10_000);
     expect(findings).toMatchObject([{ type: "projection-mismatch" }]);
     await testEnv.DB.prepare("UPDATE settlements SET amount_cents = amount_cents - 1 WHERE currency = 'KWD'").run();
+    await testEnv.DB.batch([
+      testEnv.DB.prepare(
+        "UPDATE settlements SET status = 'PENDING', started_seq = NULL, ended_seq = NULL, updated_at = 0",
+      ),
+      testEnv.DB.prepare("UPDATE claims SET state = 'FINALIZED' WHERE state IN ('SETTLED', 'SETTLEMENT_PENDING')"),
+    ]);
+    expect((await port.checkSubjects(0, 10_000)).findings.length).toBeGreaterThan(2);
+    await rebuildSettlements(testEnv.DB, "main");
+    expect((await port.checkSubjects(0, 10_000)).findings).toEqual([]);
     close();
     await expectValid();
   });
