@@ -92,6 +92,11 @@ export const coreSettingsSchema = z.object({
   RELAY_DELIVERED_RETENTION_DAYS: integer(30, 1, 3_650),
   RELAY_DEAD_LETTER_RETENTION_DAYS: integer(30, 1, 3_650),
 
+  /** Whether an approval asks for the payment at once. */
+  SETTLE_ON_APPROVAL: flag(false),
+  /** How long the answer to an Idempotency-Key is kept. */
+  IDEMPOTENCY_RETENTION_HOURS: integer(24, 1, 168),
+
   /** One node, or up to five separated by commas: the next is asked when one is down, and they must not disagree. */
   EVM_RPC_URL: optionalText,
   CHAIN_ID: integer(31_337, 1, Number.MAX_SAFE_INTEGER),
