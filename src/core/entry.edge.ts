@@ -62,7 +62,8 @@ export function servicesOf(
 }
 
 /** What operators, the relay and auditors do goes on during maintenance. */
-const isRefusedInMaintenance = (path: string): boolean => /^\/(claims|workflow|settlements)(\/|$)/.test(path);
+const isRefusedInMaintenance = (path: string): boolean =>
+  /^\/(claims|workflow|settlements(?!\/reconciliation\/))(\/|$)/.test(path);
 
 const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   const startedAt = systemNow();

@@ -7,11 +7,17 @@ import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts"
 import type { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 import type { RelayHint } from "../relay/port.ts";
+import type { SettlementHint } from "../settlement/drive.ts";
 
 export interface CoreEnv {
   readonly DB: D1Database;
   readonly LEDGER: R2Bucket;
+  /** Snapshots; nothing is backed up without it. */
+  readonly BACKUPS?: R2Bucket;
+  /** A database for restore drills, and nothing else: each drill empties it. */
+  readonly SCRATCH?: D1Database;
   readonly RELAY_QUEUE: Queue<RelayHint>;
+  readonly SETTLEMENT_QUEUE: Queue<SettlementHint>;
   readonly SEQUENCER: DurableObjectNamespace<LedgerSequencer>;
   readonly PUBLISHER: DurableObjectNamespace<LedgerPublisher>;
   readonly SCRUBBER: DurableObjectNamespace<LedgerScrubber>;
@@ -28,6 +34,7 @@ export interface CoreEnv {
   readonly OPERATOR_API_KEY?: string;
   readonly PROVIDER_SIGNATURE_HMAC_SECRET: string;
   readonly PAYLOAD_MASTER_KEY: string;
+  readonly BACKUP_ENCRYPTION_KEY?: string;
   readonly EVM_PRIVATE_KEY: string;
   readonly LEDGER_SIGNING_KEY: string;
   readonly OPERATOR_HMAC_SECRET?: string;

@@ -6,6 +6,17 @@ import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
 import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
 import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
+import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
+import { backUp } from "../backup/backup.cron.ts";
+import { coreBackupParts, coreLogKeys } from "../backup/backup-parts.edge.ts";
+import { advanceDrill } from "../backup/drill.edge.ts";
+import { registerGetBackup } from "../backup/get-backup.route.ts";
+import { registerListBackupKeys } from "../backup/list-backup-keys.route.ts";
+import { registerListBackups } from "../backup/list-backups.route.ts";
+import { registerReadBackupManifest } from "../backup/read-backup-manifest.route.ts";
+import { registerReadBackupObject } from "../backup/read-backup-object.route.ts";
+import { registerRecordDrill } from "../backup/record-drill.route.ts";
+import { registerStartBackup } from "../backup/start-backup.route.ts";
 import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
 import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
@@ -22,18 +33,21 @@ import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
 import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
 import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerIdempotencyKeys } from "../operations/idempotency-keys.route.ts";
 import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
-import { reasonOf } from "../platform/log.ts";
+import { type Log, reasonOf } from "../platform/log.ts";
+import type { CoreSettings } from "../platform/settings.ts";
 import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
 import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
 import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
 import { registerGetDestination } from "../relay/get-destination.route.ts";
 import { registerListDeadLetters } from "../relay/list-dead-letters.route.ts";
+import { registerListDeliveries } from "../relay/list-deliveries.route.ts";
 import { registerListDestinations } from "../relay/list-destinations.route.ts";
 import { registerPauseDestination } from "../relay/pause-destination.route.ts";
 import { registerPauseRelay } from "../relay/pause-relay.route.ts";
@@ -47,6 +61,25 @@ import { registerResumeDestination } from "../relay/resume-destination.route.ts"
 import { registerResumeRelay } from "../relay/resume-relay.route.ts";
 import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
+import { registerCreateSettlement } from "../settlement/create-settlement.route.ts";
+import type { SettlementHint } from "../settlement/drive.ts";
+import { registerGetSettlement } from "../settlement/get-settlement.route.ts";
+import { sweepKeys } from "../settlement/idempotency.cron.ts";
+import { registerListSettlements } from "../settlement/list-settlements.route.ts";
+import { operatorOf } from "../settlement/operator-of.edge.ts";
+import { registerContinueRun } from "../settlement/reconciliation/continue-run.route.ts";
+import { registerGetItem } from "../settlement/reconciliation/get-item.route.ts";
+import { registerGetReport } from "../settlement/reconciliation/get-report.route.ts";
+import { registerGetRun } from "../settlement/reconciliation/get-run.route.ts";
+import { registerListItems } from "../settlement/reconciliation/list-items.route.ts";
+import { registerListRuns } from "../settlement/reconciliation/list-runs.route.ts";
+import { registerOwnItem } from "../settlement/reconciliation/own-item.route.ts";
+import { reconcileDaily } from "../settlement/reconciliation/reconcile.cron.ts";
+import { registerResolveItem } from "../settlement/reconciliation/resolve-item.route.ts";
+import { registerStartRun } from "../settlement/reconciliation/start-run.route.ts";
+import { registerResolveSettlement } from "../settlement/resolve-settlement.route.ts";
+import { consumeSettlements, driveParts } from "../settlement/settlement.consumer.ts";
+import { sweepSettlements } from "../settlement/sweep.cron.ts";
 import { registerCloseTenant } from "../tenants/close-tenant.route.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
@@ -90,6 +123,11 @@ for (const register of [
   registerGetClaim,
   registerFinalizeClaim,
   registerSettleClaim,
+  registerCreateSettlement,
+  registerListSettlements,
+  registerGetSettlement,
+  registerResolveSettlement,
+  registerIdempotencyKeys,
   registerClaimAnchor,
   registerClaimProof,
   registerRequestProof,
@@ -108,6 +146,7 @@ for (const register of [
   registerLogKey,
   registerRelayStatus,
   registerListDeadLetters,
+  registerListDeliveries,
   registerReplayDeadLetters,
   registerReplayDeadLetter,
   registerGetDeadLetter,
@@ -122,12 +161,29 @@ for (const register of [
   registerPauseDestination,
   registerGetDestination,
   registerDeleteDestination,
+  registerStartRun,
+  registerListRuns,
+  registerGetRun,
+  registerContinueRun,
+  registerGetReport,
+  registerListItems,
+  registerGetItem,
+  registerOwnItem,
+  registerResolveItem,
   registerCreateTenant,
   registerCreateApiKey,
   registerListTenants,
   registerCloseTenant,
   registerListApiKeys,
   registerRevokeApiKey,
+  registerStartBackup,
+  registerListBackups,
+  registerGetBackup,
+  registerAdvanceBackup,
+  registerReadBackupManifest,
+  registerListBackupKeys,
+  registerReadBackupObject,
+  registerRecordDrill,
   registerHealth,
   registerMetrics,
   registerSeries,
@@ -143,6 +199,16 @@ for (const register of [
   register(app);
 }
 
+async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promise<void> {
+  const parts = await coreBackupParts(env, settings);
+  if (parts === undefined) return;
+  await backUp(parts, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
+  if (env.SCRATCH === undefined) return;
+  const logKeys = await coreLogKeys(env, settings);
+  const drill = await advanceDrill({ ...parts, scratch: env.SCRATCH, logKeys }, systemNow() + settings.BACKUP_TURN_MS);
+  if (drill.type === "failed") log("error", "restore-drill.failed", { reason: drill.reason });
+}
+
 async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
   const startedAt = systemNow();
   const ready = servicesOf(env);
@@ -156,9 +222,13 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
+    reconcile: () => reconcileDaily(env, settings, log, systemNow()),
     actions: () => appendWaitingActions(env, settings.LEDGER_ID),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
     alerts: () => evaluatorOf(env, settings).wake(),
+    settlements: () => sweepSettlements(env, settings, systemNow(), log),
+    idempotency: () => sweepKeys(env, settings.LEDGER_ID, systemNow()),
+    backup: () => backUpCore(env, settings, log),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -182,15 +252,29 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("prune", jobs.prune),
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
+    run("reconcile", jobs.reconcile),
     run("alerts", jobs.alerts),
+    run("settlements", jobs.settlements),
+    run("idempotency", jobs.idempotency),
     run("actions", jobs.actions),
+    run("backup", jobs.backup),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));
   log("info", "cron", { count: failed, durationMs: systemNow() - startedAt });
 }
 
+async function runQueue(batch: MessageBatch<SettlementHint>, env: CoreEnv): Promise<void> {
+  const ready = servicesOf(env);
+  if (!ready.ok) throw new Error(ready.problem.detail);
+  const { settings, log } = ready.services;
+  const operator = operatorOf(env, settings, log);
+  if (operator === undefined) batch.ackAll();
+  else await consumeSettlements(batch, env, driveParts(env, settings, operator, log));
+}
+
 export default {
   fetch: app.fetch,
   scheduled: (controller, env) => runCron(env, controller.scheduledTime),
-} satisfies ExportedHandler<CoreEnv>;
+  queue: runQueue,
+} satisfies ExportedHandler<CoreEnv, SettlementHint>;

@@ -8,7 +8,7 @@
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { ENTRY_TYPES } from "../ledger/entry.ts";
 import type { WorkerName } from "../platform/secrets.ts";
-import { EVENT_TYPES } from "../relay/event-type.ts";
+import { EVENT_TYPES, REQUEST_EVENT_TYPES } from "../relay/event-type.ts";
 
 /** Values of a label: a closed list, or whatever the named bounded source has. */
 export type LabelValues = readonly string[] | { readonly from: "the worker's route templates" | "the destinations" };
@@ -67,7 +67,21 @@ const STATUSES = [
 const ROUTES = { from: "the worker's route templates" } as const;
 const DESTINATIONS = { from: "the destinations" } as const;
 const OUTCOMES = ["ok", "failed"] as const;
-const CORE_JOBS = ["publish", "anchor", "sweep", "prune", "scrub", "erasures", "actions", "alerts", "metrics"] as const;
+const CORE_JOBS = [
+  "publish",
+  "anchor",
+  "sweep",
+  "prune",
+  "scrub",
+  "erasures",
+  "reconcile",
+  "actions",
+  "alerts",
+  "backup",
+  "settlements",
+  "idempotency",
+  "metrics",
+] as const;
 /** In the order in which the hub's cron runs them. */
 export const HUB_JOBS = [
   "sweep",
@@ -83,7 +97,7 @@ export const HUB_JOBS = [
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],
-  ...EVENT_TYPES,
+  ...REQUEST_EVENT_TYPES,
   "other",
 ] as const;
 const EDI_CONNECTORS = ["cdanet", "eclaims", "portal", "other"] as const;
@@ -253,6 +267,32 @@ export const METRICS = {
     ...seconds,
     buckets: PATIENCE,
     help: "From a request's commit to the confirmation of the first anchor that covers it.",
+  },
+
+  itrans_core_backup_good_timestamp_seconds: {
+    ...core,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good snapshot was begun, Unix time; absent before the first.",
+  },
+  itrans_core_backup_size_bytes: { ...core, ...worst, unit: "bytes", help: "Size of the newest good snapshot." },
+  itrans_core_backup_covered_entries: {
+    ...core,
+    ...worst,
+    unit: "entries",
+    help: "Entries that the bucket holds: in the newest snapshot and in the tail of the minutes since.",
+  },
+  itrans_core_backup_damaged_objects: {
+    ...core,
+    ...worst,
+    unit: "none",
+    help: "Objects of snapshots that were found lost or changed, ever.",
+  },
+  itrans_core_restore_drill_timestamp_seconds: {
+    ...core,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good restore drill was begun, Unix time; absent before the first.",
   },
 
   itrans_core_cron_runs_total: {

@@ -69,6 +69,13 @@ export const coreSettingsSchema = z.object({
   LEDGER_WITNESSES: optionalText,
   LEDGER_WITNESS_TIMEOUT_MS: integer(3_000, 100, 30_000),
 
+  /** The hour, UTC, from which on the night's snapshot begins. */
+  BACKUP_HOUR_UTC: integer(2, 0, 23),
+  /** How long one turn of a snapshot or of a restore drill may take; the next cron goes on. */
+  BACKUP_TURN_MS: integer(15_000, 0, 120_000),
+  /** A turn that has told nothing of itself for this long is taken for dead, and another takes its run up. */
+  BACKUP_LEASE_MS: integer(120_000, 100, 600_000),
+
   API_RATE_LIMIT_WINDOW_MS: integer(60_000, 1_000, 3_600_000),
   API_RATE_LIMIT_MAX_REQUESTS: integer(6_000, 1, 10_000_000),
 
@@ -84,6 +91,11 @@ export const coreSettingsSchema = z.object({
   /** How long delivered and discarded rows are kept, and dead letters; then they are pruned. */
   RELAY_DELIVERED_RETENTION_DAYS: integer(30, 1, 3_650),
   RELAY_DEAD_LETTER_RETENTION_DAYS: integer(30, 1, 3_650),
+
+  /** Whether an approval asks for the payment at once. */
+  SETTLE_ON_APPROVAL: flag(false),
+  /** How long the answer to an Idempotency-Key is kept. */
+  IDEMPOTENCY_RETENTION_HOURS: integer(24, 1, 168),
 
   /** One node, or up to five separated by commas: the next is asked when one is down, and they must not disagree. */
   EVM_RPC_URL: optionalText,
@@ -131,6 +143,8 @@ export const coreSettingsSchema = z.object({
   OPERATOR_TIMEOUT_MS: integer(10_000, 100, 60_000),
   /** How long a call waits for its turn before its caller is told to come back. */
   OPERATOR_PERMIT_WAIT_MS: integer(20_000, 0, 60_000),
+  /** For how long our side and the operator's may differ after a change of ours, and how long after midnight a day is compared. */
+  RECONCILIATION_TOLERANCE_MINUTES: integer(60, 0, 1_440),
 });
 
 export type CoreSettings = z.output<typeof coreSettingsSchema>;
@@ -140,7 +154,7 @@ export const relaySettingsSchema = z.object({
   LOG_LEVEL: logLevel,
   ...metricsSettingsSchema.shape,
   /** Deliveries leased in one database round trip. */
-  RELAY_LEASE_LIMIT: integer(100, 1, 500),
+  RELAY_LEASE_LIMIT: integer(200, 1, 500),
   /** Posts under way at once in one invocation; a worker has six connections. */
   RELAY_SLOTS: integer(6, 1, 64),
   /** Time after which an invocation leases no more and leaves the rest to the next one. */

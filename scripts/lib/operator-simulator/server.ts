@@ -184,12 +184,12 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       return failure(422, "currency_not_supported", "We do not settle in this currency.");
     }
     if (wanted.amountCents === 0 || (wanted.type !== "adjustment" && wanted.amountCents < 0)) {
-      return failure(422, "amount_not_allowed", "This type of transaction can not have this amount.");
+      return failure(422, "amount_invalid", "This type of transaction can not have this amount.");
     }
     const needsOriginal = wanted.type === "reversal";
     const original = wanted.reverses === null ? undefined : books.find(wanted.reverses, now());
     if (needsOriginal !== (wanted.reverses !== null) || (needsOriginal && original === undefined)) {
-      return failure(422, "unknown_original", "A reversal, and nothing else, names a transaction that we have.");
+      return failure(422, "reversal_refused", "A reversal, and nothing else, names a transaction that we have.");
     }
     counts.created += 1;
     return { status: 201, body: shown(books.add(wanted, drawFate(behaviour, random, now()), now())) };

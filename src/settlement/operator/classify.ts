@@ -24,7 +24,7 @@ const STATUS = { ACCEPTED: "accepted", COMPLETED: "completed", REJECTED: "reject
 /** Fields that a later version of the operator adds are no reason to lose sight of a transaction. */
 const transactionSchema = z.object({
   transactionId: z.string().min(1).max(64),
-  operatorTransactionId: z.string().min(1).max(128),
+  operatorTransactionId: z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/),
   type: z.enum(SETTLEMENT_TYPES),
   amountCents: z.int(),
   currency: z.string().regex(/^[A-Z]{3}$/),

@@ -111,10 +111,10 @@ describe("transactions", () => {
   it("are refused by rules without being recorded", async () => {
     const refused: readonly [Readonly<Record<string, unknown>>, number, string][] = [
       [{ currency: "XXX" }, 422, "currency_not_supported"],
-      [{ amountCents: 0 }, 422, "amount_not_allowed"],
-      [{ amountCents: -5 }, 422, "amount_not_allowed"],
-      [{ type: "reversal", reverses: "stl_none" }, 422, "unknown_original"],
-      [{ type: "payment", reverses: "stl_1" }, 422, "unknown_original"],
+      [{ amountCents: 0 }, 422, "amount_invalid"],
+      [{ amountCents: -5 }, 422, "amount_invalid"],
+      [{ type: "reversal", reverses: "stl_none" }, 422, "reversal_refused"],
+      [{ type: "payment", reverses: "stl_1" }, 422, "reversal_refused"],
       [{ amountCents: 1.5 }, 400, "invalid_request"],
       [{ extra: 1 }, 400, "invalid_request"],
     ];

@@ -95,9 +95,9 @@ describe("the operator's limiter", () => {
   });
 
   it("stops everyone while its circuit is open, also after an eviction, and lets one probe through", async () => {
-    await started("circuit", async (limiter, again) => {
+    const open = async (limiter: OperatorLimiter, again: () => OperatorLimiter) => {
       await ask(limiter);
-      const waiting = Array.from({ length: 3 }, (_, n) => ask(limiter, `clinic-${n}`));
+      const waiting = Array.from({ length: 3 }, (_, n) => ask(limiter, `clinic-${n}`, "normal", 1_000_000));
       for (let n = 0; n < 5; n++) limiter.report({ failed: true, key: `stl_${n}` });
       for (const { permit } of await Promise.all(waiting)) {
         expect(permit).toMatchObject({ type: "refused", reason: "open" });
@@ -105,10 +105,13 @@ describe("the operator's limiter", () => {
       const next = again();
       expect((await ask(next)).permit).toMatchObject({ type: "refused", reason: "open" });
       expect(next.status().circuit.state).toBe("open");
-    });
+    };
+    // A slot a minute: nobody gets one before the circuit opens.
+    await started("circuit", open, { OPERATOR_CALLS_PER_MINUTE: "1" });
     await runInDurableObject(testEnv.OPERATOR_LIMITER.getByName("circuit"), async (_instance, state) => {
       const circuit = state.storage.kv.get<Readonly<Record<string, unknown>>>("circuit");
       state.storage.kv.put("circuit", { ...circuit, untilMs: Date.now() - 1 });
+      state.storage.kv.put("nextSlotAt", 0);
       const limiter = new OperatorLimiter(state, env());
       const [one, two] = await Promise.all([ask(limiter), ask(limiter, "b")]);
       expect([one.permit.type, two.permit.type].toSorted()).toEqual(["permit", "refused"]);
