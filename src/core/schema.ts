@@ -232,6 +232,7 @@ export const outbox = sqliteTable(
     index("outbox_due").on(table.destinationId, table.dueAt).where(sql`${table.state} IN ('due', 'leased')`),
     index("outbox_waiting").on(table.ledgerId, table.seq).where(sql`${table.state} = 'waiting'`),
     index("outbox_dead").on(table.settledAt).where(sql`${table.state} = 'dead'`),
+    index("outbox_delivered").on(table.destinationId, table.settledAt).where(sql`${table.state} = 'delivered'`),
   ],
 );
 

@@ -47,6 +47,7 @@ import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts
 import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
 import { registerGetDestination } from "../relay/get-destination.route.ts";
 import { registerListDeadLetters } from "../relay/list-dead-letters.route.ts";
+import { registerListDeliveries } from "../relay/list-deliveries.route.ts";
 import { registerListDestinations } from "../relay/list-destinations.route.ts";
 import { registerPauseDestination } from "../relay/pause-destination.route.ts";
 import { registerPauseRelay } from "../relay/pause-relay.route.ts";
@@ -145,6 +146,7 @@ for (const register of [
   registerLogKey,
   registerRelayStatus,
   registerListDeadLetters,
+  registerListDeliveries,
   registerReplayDeadLetters,
   registerReplayDeadLetter,
   registerGetDeadLetter,

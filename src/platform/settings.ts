@@ -154,7 +154,7 @@ export const relaySettingsSchema = z.object({
   LOG_LEVEL: logLevel,
   ...metricsSettingsSchema.shape,
   /** Deliveries leased in one database round trip. */
-  RELAY_LEASE_LIMIT: integer(100, 1, 500),
+  RELAY_LEASE_LIMIT: integer(200, 1, 500),
   /** Posts under way at once in one invocation; a worker has six connections. */
   RELAY_SLOTS: integer(6, 1, 64),
   /** Time after which an invocation leases no more and leaves the rest to the next one. */

@@ -1,7 +1,7 @@
 /** Holds what callers and receivers were told, and what the rows say in the end, against the ledger. */
 import { commitmentOf, subjectOf } from "../../src/ledger/commitment.ts";
 import type { Appended } from "../../src/ledger/sequencer.ts";
-import { MAX_EXPIRED_LEASES } from "../../src/relay/outbox.store.ts";
+import { MAX_EXPIRED_LEASES } from "../../src/relay/lanes.store.ts";
 import type { Command, CommandResult } from "../../src/workflow/commit-plan.ts";
 import type { Promised } from "./clients.ts";
 import { saltOf } from "./edge.ts";

@@ -199,17 +199,20 @@ export const FormButtons = ({
 export const FilterForm = ({
   path,
   ui,
+  action = ui.t("app.apply"),
   children,
 }: {
   readonly path: string;
   readonly ui: Ui;
+  /** What the button says. */
+  readonly action?: string;
   readonly children?: Child;
 }) => (
   <search>
     <form class="filters" method="get" action={path} data-filter>
       {children}
       <button type="submit" class="plain">
-        {ui.t("app.apply")}
+        {action}
       </button>
     </form>
   </search>

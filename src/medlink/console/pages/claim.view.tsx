@@ -76,7 +76,7 @@ export const ClaimView = (props: ClaimViewProps) => {
             title={ui.t("claim.facts")}
             aside={
               <Live id="claim-status" everyMs={CALM_MS}>
-                <ClaimBadge ui={ui} status={claim.status} />
+                <ClaimBadge ui={ui} status={claim.status} type={claim.type} />
               </Live>
             }
           >
@@ -308,13 +308,13 @@ const Attachments = ({ ui, claim, attachments, maxAttachmentBytes }: ClaimViewPr
   );
 };
 
-const Timeline = ({ ui, timeline }: ClaimViewProps) => (
+const Timeline = ({ ui, claim, timeline }: ClaimViewProps) => (
   <ol class="timeline">
     {timeline.map((event) => (
       <li class={event.ledger === null ? "" : "in-ledger"}>
         <div class="what">
           <strong>{ui.label("timeline", event.kind)}</strong>
-          <ClaimBadge ui={ui} status={event.status} />
+          <ClaimBadge ui={ui} status={event.status} type={claim.type} />
         </div>
         <div class="when">
           <Time ui={ui} at={event.at} both /> · <span>{ui.t("claim.by", { actor: actorOf(ui, event.actor) })}</span>

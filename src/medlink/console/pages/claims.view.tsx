@@ -30,7 +30,7 @@ export const claimColumns = (ui: Ui): readonly Column<ClaimLine>[] => [
   },
   { label: ui.t("claims.insurer"), cell: ({ insurer }) => insurer ?? "–" },
   { label: ui.t("claims.amount"), align: "right", cell: ({ amount }) => ui.money(amount) },
-  { label: ui.t("claims.status"), cell: ({ status }) => <ClaimBadge ui={ui} status={status} /> },
+  { label: ui.t("claims.status"), cell: ({ status, type }) => <ClaimBadge ui={ui} status={status} type={type} /> },
   { label: ui.t("claims.filed"), cell: ({ createdAt }) => <Time ui={ui} at={createdAt} /> },
 ];
 
