@@ -17,9 +17,9 @@ export async function rebuildSettlements(db: D1Database, ledgerId: string): Prom
   for (let done = 0; ; ) {
     const { results } = await db
       .prepare(
-        `SELECT subject, ${firstSeqOf("?1", "subject")} AS seq FROM (
-           SELECT DISTINCT subject FROM settlements WHERE ledger_id = ?1 AND subject > ?2 ORDER BY subject LIMIT ${PAGE})
-         ORDER BY subject`,
+        `SELECT asked.subject, ${firstSeqOf("?1", "asked.subject")} AS seq FROM (
+           SELECT DISTINCT subject FROM settlements WHERE ledger_id = ?1 AND subject > ?2 ORDER BY subject LIMIT ${PAGE}
+         ) AS asked ORDER BY asked.subject`,
       )
       .bind(ledgerId, after)
       .all<{ subject: string; seq: number | null }>();

@@ -75,6 +75,7 @@ describe("settling a claim", () => {
   });
 
   it("asks again once the operator refused", async () => {
+    await drive(new MemoryOperator());
     const { claimId } = await finalClaim();
     await settle(claimId);
     const operator = new MemoryOperator();
