@@ -780,12 +780,20 @@ async function schemaOf(db: D1Database): Promise<readonly SchemaRow[]> {
   return results;
 }
 
-/** Empties a database that is nobody's, and gives it the tables, indexes and guards of another. */
-export async function copySchema(from: D1Database, to: D1Database): Promise<void> {
+/** Stands in a database that drills may empty. */
+const MARKER = "restore_scratch";
+
+/**
+ * Empties a database that is nobody's, and gives it the tables, indexes and guards of another.
+ * @returns false, and nothing is touched, when it has tables and was not made so by an earlier call: it may be somebody's.
+ */
+export async function copySchema(from: D1Database, to: D1Database): Promise<boolean> {
   const [wanted, there] = await Promise.all([schemaOf(from), schemaOf(to)]);
+  if (there.length > 0 && !there.some(({ name }) => name === MARKER)) return false;
+  await to.prepare(`CREATE TABLE IF NOT EXISTS ${MARKER} (marker INTEGER)`).run();
   const drop = (type: string) =>
     there
-      .filter((row) => row.type === type)
+      .filter((row) => row.type === type && row.name !== MARKER)
       .map(({ name }) => to.prepare(`DROP ${type === "table" ? "TABLE" : "TRIGGER"} "${name.replaceAll('"', "")}"`));
   const dropped = [...drop("trigger"), ...drop("table").toReversed()];
   if (dropped.length > 0) await to.batch([to.prepare("PRAGMA defer_foreign_keys = on"), ...dropped]);
@@ -793,4 +801,5 @@ export async function copySchema(from: D1Database, to: D1Database): Promise<void
     wanted.filter((row) => row.type === type && row.sql !== null).map(({ sql }) => to.prepare(sql ?? "")),
   );
   await to.batch(made);
+  return true;
 }

@@ -50,6 +50,15 @@ import { readAutoSubmitStatus } from "./auto-submit/read-status.route.ts";
 import { requeueFailed } from "./auto-submit/requeue-failed.route.ts";
 import { requeueJob } from "./auto-submit/requeue-job.route.ts";
 import { updateAutoSubmitSettings } from "./auto-submit/update-settings.route.ts";
+import {
+  advanceHubBackup,
+  listHubBackupKeys,
+  listHubBackups,
+  readHubBackup,
+  readHubBackupObject,
+  readHubManifest,
+  startHubBackup,
+} from "./backup/backups.route.ts";
 import { createBridgedClaim } from "./bridge/create-bridged-claim.route.ts";
 import { createWorkflowClaim } from "./bridge/create-workflow-claim.route.ts";
 import { createWorkflowPreauth } from "./bridge/create-workflow-preauth.route.ts";
@@ -232,6 +241,13 @@ const OPERATIONS: readonly Operation[] = [
   seedAdmin,
   readMetrics,
   readSeriesOf,
+  startHubBackup,
+  listHubBackups,
+  readHubBackup,
+  advanceHubBackup,
+  readHubManifest,
+  listHubBackupKeys,
+  readHubBackupObject,
   pauseRelay,
   resumeRelay,
   pauseDestination,

@@ -403,6 +403,13 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   }),
   "GET /api/itrans/workflow/requests/{id}": clinic("GET", core),
 
+  "POST /api/operations/backups": operators("POST"),
+  "GET /api/operations/backups": operators("GET"),
+  "GET /api/operations/backups/{name}": operators("GET", { params: () => ({ name: "none" }) }),
+  "POST /api/operations/backups/{name}/advance": operators("POST", { params: () => ({ name: "none" }) }),
+  "GET /api/operations/backups/{name}/manifest": operators("GET", { params: () => ({ name: "none" }) }),
+  "GET /api/operations/backup-keys": operators("GET"),
+  "GET /api/operations/backup-object": operators("GET", { query: "?path=none" }),
   "POST /api/operations/relay/pause": operators("POST"),
   "POST /api/operations/relay/resume": operators("POST"),
   "POST /api/operations/relay/destinations/{destinationId}/pause": operators("POST", destination),
