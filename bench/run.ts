@@ -38,7 +38,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "3" },
     only: { type: "string" },
-    large: { type: "string", default: "1000000" },
+    large: { type: "string", default: "200000" },
     claims: { type: "string", default: "100000" },
   },
 });

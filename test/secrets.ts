@@ -23,6 +23,7 @@ export const TEST_SECRETS = {
     LEDGER_SIGNING_KEY: "9hZ0rQx7T2mVb1cYw4uNsKdE8pLgAi5oJfR6tXyHvUk",
     AUDITOR_TOKEN: "auditor-token-for-tests-5e20c7b9",
     DESTINATION_WRAPPING_KEY: shared.wrappingKey,
+    OPERATOR_HMAC_SECRET: "operator-signing-for-tests-83ac5f0b9d21",
   },
   relay: {
     METRICS_SCRAPE_TOKEN: shared.scrapeToken,

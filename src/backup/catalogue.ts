@@ -30,6 +30,7 @@ const upTo = (column: string, is: Within["is"]): TableClass => ({ class: "copied
 const never = (because: string): TableClass => ({ class: "never", because });
 
 const MEASURED = never("measurements: a restored system measures anew");
+const MAINTENANCE = never("whether maintenance is under way: an operator says so of the restored system");
 const OWN = never("what backups know of themselves: a restored system begins its own");
 
 export const CORE_TABLES: Catalogue = {
@@ -55,6 +56,13 @@ export const CORE_TABLES: Catalogue = {
   checkpoints: upTo("size", "size"),
   anchors: upTo("size", "size"),
   anchor_events: upTo("size", "size"),
+  operator_actions: upTo("seq", "seq"),
+  operator_actions_waiting: copied,
+  secret_sightings: copied,
+  rewraps: copied,
+  reconciliation_runs: copied,
+  reconciliation_items: copied,
+  maintenance: MAINTENANCE,
   metric_minutes: MEASURED,
   metric_hours: MEASURED,
   metric_totals: MEASURED,
@@ -102,6 +110,8 @@ export const HUB_TABLES: Catalogue = {
   edi_counters: copied,
   edi_sandbox_claims: copied,
   fhir_claims: copied,
+  filed_sources: copied,
+  maintenance: MAINTENANCE,
   sessions: SHORT_LIVED,
   pending_sign_ins: SHORT_LIVED,
   sign_in_attempts: SHORT_LIVED,

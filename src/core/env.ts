@@ -1,8 +1,10 @@
 /** What wrangler.toml binds. Secrets are strings in the environment; settings are parsed by platform/settings. */
+import type { AlertEvaluator } from "../../durable-objects/alert-evaluator.ts";
 import type { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 import type { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 import type { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+import type { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 import type { RelayHint } from "../relay/port.ts";
 
@@ -19,6 +21,8 @@ export interface CoreEnv {
   readonly SCRUBBER: DurableObjectNamespace<LedgerScrubber>;
   readonly ANCHOR: DurableObjectNamespace<LedgerAnchor>;
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>;
+  readonly ALERTS: DurableObjectNamespace<AlertEvaluator>;
+  readonly OPERATOR_LIMITER: DurableObjectNamespace<OperatorLimiter>;
   /** The least level that is logged: debug, info (default), warn, error. */
   readonly LOG_LEVEL?: string;
   readonly METRICS?: string;
@@ -31,7 +35,11 @@ export interface CoreEnv {
   readonly BACKUP_ENCRYPTION_KEY?: string;
   readonly EVM_PRIVATE_KEY: string;
   readonly LEDGER_SIGNING_KEY: string;
+  readonly OPERATOR_HMAC_SECRET?: string;
   readonly AUDITOR_TOKEN?: string;
   readonly METRICS_SCRAPE_TOKEN?: string;
   readonly DESTINATION_WRAPPING_KEY: string;
+  readonly PAGERDUTY_ROUTING_KEY?: string;
+  readonly SLACK_WEBHOOK_URL?: string;
+  readonly EMAIL_API_KEY?: string;
 }

@@ -2,9 +2,15 @@
  * The tables of migrations/core as drizzle sees them, for typed single-row and list reads. The migrations are the truth (guards,
  * WITHOUT ROWID and checks live only there); a test compares names, types, nullability, defaults, keys and indexes with them.
  */
+
 import { sql } from "drizzle-orm";
-import { customType, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
+import { OPERATOR_ACTIONS } from "../audit/operator-action.ts";
+import { SURFACES } from "../tenants/principal.ts";
+
+export * from "../operations/schema.ts";
+export * from "../settlement/reconciliation/schema.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
@@ -64,8 +70,8 @@ export const requests = sqliteTable(
     erasedSeq: integer("erased_seq"),
   },
   (table) => [
-    primaryKey({ columns: [table.ledgerId, table.tenantId, table.requestId] }),
-    uniqueIndex("requests_hash").on(table.ledgerId, table.requestIdHash),
+    primaryKey({ columns: [table.ledgerId, table.submittedSeq] }),
+    uniqueIndex("requests_id").on(table.ledgerId, table.tenantId, table.requestId),
     uniqueIndex("requests_corrects").on(table.ledgerId, table.corrects).where(sql`${table.corrects} IS NOT NULL`),
   ],
 );
@@ -88,8 +94,8 @@ export const claims = sqliteTable(
     erasedSeq: integer("erased_seq"),
   },
   (table) => [
-    primaryKey({ columns: [table.ledgerId, table.tenantId, table.claimId] }),
-    uniqueIndex("claims_hash").on(table.ledgerId, table.claimIdHash),
+    primaryKey({ columns: [table.ledgerId, table.createdSeq] }),
+    uniqueIndex("claims_id").on(table.ledgerId, table.tenantId, table.claimId),
   ],
 );
 
@@ -97,44 +103,56 @@ export const payloads = sqliteTable(
   "payloads",
   {
     ledgerId: text("ledger_id").notNull(),
+    subjectSeq: integer("subject_seq").notNull(),
     subject: text("subject").notNull(),
     part: text("part").notNull(),
     ciphertext: text("ciphertext"),
     r2Key: text("r2_key"),
   },
-  (table) => [primaryKey({ columns: [table.ledgerId, table.subject, table.part] })],
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subjectSeq, table.part] })],
 );
 
 export const payloadKeys = sqliteTable(
   "payload_keys",
   {
     ledgerId: text("ledger_id").notNull(),
+    subjectSeq: integer("subject_seq").notNull(),
     subject: text("subject").notNull(),
     masterKeyId: text("master_key_id").notNull(),
     wrapped: text("wrapped").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] })],
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subjectSeq] })],
 );
 
 export const tenants = sqliteTable("tenants", {
   tenantId: text("tenant_id").notNull().primaryKey(),
   name: text("name").notNull(),
   createdAt: integer("created_at").notNull(),
+  closedAt: integer("closed_at"),
+  closedBy: text("closed_by"),
 });
 
-export const apiKeys = sqliteTable("api_keys", {
-  keyHash: text("key_hash").notNull().primaryKey(),
-  keyId: text("key_id").notNull().unique(),
-  tenantId: text("tenant_id")
-    .notNull()
-    .references(() => tenants.tenantId),
-  surface: text("surface", { enum: ["claims", "workflow"] }).notNull(),
-  scopes: text("scopes").notNull(),
-  insurerAddress: textNoCase("insurer_address"),
-  requestsPerMinute: integer("requests_per_minute"),
-  createdAt: integer("created_at").notNull(),
-  revokedAt: integer("revoked_at"),
-});
+export const apiKeys = sqliteTable(
+  "api_keys",
+  {
+    keyHash: text("key_hash").notNull().primaryKey(),
+    keyId: text("key_id").notNull().unique(),
+    tenantId: text("tenant_id")
+      .notNull()
+      .references(() => tenants.tenantId),
+    surface: text("surface", { enum: SURFACES }).notNull(),
+    scopes: text("scopes").notNull(),
+    insurerAddress: textNoCase("insurer_address"),
+    requestsPerMinute: integer("requests_per_minute"),
+    createdAt: integer("created_at").notNull(),
+    revokedAt: integer("revoked_at"),
+    label: text("label"),
+    createdBy: text("created_by"),
+    revokedBy: text("revoked_by"),
+    lastUsedAt: integer("last_used_at"),
+  },
+  (table) => [index("api_keys_tenant").on(table.tenantId, table.createdAt)],
+);
 
 export const destinations = sqliteTable(
   "destinations",
@@ -359,53 +377,60 @@ export const pendingErasures = sqliteTable(
   (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
 );
 
-export const metricMinutes = sqliteTable(
-  "metric_minutes",
+export const operatorActions = sqliteTable(
+  "operator_actions",
   {
+    ledgerId: text("ledger_id").notNull(),
+    subject: text("subject").notNull(),
+    seq: integer("seq").notNull(),
+    action: text("action", { enum: OPERATOR_ACTIONS }).notNull(),
+    actor: text("actor").notNull(),
+    reason: text("reason"),
+    details: text("details").notNull(),
+    salt: text("salt").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.ledgerId, table.subject] }),
+    index("operator_actions_seq").on(table.ledgerId, table.seq),
+  ],
+);
+
+export const operatorActionsWaiting = sqliteTable(
+  "operator_actions_waiting",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    subject: text("subject").notNull(),
+    command: text("command").notNull(),
+    waitingSince: integer("waiting_since").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] })],
+);
+
+export const secretSightings = sqliteTable(
+  "secret_sightings",
+  {
+    worker: text("worker", { enum: ["itrans-core", "itrans-relay", "medlink-hub"] }).notNull(),
     name: text("name").notNull(),
-    minute: integer("minute").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
+    fingerprint: text("fingerprint").notNull(),
+    since: integer("since").notNull(),
+    seenAt: integer("seen_at").notNull(),
+    previousUsedAt: integer("previous_used_at"),
   },
-  (table) => [primaryKey({ columns: [table.name, table.minute, table.labels] })],
+  (table) => [primaryKey({ columns: [table.worker, table.name] })],
 );
 
-export const metricHours = sqliteTable(
-  "metric_hours",
-  {
-    name: text("name").notNull(),
-    hour: integer("hour").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.hour, table.labels] })],
-);
-
-export const metricTotals = sqliteTable(
-  "metric_totals",
-  {
-    name: text("name").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.labels] })],
-);
-
-export const metricFlushes = sqliteTable(
-  "metric_flushes",
-  {
-    flushId: text("flush_id").notNull().primaryKey(),
-    flushedAt: integer("flushed_at").notNull(),
-  },
-  (table) => [index("metric_flushes_at").on(table.flushedAt)],
-);
-
-export const metricMarks = sqliteTable("metric_marks", {
-  name: text("name").notNull().primaryKey(),
-  value: integer("value").notNull(),
+export const rewraps = sqliteTable("rewraps", {
+  kind: text("kind", { enum: ["payload-keys", "destinations"] })
+    .notNull()
+    .primaryKey(),
+  toKeyId: text("to_key_id").notNull(),
+  cursor: text("cursor").notNull(),
+  examined: integer("examined").notNull(),
+  rewrapped: integer("rewrapped").notNull(),
+  unreadable: integer("unreadable").notNull(),
+  startedAt: integer("started_at").notNull(),
+  advancedAt: integer("advanced_at").notNull(),
+  finishedAt: integer("finished_at"),
 });
 
 export const backupRuns = sqliteTable(

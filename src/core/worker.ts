@@ -4,6 +4,8 @@ import { registerGetAnchor } from "../anchor/get-anchor.route.ts";
 import { registerListAnchors } from "../anchor/list-anchors.route.ts";
 import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
+import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
+import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
 import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
 import { backUp } from "../backup/backup.cron.ts";
 import { coreBackupParts, coreLogKeys } from "../backup/backup-parts.edge.ts";
@@ -24,7 +26,14 @@ import { registerLogTile } from "../ledger/log-tile.route.ts";
 import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
+import { registerAcknowledgeAlert } from "../operations/alerts/acknowledge-alert.route.ts";
+import { registerCreateSilence } from "../operations/alerts/create-silence.route.ts";
+import { registerEndSilence } from "../operations/alerts/end-silence.route.ts";
+import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
+import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
+import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
@@ -50,8 +59,22 @@ import { registerResumeDestination } from "../relay/resume-destination.route.ts"
 import { registerResumeRelay } from "../relay/resume-relay.route.ts";
 import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
+import { registerContinueRun } from "../settlement/reconciliation/continue-run.route.ts";
+import { registerGetItem } from "../settlement/reconciliation/get-item.route.ts";
+import { registerGetReport } from "../settlement/reconciliation/get-report.route.ts";
+import { registerGetRun } from "../settlement/reconciliation/get-run.route.ts";
+import { registerListItems } from "../settlement/reconciliation/list-items.route.ts";
+import { registerListRuns } from "../settlement/reconciliation/list-runs.route.ts";
+import { registerOwnItem } from "../settlement/reconciliation/own-item.route.ts";
+import { reconcileDaily } from "../settlement/reconciliation/reconcile.cron.ts";
+import { registerResolveItem } from "../settlement/reconciliation/resolve-item.route.ts";
+import { registerStartRun } from "../settlement/reconciliation/start-run.route.ts";
+import { registerCloseTenant } from "../tenants/close-tenant.route.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
+import { registerListApiKeys } from "../tenants/list-api-keys.route.ts";
+import { registerListTenants } from "../tenants/list-tenants.route.ts";
+import { registerRevokeApiKey } from "../tenants/revoke-api-key.route.ts";
 import { registerAcknowledgeRequest } from "../workflow/acknowledge-request.route.ts";
 import { registerAdjudicateRequest } from "../workflow/adjudicate-request.route.ts";
 import { registerClaimAnchor } from "../workflow/claim-anchor.route.ts";
@@ -70,10 +93,12 @@ import { registerDocs } from "./docs.route.ts";
 import { makeCoreApp, servicesOf } from "./entry.edge.ts";
 import type { CoreEnv } from "./env.ts";
 
+export { AlertEvaluator } from "../../durable-objects/alert-evaluator.ts";
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+export { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 export { RelayPort } from "../relay/port.edge.ts";
 
@@ -119,8 +144,21 @@ for (const register of [
   registerPauseDestination,
   registerGetDestination,
   registerDeleteDestination,
+  registerStartRun,
+  registerListRuns,
+  registerGetRun,
+  registerContinueRun,
+  registerGetReport,
+  registerListItems,
+  registerGetItem,
+  registerOwnItem,
+  registerResolveItem,
   registerCreateTenant,
   registerCreateApiKey,
+  registerListTenants,
+  registerCloseTenant,
+  registerListApiKeys,
+  registerRevokeApiKey,
   registerStartBackup,
   registerListBackups,
   registerGetBackup,
@@ -132,6 +170,13 @@ for (const register of [
   registerHealth,
   registerMetrics,
   registerSeries,
+  registerListAlerts,
+  registerAcknowledgeAlert,
+  registerCreateSilence,
+  registerEndSilence,
+  registerTestAlerts,
+  registerMaintenance,
+  registerListOperatorActions,
   registerDocs,
 ]) {
   register(app);
@@ -160,7 +205,10 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
+    reconcile: () => reconcileDaily(env, settings, log, systemNow()),
+    actions: () => appendWaitingActions(env, settings.LEDGER_ID),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
+    alerts: () => evaluatorOf(env, settings).wake(),
     backup: () => backUpCore(env, settings, log),
   };
   const measure = measureOf("itrans-core", env);
@@ -185,6 +233,9 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("prune", jobs.prune),
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
+    run("reconcile", jobs.reconcile),
+    run("alerts", jobs.alerts),
+    run("actions", jobs.actions),
     run("backup", jobs.backup),
   ]);
   // Last, so that the readings are those of after the jobs.

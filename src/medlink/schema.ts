@@ -1,5 +1,5 @@
 /** The tables of D1 `medlink` as drizzle sees them; the truth is migrations/medlink. */
-import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { ERASURE_REASONS } from "../workflow/erasure.ts";
 import { ACCOUNT_ROLES, LOCALES } from "./accounts/user.ts";
 import { ATTACHMENT_TYPES } from "./attachments/attachment.ts";
@@ -7,6 +7,9 @@ import { JOB_STATES } from "./auto-submit/job.ts";
 import { CLAIM_STATUSES, CLAIM_TYPES } from "./claims/claim.ts";
 import { CONNECTORS, MESSAGE_KINDS } from "./edi/connector.ts";
 import { TRANSACTION_STATES } from "./edi/transaction.ts";
+import { FILED_KINDS } from "./keys/filed-sources.store.ts";
+
+export * from "../operations/schema.ts";
 
 export const clinics = sqliteTable("clinics", {
   clinicId: text("clinic_id").primaryKey(),
@@ -386,49 +389,11 @@ export const fhirClaims = sqliteTable("fhir_claims", {
   createdAt: integer("created_at").notNull(),
 });
 
-export const metricMinutes = sqliteTable(
-  "metric_minutes",
-  {
-    name: text("name").notNull(),
-    minute: integer("minute").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.minute, table.labels] })],
-);
-
-export const metricHours = sqliteTable(
-  "metric_hours",
-  {
-    name: text("name").notNull(),
-    hour: integer("hour").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.hour, table.labels] })],
-);
-
-export const metricTotals = sqliteTable(
-  "metric_totals",
-  {
-    name: text("name").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.labels] })],
-);
-
-export const metricFlushes = sqliteTable("metric_flushes", {
-  flushId: text("flush_id").primaryKey(),
-  flushedAt: integer("flushed_at").notNull(),
-});
-
-export const metricMarks = sqliteTable("metric_marks", {
-  name: text("name").primaryKey(),
-  value: integer("value").notNull(),
+export const filedSources = sqliteTable("filed_sources", {
+  claimId: text("claim_id").primaryKey(),
+  clinicId: text("clinic_id").notNull(),
+  kind: text("kind", { enum: FILED_KINDS }).notNull(),
+  sourceSealed: text("source_sealed").notNull(),
 });
 
 export const backupRuns = sqliteTable(

@@ -67,7 +67,19 @@ const STATUSES = [
 const ROUTES = { from: "the worker's route templates" } as const;
 const DESTINATIONS = { from: "the destinations" } as const;
 const OUTCOMES = ["ok", "failed"] as const;
-const CORE_JOBS = ["publish", "anchor", "sweep", "prune", "scrub", "erasures", "metrics", "backup"] as const;
+const CORE_JOBS = [
+  "publish",
+  "anchor",
+  "sweep",
+  "prune",
+  "scrub",
+  "erasures",
+  "reconcile",
+  "actions",
+  "alerts",
+  "backup",
+  "metrics",
+] as const;
 /** In the order in which the hub's cron runs them. */
 export const HUB_JOBS = [
   "sweep",
@@ -76,6 +88,7 @@ export const HUB_JOBS = [
   "attachments",
   "retention",
   "re-encrypt",
+  "re-hash",
   "secret-ages",
   "backup",
   "metrics",

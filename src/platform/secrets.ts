@@ -32,7 +32,11 @@ export const SECRETS: readonly SecretSpec[] = [
   { name: "BACKUP_ENCRYPTION_KEY", workers: ["itrans-core", "medlink-hub"], minLength: 32, form: "text" },
   { name: "EVM_PRIVATE_KEY", workers: core, minLength: 66, form: "evm-private-key" },
   { name: "LEDGER_SIGNING_KEY", workers: core, minLength: 43, form: "ed25519-jwk-d" },
+  { name: "OPERATOR_HMAC_SECRET", workers: core, minLength: 32, form: "text", optional: true },
   { name: "AUDITOR_TOKEN", workers: core, minLength: 16, form: "text", optional: true },
+  { name: "PAGERDUTY_ROUTING_KEY", workers: core, minLength: 16, form: "text", optional: true, external: true },
+  { name: "SLACK_WEBHOOK_URL", workers: core, minLength: 16, form: "text", optional: true, external: true },
+  { name: "EMAIL_API_KEY", workers: core, minLength: 16, form: "text", optional: true, external: true },
   {
     name: "METRICS_SCRAPE_TOKEN",
     workers: ["itrans-core", "itrans-relay", "medlink-hub"],
