@@ -92,6 +92,7 @@ export const HUB_JOBS = [
   "re-encrypt",
   "re-hash",
   "secret-ages",
+  "backup",
   "metrics",
 ] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
@@ -428,6 +429,12 @@ export const METRICS = {
     unit: "events",
     help: "Exchanges with EDI networks, by what was sent and whether its answer was good.",
     labels: { connector: EDI_CONNECTORS, kind: EDI_KINDS, outcome: OUTCOMES },
+  },
+  medlink_backup_good_timestamp_seconds: {
+    ...hub,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good snapshot of the hub was begun, Unix time; absent before the first.",
   },
   medlink_cron_runs_total: {
     ...hub,
