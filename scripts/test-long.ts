@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
+import { outagesSuite } from "../test/support/outages-suite.ts";
 import { simulateSuite } from "../test/support/simulate-suite.ts";
 import { tamperSuite } from "../test/support/tamper-suite.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
@@ -19,7 +20,7 @@ import type { LongSuite } from "./lib/long-suite.ts";
 /** Later than this after its start a run begins no further piece. */
 const LAST_PIECE_BEGINS_MS = 40 * 60_000;
 
-const SUITES: readonly LongSuite[] = [killSuite, tamperSuite, simulateSuite, carelessSuite];
+const SUITES: readonly LongSuite[] = [killSuite, tamperSuite, simulateSuite, outagesSuite, carelessSuite];
 
 const progressSchema = z.object({
   commit: z.string(),
