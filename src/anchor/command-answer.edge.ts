@@ -2,7 +2,9 @@
 import { z } from "@hono/zod-openapi";
 import type { AnchorCommandAnswer } from "../../durable-objects/ledger-anchor.ts";
 import type { Problem } from "../platform/problem.ts";
+import type { CoreSettings } from "../platform/settings.ts";
 import { signerView, signerViewSchema } from "./anchor-record-view.ts";
+import { anchorSettings } from "./policy.ts";
 
 export const commandAnswerSchema = z
   .object({
@@ -18,6 +20,14 @@ type Answered =
   | { readonly ok: true; readonly answer: z.output<typeof commandAnswerSchema> }
   | { readonly ok: false; readonly problem: Problem };
 
+/** Known before the anchor's object is asked. */
+export function anchoringOff(settings: CoreSettings, signerKey: string): Problem | undefined {
+  const anchoring = anchorSettings(settings, signerKey);
+  return anchoring.type === "disabled" ? offProblem(anchoring.reason) : undefined;
+}
+
+const offProblem = (reason: string): Problem => ({ code: "conflict", detail: `Anchoring is off: ${reason}` });
+
 const RETRY_SECONDS = 10;
 
 export function commandAnswer({ outcome, action, status }: AnchorCommandAnswer): Answered {
@@ -27,7 +37,7 @@ export function commandAnswer({ outcome, action, status }: AnchorCommandAnswer):
     case "nothing-to-supersede":
       return refused("conflict", "Nothing is anchored and nothing is in flight, so there is nothing to supersede.");
     case "disabled":
-      return refused("conflict", `Anchoring is off: ${status.reason ?? "no reason is known."}`);
+      return { ok: false, problem: offProblem(status.reason ?? "no reason is known.") };
     case "chain-out-of-reach":
       return refused("unavailable", "No node answers, so nothing was done or recorded. Try again when one does.");
     case "failed":

@@ -1,12 +1,13 @@
 /** POST /ledger/anchors/supersede. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { anchorOf } from "./anchor.cron.ts";
-import { commandAnswer, commandAnswerSchema } from "./command-answer.edge.ts";
+import { anchoringOff, commandAnswer, commandAnswerSchema } from "./command-answer.edge.ts";
 import { OPERATOR_REASON } from "./state.ts";
 
 const bodySchema = z
@@ -39,6 +40,10 @@ export function registerSupersedeAnchor(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { settings, principal } = c.var;
     const { reason } = c.req.valid("json");
+    const off = anchoringOff(settings, c.env.EVM_PRIVATE_KEY);
+    if (off !== undefined) return answerProblem(c, off);
+    const refused = await recordOperatorAction(c, { action: "ANCHOR_SUPERSEDE", reason });
+    if (refused !== undefined) return answerProblem(c, refused);
     const answered = commandAnswer(
       await anchorOf(c.env, settings).command({ type: "supersede", actor: principal.keyId, reason }),
     );

@@ -2,6 +2,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { refusedByMaintenance } from "../operations/maintenance/maintenance.edge.ts";
 import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts";
 import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { makeLog, newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
@@ -60,6 +61,10 @@ export function servicesOf(
   return { ok: true, services };
 }
 
+/** What operators, the relay and auditors do goes on during maintenance. */
+const isRefusedInMaintenance = (path: string): boolean =>
+  /^\/(claims|workflow|settlements(?!\/reconciliation\/))(\/|$)/.test(path);
+
 const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   const startedAt = systemNow();
   const correlationId = correlationIdOf(c.req.header("x-correlation-id"), newUuid);
@@ -71,7 +76,9 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   c.set("settings", ready.services.settings);
   c.set("providerSecrets", ready.services.providerSecrets);
   c.set("vault", ready.services.vault);
-  await next();
+  const refused = isRefusedInMaintenance(c.req.path) ? await refusedByMaintenance(c.env.DB, c.req.method) : undefined;
+  if (refused === undefined) await next();
+  else c.res = problemResponse(refused, correlationId);
   c.res.headers.set("x-correlation-id", correlationId);
   const status = c.res.status;
   measureRequest(c, systemNow() - startedAt);

@@ -2,9 +2,15 @@
  * The tables of migrations/core as drizzle sees them, for typed single-row and list reads. The migrations are the truth (guards,
  * WITHOUT ROWID and checks live only there); a test compares names, types, nullability, defaults, keys and indexes with them.
  */
+
 import { sql } from "drizzle-orm";
-import { customType, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
+import { OPERATOR_ACTIONS } from "../audit/operator-action.ts";
+import { SURFACES } from "../tenants/principal.ts";
+
+export * from "../operations/schema.ts";
+export * from "../settlement/reconciliation/schema.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
@@ -64,8 +70,8 @@ export const requests = sqliteTable(
     erasedSeq: integer("erased_seq"),
   },
   (table) => [
-    primaryKey({ columns: [table.ledgerId, table.tenantId, table.requestId] }),
-    uniqueIndex("requests_hash").on(table.ledgerId, table.requestIdHash),
+    primaryKey({ columns: [table.ledgerId, table.submittedSeq] }),
+    uniqueIndex("requests_id").on(table.ledgerId, table.tenantId, table.requestId),
     uniqueIndex("requests_corrects").on(table.ledgerId, table.corrects).where(sql`${table.corrects} IS NOT NULL`),
   ],
 );
@@ -88,8 +94,8 @@ export const claims = sqliteTable(
     erasedSeq: integer("erased_seq"),
   },
   (table) => [
-    primaryKey({ columns: [table.ledgerId, table.tenantId, table.claimId] }),
-    uniqueIndex("claims_hash").on(table.ledgerId, table.claimIdHash),
+    primaryKey({ columns: [table.ledgerId, table.createdSeq] }),
+    uniqueIndex("claims_id").on(table.ledgerId, table.tenantId, table.claimId),
   ],
 );
 
@@ -97,44 +103,56 @@ export const payloads = sqliteTable(
   "payloads",
   {
     ledgerId: text("ledger_id").notNull(),
+    subjectSeq: integer("subject_seq").notNull(),
     subject: text("subject").notNull(),
     part: text("part").notNull(),
     ciphertext: text("ciphertext"),
     r2Key: text("r2_key"),
   },
-  (table) => [primaryKey({ columns: [table.ledgerId, table.subject, table.part] })],
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subjectSeq, table.part] })],
 );
 
 export const payloadKeys = sqliteTable(
   "payload_keys",
   {
     ledgerId: text("ledger_id").notNull(),
+    subjectSeq: integer("subject_seq").notNull(),
     subject: text("subject").notNull(),
     masterKeyId: text("master_key_id").notNull(),
     wrapped: text("wrapped").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] })],
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subjectSeq] })],
 );
 
 export const tenants = sqliteTable("tenants", {
   tenantId: text("tenant_id").notNull().primaryKey(),
   name: text("name").notNull(),
   createdAt: integer("created_at").notNull(),
+  closedAt: integer("closed_at"),
+  closedBy: text("closed_by"),
 });
 
-export const apiKeys = sqliteTable("api_keys", {
-  keyHash: text("key_hash").notNull().primaryKey(),
-  keyId: text("key_id").notNull().unique(),
-  tenantId: text("tenant_id")
-    .notNull()
-    .references(() => tenants.tenantId),
-  surface: text("surface", { enum: ["claims", "workflow"] }).notNull(),
-  scopes: text("scopes").notNull(),
-  insurerAddress: textNoCase("insurer_address"),
-  requestsPerMinute: integer("requests_per_minute"),
-  createdAt: integer("created_at").notNull(),
-  revokedAt: integer("revoked_at"),
-});
+export const apiKeys = sqliteTable(
+  "api_keys",
+  {
+    keyHash: text("key_hash").notNull().primaryKey(),
+    keyId: text("key_id").notNull().unique(),
+    tenantId: text("tenant_id")
+      .notNull()
+      .references(() => tenants.tenantId),
+    surface: text("surface", { enum: SURFACES }).notNull(),
+    scopes: text("scopes").notNull(),
+    insurerAddress: textNoCase("insurer_address"),
+    requestsPerMinute: integer("requests_per_minute"),
+    createdAt: integer("created_at").notNull(),
+    revokedAt: integer("revoked_at"),
+    label: text("label"),
+    createdBy: text("created_by"),
+    revokedBy: text("revoked_by"),
+    lastUsedAt: integer("last_used_at"),
+  },
+  (table) => [index("api_keys_tenant").on(table.tenantId, table.createdAt)],
+);
 
 export const destinations = sqliteTable(
   "destinations",
@@ -360,51 +378,136 @@ export const pendingErasures = sqliteTable(
   (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
 );
 
-export const metricMinutes = sqliteTable(
-  "metric_minutes",
+export const operatorActions = sqliteTable(
+  "operator_actions",
   {
+    ledgerId: text("ledger_id").notNull(),
+    subject: text("subject").notNull(),
+    seq: integer("seq").notNull(),
+    action: text("action", { enum: OPERATOR_ACTIONS }).notNull(),
+    actor: text("actor").notNull(),
+    reason: text("reason"),
+    details: text("details").notNull(),
+    salt: text("salt").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.ledgerId, table.subject] }),
+    index("operator_actions_seq").on(table.ledgerId, table.seq),
+  ],
+);
+
+export const operatorActionsWaiting = sqliteTable(
+  "operator_actions_waiting",
+  {
+    ledgerId: text("ledger_id").notNull(),
+    subject: text("subject").notNull(),
+    command: text("command").notNull(),
+    waitingSince: integer("waiting_since").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] })],
+);
+
+export const secretSightings = sqliteTable(
+  "secret_sightings",
+  {
+    worker: text("worker", { enum: ["itrans-core", "itrans-relay", "medlink-hub"] }).notNull(),
     name: text("name").notNull(),
-    minute: integer("minute").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
+    fingerprint: text("fingerprint").notNull(),
+    since: integer("since").notNull(),
+    seenAt: integer("seen_at").notNull(),
+    previousUsedAt: integer("previous_used_at"),
   },
-  (table) => [primaryKey({ columns: [table.name, table.minute, table.labels] })],
+  (table) => [primaryKey({ columns: [table.worker, table.name] })],
 );
 
-export const metricHours = sqliteTable(
-  "metric_hours",
-  {
-    name: text("name").notNull(),
-    hour: integer("hour").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.hour, table.labels] })],
-);
-
-export const metricTotals = sqliteTable(
-  "metric_totals",
-  {
-    name: text("name").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.labels] })],
-);
-
-export const metricFlushes = sqliteTable(
-  "metric_flushes",
-  {
-    flushId: text("flush_id").notNull().primaryKey(),
-    flushedAt: integer("flushed_at").notNull(),
-  },
-  (table) => [index("metric_flushes_at").on(table.flushedAt)],
-);
-
-export const metricMarks = sqliteTable("metric_marks", {
-  name: text("name").notNull().primaryKey(),
-  value: integer("value").notNull(),
+export const rewraps = sqliteTable("rewraps", {
+  kind: text("kind", { enum: ["payload-keys", "destinations"] })
+    .notNull()
+    .primaryKey(),
+  toKeyId: text("to_key_id").notNull(),
+  cursor: text("cursor").notNull(),
+  examined: integer("examined").notNull(),
+  rewrapped: integer("rewrapped").notNull(),
+  unreadable: integer("unreadable").notNull(),
+  startedAt: integer("started_at").notNull(),
+  advancedAt: integer("advanced_at").notNull(),
+  finishedAt: integer("finished_at"),
 });
+
+export const backupRuns = sqliteTable(
+  "backup_runs",
+  {
+    name: text("name").notNull().primaryKey(),
+    kind: text("kind", { enum: ["nightly", "command"] }).notNull(),
+    state: text("state", { enum: ["running", "good", "failed", "expired"] }).notNull(),
+    fence: integer("fence").notNull(),
+    leaseUntil: integer("lease_until").notNull(),
+    cursor: text("cursor").notNull(),
+    size: integer("size").notNull(),
+    startedAt: integer("started_at").notNull(),
+    finishedAt: integer("finished_at"),
+    files: integer("files").notNull().default(0),
+    bytes: integer("bytes").notNull().default(0),
+    newFiles: integer("new_files").notNull().default(0),
+    newBytes: integer("new_bytes").notNull().default(0),
+    manifestSha256: text("manifest_sha256"),
+    reason: text("reason"),
+  },
+  (table) => [index("backup_runs_state").on(table.state, table.startedAt)],
+);
+
+export const backupObjects = sqliteTable(
+  "backup_objects",
+  {
+    path: text("path").notNull().primaryKey(),
+    kind: text("kind", { enum: ["entries", "payloads", "keys", "table"] }).notNull(),
+    tableName: text("table_name"),
+    fromSeq: integer("from_seq"),
+    toSeq: integer("to_seq"),
+    sealed: integer("sealed").notNull(),
+    rows: integer("rows").notNull(),
+    bytes: integer("bytes").notNull(),
+    sha256: text("sha256").notNull(),
+    masterKeyId: text("master_key_id"),
+    writtenAt: integer("written_at").notNull(),
+    checkedAt: integer("checked_at").notNull(),
+  },
+  (table) => [
+    index("backup_objects_range").on(table.kind, table.fromSeq),
+    index("backup_objects_checked").on(table.checkedAt),
+  ],
+);
+
+export const backupFiles = sqliteTable(
+  "backup_files",
+  { name: text("name").notNull(), place: integer("place").notNull(), path: text("path").notNull() },
+  (table) => [primaryKey({ columns: [table.name, table.place] }), index("backup_files_path").on(table.path)],
+);
+
+export const backupProgress = sqliteTable("backup_progress", {
+  singleton: integer("singleton").notNull().primaryKey(),
+  sealedTo: integer("sealed_to").notNull(),
+  position: text("position").notNull(),
+  tailTo: integer("tail_to").notNull(),
+  tailOutbox: integer("tail_outbox").notNull(),
+  damaged: integer("damaged").notNull(),
+});
+
+export const backupDrills = sqliteTable(
+  "backup_drills",
+  {
+    drillId: integer("drill_id").primaryKey(),
+    source: text("source", { enum: ["cron", "command"] }).notNull(),
+    snapshot: text("snapshot").notNull(),
+    state: text("state", { enum: ["running", "good", "failed"] }).notNull(),
+    fence: integer("fence").notNull().default(0),
+    leaseUntil: integer("lease_until").notNull().default(0),
+    cursor: text("cursor").notNull().default(""),
+    startedAt: integer("started_at").notNull(),
+    finishedAt: integer("finished_at"),
+    entries: integer("entries").notNull().default(0),
+    report: text("report").notNull().default("{}"),
+    reason: text("reason"),
+  },
+  (table) => [index("backup_drills_state").on(table.state, table.startedAt)],
+);

@@ -17,6 +17,8 @@ export const ENTRY_TYPES = [
   "SETTLEMENT_CREATED",
   /** Key and salt of the subject were destroyed. */
   "ERASED",
+  /** Who operates the system did something to it. */
+  "OPERATOR_ACTION",
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
 

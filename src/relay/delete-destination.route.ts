@@ -1,5 +1,6 @@
 /** DELETE /relay/destinations/:destinationId. What is on its way is settled first: delivered, or discarded with a reason. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -21,7 +22,7 @@ const route = createRoute({
   request: { params: destinationIdParams },
   responses: {
     204: { description: "Deleted." },
-    ...problemResponses(400, 401, 403, 404, 409, 429),
+    ...problemResponses(400, 401, 403, 404, 409, 429, 503),
   },
 });
 
@@ -37,6 +38,8 @@ export function registerDeleteDestination(app: OpenAPIHono<CoreAppEnv>): void {
         "This destination comes from the settings: unset RELAY_MEDLINK_WEBHOOK_URL, and pause it until then.";
       return answerProblem(c, { code: "conflict", detail });
     }
+    const refused = await recordOperatorAction(c, { action: "DESTINATION_DELETE", target: destinationId });
+    if (refused !== undefined) return answerProblem(c, refused);
     if ((await deleteDestination(c.env.DB, destinationId)) === "busy") {
       const detail = "Events are on their way to it. Let them arrive, or pause it and discard them with a reason.";
       return answerProblem(c, { code: "conflict", detail });

@@ -1,5 +1,6 @@
 /** POST /relay/workflow/dead-letters/:outboxId/discard: an operator gives an event up, with a reason. Again changes nothing. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -41,7 +42,7 @@ const route = createRoute({
   },
   responses: {
     200: { description: "Discarded.", content: { "application/json": { schema: answerSchema } } },
-    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429),
+    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
   },
 });
 
@@ -52,6 +53,8 @@ export function registerDiscardDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
     const waitMs = settings.RELAY_AFTER_TIMEOUT_WAIT_MS;
     const { reason, rest } = c.req.valid("json");
     const decision = { reason, rest, by: principal.keyId };
+    const refused = await recordOperatorAction(c, { action: "DEAD_LETTER_DISCARD", target: String(outboxId), reason });
+    if (refused !== undefined) return answerProblem(c, refused);
     const result = await discardDeadLetter(c.env.DB, outboxId, tenantInView(principal), decision, waitMs, systemNow());
     switch (result.type) {
       case "unknown":

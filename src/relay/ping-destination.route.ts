@@ -3,6 +3,7 @@
  * for here. Anything that answers is reachable.
  */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { newUuid, systemNow } from "../platform/clock.edge.ts";
@@ -31,7 +32,7 @@ const route = createRoute({
   responses: {
     200: { description: "It is known whether it answers: `lastPing`.", content },
     202: { description: "Not known yet: the relay is busy or away. Look again.", content },
-    ...problemResponses(400, 401, 403, 404, 429),
+    ...problemResponses(400, 401, 403, 404, 429, 503),
   },
 });
 
@@ -43,6 +44,8 @@ export function registerPingDestination(app: OpenAPIHono<CoreAppEnv>): void {
     const look = () => findDestination(c.env.DB, destinationId, tenantId, systemNow());
     let destination = await look();
     if (destination === undefined) return answerProblem(c, NO_DESTINATION);
+    const refused = await recordOperatorAction(c, { action: "DESTINATION_PING", target: destinationId });
+    if (refused !== undefined) return answerProblem(c, refused);
     const pingId = newUuid();
     await requestPing(c.env.DB, destinationId, pingId, askedAt);
     await c.env.RELAY_QUEUE.send({ outboxIds: [], ping: { destinationId, pingId } });

@@ -1,5 +1,6 @@
 /** PUT /relay/destinations/:destinationId: creates or replaces a destination. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -71,7 +72,7 @@ const route = createRoute({
   responses: {
     200: { description: "Replaced.", content },
     201: { description: "Created.", content },
-    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429),
+    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
   },
 });
 
@@ -87,6 +88,8 @@ export function registerPutDestination(app: OpenAPIHono<CoreAppEnv>): void {
     const headersFault = headers === undefined ? undefined : extraHeadersFault(headers);
     if (headersFault !== undefined) return refuse("headers", headersFault);
     const sealer = await makeSealer({ ...c.env });
+    const refused = await recordOperatorAction(c, { action: "DESTINATION_PUT", target: destinationId });
+    if (refused !== undefined) return answerProblem(c, refused);
     const put = await putDestination(
       c.env.DB,
       {

@@ -1,5 +1,6 @@
 /** POST /relay/workflow/dead-letters/:outboxId/replay. Again changes nothing. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -27,13 +28,15 @@ const route = createRoute({
   request: { params: outboxIdParams },
   responses: {
     200: { description: "On its way.", content: { "application/json": { schema: answerSchema } } },
-    ...problemResponses(400, 401, 403, 404, 409, 429),
+    ...problemResponses(400, 401, 403, 404, 409, 429, 503),
   },
 });
 
 export function registerReplayDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { outboxId } = c.req.valid("param");
+    const refused = await recordOperatorAction(c, { action: "DEAD_LETTER_REPLAY", target: String(outboxId) });
+    if (refused !== undefined) return answerProblem(c, refused);
     const { principal, settings } = c.var;
     const waitMs = settings.RELAY_AFTER_TIMEOUT_WAIT_MS;
     const now = systemNow();

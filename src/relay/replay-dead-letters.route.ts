@@ -1,5 +1,6 @@
 /** POST /relay/workflow/dead-letters/replay: many at once, at a limited rate, in the order of the ledger. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -39,7 +40,7 @@ const route = createRoute({
   request: { body: { required: true, content: { "application/json": { schema: bodySchema } } } },
   responses: {
     200: { description: "On their way.", content: { "application/json": { schema: answerSchema } } },
-    ...problemResponses(400, 401, 403, 413, 415, 429),
+    ...problemResponses(400, 401, 403, 413, 415, 429, 503),
   },
 });
 
@@ -51,6 +52,8 @@ export function registerReplayDeadLetters(app: OpenAPIHono<CoreAppEnv>): void {
       return answerProblem(c, { code: "invalid_body", detail });
     }
     const tenantId = tenantInView(c.var.principal);
+    const refused = await recordOperatorAction(c, { action: "DEAD_LETTERS_REPLAY", target: filter.destinationId });
+    if (refused !== undefined) return answerProblem(c, refused);
     const options = { limit, perMinute, waitMs: c.var.settings.RELAY_AFTER_TIMEOUT_WAIT_MS };
     const replayed = await replayDeadLetters(c.env.DB, { ...filter, tenantId }, options, systemNow());
     if (replayed.replayed > 0) await c.env.RELAY_QUEUE.send({ outboxIds: [] });

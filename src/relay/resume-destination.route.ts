@@ -1,5 +1,6 @@
 /** POST /relay/destinations/:destinationId/resume. Again changes nothing. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -21,7 +22,7 @@ const route = createRoute({
   request: { params: destinationIdParams },
   responses: {
     200: { description: "Resumed.", content: { "application/json": { schema: destinationSchema } } },
-    ...problemResponses(400, 401, 403, 404, 429),
+    ...problemResponses(400, 401, 403, 404, 429, 503),
   },
 });
 
@@ -33,6 +34,8 @@ export function registerResumeDestination(app: OpenAPIHono<CoreAppEnv>): void {
     if ((await findDestination(c.env.DB, destinationId, tenantId, now)) === undefined) {
       return answerProblem(c, NO_DESTINATION);
     }
+    const refused = await recordOperatorAction(c, { action: "DESTINATION_RESUME", target: destinationId });
+    if (refused !== undefined) return answerProblem(c, refused);
     await setDestinationState(c.env.DB, destinationId, "active", now);
     await c.env.RELAY_QUEUE.send({ outboxIds: [] });
     c.var.log("info", "relay.destination_resumed", { destinationId, correlationId: c.var.correlationId });

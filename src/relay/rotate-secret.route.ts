@@ -3,6 +3,7 @@
  * webhook-signature lists two signatures, and x-itrans-relay-signature has the one that was chosen.
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
@@ -55,7 +56,7 @@ const route = createRoute({
   },
   responses: {
     200: { description: "Rotated.", content: { "application/json": { schema: answerSchema } } },
-    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429),
+    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
   },
 });
 
@@ -74,6 +75,8 @@ export function registerRotateSecret(app: OpenAPIHono<CoreAppEnv>): void {
     }
     const made = secret ?? toHex(systemRandomBytes(32));
     const sealer = await makeSealer({ ...c.env });
+    const refused = await recordOperatorAction(c, { action: "DESTINATION_SECRET_ROTATE", target: destinationId });
+    if (refused !== undefined) return answerProblem(c, refused);
     const rotated = await rotateSecret(
       c.env.DB,
       destinationId,

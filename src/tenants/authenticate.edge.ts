@@ -8,7 +8,7 @@ import { problemResponse } from "../platform/problem.ts";
 import { takePermit } from "../platform/rate-limit.client.ts";
 import { acceptedValues } from "../platform/secrets.ts";
 import { sha256Of } from "../platform/sha256.ts";
-import { findApiKey } from "./api-keys.store.ts";
+import { findApiKey, noteKeyUse } from "./api-keys.store.ts";
 import { DEFAULT_TENANT, mayUse, type Principal, type Scope, type Surface } from "./principal.ts";
 
 export const keyHashOf = (key: string): string => toHex(sha256Of(utf8(key)));
@@ -38,25 +38,53 @@ function settingsPrincipals(env: CoreEnv): ReadonlyMap<string, Principal> {
   return principals;
 }
 
-/** A key that was looked up: how soon a revocation is felt, and how long a wrong key saves us a read. */
-const FOUND_MS = 30_000;
-const MISSING_MS = 5_000;
+/**
+ * How long a key that was looked up is believed, and so how soon a revocation is felt by isolates other than the one it was made
+ * in; and how long a wrong key saves us a read.
+ */
+export const FOUND_MS = 1_000;
+const MISSING_MS = 1_000;
 const MAX_CACHED = 1_000;
+/** How exact a key's last use is. */
+const USE_NOTED_EVERY_MS = 300_000;
 
 let fromSettings: { readonly env: CoreEnv; readonly principals: ReadonlyMap<string, Principal> } | undefined;
 const looked = new Map<string, { readonly principal: Principal | undefined; readonly until: number }>();
+/** When this isolate last noted the use of a key, by its hash. */
+const noted = new Map<string, number>();
 
-async function principalOf(env: CoreEnv, key: string): Promise<Principal | undefined> {
+/** After a key was made or revoked: the next request looks it up again. */
+export function forgetKeys(): void {
+  looked.clear();
+}
+
+function noteUse(env: CoreEnv, hash: string, later: (work: Promise<unknown>) => void): void {
+  const now = systemNow();
+  if ((noted.get(hash) ?? 0) > now - USE_NOTED_EVERY_MS) return;
+  if (noted.size >= MAX_CACHED) noted.clear();
+  noted.set(hash, now);
+  // A note that is lost is written with a later use.
+  later(noteKeyUse(env.DB, hash, now, USE_NOTED_EVERY_MS).catch(() => noted.delete(hash)));
+}
+
+async function principalOf(
+  env: CoreEnv,
+  key: string,
+  later: (work: Promise<unknown>) => void,
+): Promise<Principal | undefined> {
   if (fromSettings?.env !== env) fromSettings = { env, principals: settingsPrincipals(env) };
   const hash = keyHashOf(key);
   const known = fromSettings.principals.get(hash);
   if (known !== undefined) return known;
   const cached = looked.get(hash);
   if (cached !== undefined && cached.until > systemNow()) return cached.principal;
+  // The time of the question: an answer that took long is not believed for longer.
+  const askedAt = systemNow();
   const record = await findApiKey(env.DB, hash);
   const principal = record === undefined ? undefined : { ...record, scopes: new Set(record.scopes) };
   if (looked.size >= MAX_CACHED) looked.clear();
-  looked.set(hash, { principal, until: systemNow() + (principal === undefined ? MISSING_MS : FOUND_MS) });
+  looked.set(hash, { principal, until: askedAt + (principal === undefined ? MISSING_MS : FOUND_MS) });
+  if (principal !== undefined) noteUse(env, hash, later);
   return principal;
 }
 
@@ -79,7 +107,8 @@ export function authenticate(
   return async (c, next) => {
     const correlationId = c.get("correlationId");
     const key = keyFrom((name) => c.req.header(name));
-    const principal = key === undefined ? undefined : await principalOf(c.env, key);
+    const principal =
+      key === undefined ? undefined : await principalOf(c.env, key, (work) => c.executionCtx.waitUntil(work));
     if (principal === undefined) {
       const detail =
         key === undefined ? "Send your key as x-api-key or Authorization: Bearer." : "This key is not known.";

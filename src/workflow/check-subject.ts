@@ -2,6 +2,8 @@
  * Everything that is stored about one subject against its entries: derived columns by replaying, committed ones by opening the
  * payload, which must be what the entry commits to. Erased subjects are counted: their committed columns can not be told.
  */
+import { operatorActionFaults, type StoredOperatorAction } from "../audit/check-operator-action.ts";
+import { operatorActionCommandId } from "../audit/operator-action.ts";
 import { type ReadEntry, readEntry } from "../ledger/check-entry.ts";
 import type { Finding, FindingType } from "../ledger/finding.ts";
 import type { SealedValue } from "../platform/keyring.ts";
@@ -29,6 +31,7 @@ export interface SubjectRows {
   readonly claim: ClaimState | undefined;
   readonly parts: readonly StoredPart[];
   readonly key: SealedValue | undefined;
+  readonly operatorAction?: StoredOperatorAction | undefined;
 }
 
 export interface SubjectPort {
@@ -77,12 +80,38 @@ export async function checkSubject(rows: SubjectRows, port: SubjectPort): Promis
     );
     return { findings: check.findings, erased: false };
   }
+  if (entries[0]?.type === "OPERATOR_ACTION") return checkAction(check, rows, entries);
   const erased = entries.some(({ type }) => type === "ERASED");
   const opened = erased ? undefined : await unwrap(check, rows, port);
   const payload = opened === undefined ? undefined : await checkParts(check, rows, entries, opened, port);
   checkPlaces(check, rows, entries, erased);
   await checkProjection(check, rows, entries, payload, opened, erased, port);
   return { findings: check.findings, erased };
+}
+
+/** An operator's action is one entry and its row, and nothing else. */
+function checkAction(check: Check, rows: SubjectRows, entries: readonly ReadEntry[]): CheckedSubject {
+  const [entry, ...more] = entries;
+  if (entry === undefined || more.length > 0) {
+    check.found("replay-failed", undefined, "an operator's action has one entry");
+    return { findings: check.findings, erased: false };
+  }
+  if (rows.request !== undefined || rows.claim !== undefined)
+    check.found("projection-unexpected", undefined, "an operator's action is no request and no claim");
+  if (rows.key !== undefined) check.found("key-unexpected", undefined, "an operator's action has no key");
+  for (const { part } of rows.parts) check.found("payload-unexpected", part, "an operator's action has no payload");
+  if (rows.operatorAction === undefined) {
+    check.found("projection-missing", "operator_actions", "the row of this operator's action is gone");
+  } else {
+    for (const column of operatorActionFaults(entry, rows.operatorAction))
+      check.found("projection-mismatch", column, `${column} is not what the entry gives`);
+  }
+  const [stored] = rows.entries;
+  if (stored?.commandId !== operatorActionCommandId(rows.subject) || stored.commandIndex !== 0) {
+    const detail = `the command of entry ${entry.seq} is not the one that makes such an entry`;
+    check.findings.push({ type: "column-mismatch", seq: entry.seq, place: "command", detail });
+  }
+  return { findings: check.findings, erased: false };
 }
 
 async function unwrap(check: Check, rows: SubjectRows, port: SubjectPort): Promise<OpenSubject | undefined> {

@@ -2,6 +2,12 @@
  * Planning a commit: every waiting command is decided in order on the states the ones before it leave behind, its events
  * become linked entries, projections and outbox rows. Pure: the store writes what is planned here, as it is.
  */
+import {
+  decideOperatorAction,
+  type OperatorActionRow,
+  operatorActionDraft,
+  type RecordOperatorAction,
+} from "../audit/operator-action.ts";
 import { type Draft, linkEntry } from "../ledger/chain.ts";
 import type { EncodedEntry, EntryData } from "../ledger/entry.ts";
 import type { Head } from "../ledger/head.ts";
@@ -22,7 +28,7 @@ import {
   type StoredCiphertext,
 } from "./request.ts";
 
-export type Command = RequestCommand | ClaimCommand;
+export type Command = RequestCommand | ClaimCommand | RecordOperatorAction;
 
 /** Covers an entry, its projection, key and outbox rows, whose fields are all of bounded length. */
 const ROWS_BYTES = 4_000;
@@ -49,6 +55,8 @@ export interface CommitContext {
   readonly requests: ReadonlyMap<string, RequestState>;
   readonly claims: ReadonlyMap<string, ClaimState>;
   readonly destinations: readonly EventDestination[];
+  /** Subjects of operator actions that are recorded already. */
+  readonly operatorActions?: ReadonlySet<string>;
 }
 
 export const aggregateKey = (tenantId: string, id: string): string => `${tenantId}\n${id}`;
@@ -60,6 +68,8 @@ export interface PlannedEntry {
 }
 
 export interface PlannedPayload {
+  /** Of the subject's first entry. */
+  readonly subjectSeq: number;
   readonly subject: string;
   readonly part: string;
   readonly ciphertext: StoredCiphertext;
@@ -77,8 +87,17 @@ export interface PlannedOutboxRow {
   readonly correlationId: string;
 }
 
+export interface PlannedPayloadKey {
+  /** Of the subject's first entry. */
+  readonly subjectSeq: number;
+  readonly subject: string;
+  readonly wrappedKey: SealedValue;
+}
+
 /** A subject whose key, ciphertext and id go. */
 export interface PlannedErasure {
+  /** Of the subject's first entry. */
+  readonly subjectSeq: number;
   readonly subject: string;
   /** Of the id it had. */
   readonly lookup: string;
@@ -90,7 +109,8 @@ export type CommandResult =
       /** The aggregate after the command. */
       readonly state:
         | { readonly kind: "request"; readonly request: RequestState }
-        | { readonly kind: "claim"; readonly claim: ClaimState };
+        | { readonly kind: "claim"; readonly claim: ClaimState }
+        | { readonly kind: "operator-action"; readonly subject: string };
       /** Of the first entry this command appended; undefined when it changed nothing. */
       readonly entry: { readonly seq: number; readonly entryHash: string } | undefined;
     }
@@ -104,9 +124,10 @@ export interface CommitPlan extends Plan<Head, CommandResult> {
   readonly requests: readonly RequestState[];
   readonly claims: readonly ClaimState[];
   readonly payloads: readonly PlannedPayload[];
-  readonly payloadKeys: readonly { readonly subject: string; readonly wrappedKey: SealedValue }[];
+  readonly payloadKeys: readonly PlannedPayloadKey[];
   readonly erasures: readonly PlannedErasure[];
   readonly outbox: readonly PlannedOutboxRow[];
+  readonly operatorActions: readonly OperatorActionRow[];
 }
 
 export interface PlanSettings {
@@ -166,9 +187,11 @@ class Planning {
   readonly #claims: Aggregates<ClaimState>;
   readonly #entries: PlannedEntry[] = [];
   readonly #payloads: PlannedPayload[] = [];
-  readonly #payloadKeys: { subject: string; wrappedKey: SealedValue }[] = [];
+  readonly #payloadKeys: PlannedPayloadKey[] = [];
   readonly #erasures: PlannedErasure[] = [];
   readonly #outbox: PlannedOutboxRow[] = [];
+  readonly #recorded: Set<string>;
+  readonly #operatorActions: OperatorActionRow[] = [];
   #head: Head;
 
   constructor(before: Head, context: CommitContext, nowMs: number, settings: PlanSettings) {
@@ -180,9 +203,11 @@ class Planning {
     this.#destinations = context.destinations;
     this.#requests = new Aggregates(context.requests, ({ requestIdHash }) => requestIdHash);
     this.#claims = new Aggregates(context.claims, ({ claimIdHash }) => claimIdHash);
+    this.#recorded = new Set(context.operatorActions);
   }
 
   apply(command: Command): CommandResult {
+    if (command.type === "RecordOperatorAction") return this.#recordOperatorAction(command);
     return isClaimCommand(command) ? this.#applyClaim(command) : this.#applyRequest(command);
   }
 
@@ -200,7 +225,19 @@ class Planning {
       payloadKeys: this.#payloadKeys,
       erasures: this.#erasures,
       outbox: this.#outbox,
+      operatorActions: this.#operatorActions,
     };
+  }
+
+  #recordOperatorAction(command: RecordOperatorAction): CommandResult {
+    const { subject, action, actor, reason, details, salt } = command;
+    const state = { kind: "operator-action", subject } as const;
+    const outcome = decideOperatorAction(this.#recorded.has(subject), command);
+    if (outcome.type === "unchanged") return { type: "unchanged", state, entry: undefined };
+    const entry = this.#append(operatorActionDraft(command), outcome.commandId, 0);
+    this.#recorded.add(subject);
+    this.#operatorActions.push({ subject, seq: entry.encoded.entry.seq, action, actor, reason, details, salt });
+    return { type: "committed", state, entry: positionOf(entry) };
   }
 
   #applyRequest(command: RequestCommand): CommandResult {
@@ -255,11 +292,12 @@ class Planning {
       }
       if (state === undefined) throw new Error("an accepted command has events");
       this.#claims.set(key, state.claimIdHash, state);
+      const kept = { subjectSeq: state.createdSeq, subject: state.claimIdHash };
       if (command.type === "CreateClaim") {
-        this.#payloads.push({ subject: command.claimIdHash, part: "payload", ciphertext: command.payload });
-        this.#payloadKeys.push({ subject: command.claimIdHash, wrappedKey: command.wrappedKey });
+        this.#payloads.push({ ...kept, part: "payload", ciphertext: command.payload });
+        this.#payloadKeys.push({ ...kept, wrappedKey: command.wrappedKey });
       }
-      if (command.type === "EraseClaim") this.#erasures.push({ subject: state.claimIdHash, lookup: command.lookup });
+      if (command.type === "EraseClaim") this.#erasures.push({ ...kept, lookup: command.lookup });
     }
     if (state === undefined) throw new Error("an unchanged claim exists");
     return {
@@ -278,22 +316,22 @@ class Planning {
   }
 
   #keepRequestPayload(state: RequestState, command: RequestCommand): void {
-    const subject = state.requestIdHash;
+    const kept = { subjectSeq: state.submittedSeq, subject: state.requestIdHash };
     switch (command.type) {
       case "SubmitRequest":
-        this.#payloads.push({ subject, part: "payload", ciphertext: command.payload });
-        this.#payloadKeys.push({ subject, wrappedKey: command.wrappedKey });
+        this.#payloads.push({ ...kept, part: "payload", ciphertext: command.payload });
+        this.#payloadKeys.push({ ...kept, wrappedKey: command.wrappedKey });
         return;
       case "AcknowledgeRequest":
-        if (command.notes !== undefined) this.#payloads.push({ subject, part: "ack", ciphertext: command.notes });
+        if (command.notes !== undefined) this.#payloads.push({ ...kept, part: "ack", ciphertext: command.notes });
         return;
       case "AdjudicateRequest":
         if (command.notes !== undefined) {
-          this.#payloads.push({ subject, part: `adj:${state.round - 1}`, ciphertext: command.notes });
+          this.#payloads.push({ ...kept, part: `adj:${state.round - 1}`, ciphertext: command.notes });
         }
         return;
       case "EraseRequest":
-        this.#erasures.push({ subject, lookup: command.lookup });
+        this.#erasures.push({ ...kept, lookup: command.lookup });
     }
   }
 

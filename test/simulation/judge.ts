@@ -47,6 +47,7 @@ export class Judge {
     if (entry !== undefined && this.#witness.entry(entry.seq)?.hash !== entry.entryHash) {
       this.#world.violate("answered before commit", `entry ${entry.seq} was acknowledged and is not in the ledger`);
     }
+    if (state.kind === "operator-action") return;
     const [subject, seqs] =
       state.kind === "request"
         ? [state.request.requestIdHash, [state.request.submittedSeq, state.request.adjudicatedSeq]]
@@ -93,7 +94,11 @@ export class Judge {
       case "submitted": {
         const { submission, requestIdHash } = promised;
         const entry = this.#witness.entriesOf(requestIdHash)[0];
-        const key = this.#world.row("SELECT wrapped FROM payload_keys WHERE subject = ?", requestIdHash);
+        const key = this.#world.row(
+          "SELECT wrapped FROM payload_keys WHERE ledger_id = ? AND subject_seq = ?",
+          LEDGER_ID,
+          entry?.seq ?? -1,
+        );
         const salt = saltOf(String(key?.wrapped ?? ""));
         if (entry?.type !== "REQUEST_SUBMITTED" || subjectOf(salt, submission.requestId) !== requestIdHash) {
           this.#world.violate("acknowledged lost", `${submission.requestId} was acknowledged and is not in the ledger`);

@@ -358,7 +358,7 @@ describe("the operator's calls", () => {
     ["a tenant that exists", "/tenants", { tenantId: "default", name: "x" }, 409],
     ["a key for no tenant", "/tenants/nobody/keys", { surface: "workflow", scopes: ["read"] }, 404],
     ["a key with the operator's scope", "/tenants/default/keys", { surface: "workflow", scopes: ["operate"] }, 400],
-    ["a key of the operator's surface", "/tenants/default/keys", { surface: "operator", scopes: ["read"] }, 400],
+    ["an operator's key that files", "/tenants/default/keys", { surface: "operator", scopes: ["submit"] }, 400],
     ["a key without scopes", "/tenants/default/keys", { surface: "workflow", scopes: [] }, 400],
     [
       "a key for a bad address",

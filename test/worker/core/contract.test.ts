@@ -562,9 +562,12 @@ describe("personal values", () => {
 
 describe("the API document", () => {
   it("lists every registered route and is OpenAPI 3.1", async () => {
-    const modules = import.meta.glob("../../../src/{ledger,workflow,relay,tenants,operations,anchor}/*.route.ts", {
-      eager: true,
-    });
+    const modules = import.meta.glob(
+      "../../../src/{anchor,audit,backup,ledger,operations,relay,settlement,tenants,workflow}/**/*.route.ts",
+      {
+        eager: true,
+      },
+    );
     const app = makeCoreApp();
     for (const exported of Object.values(modules)) {
       for (const [name, register] of Object.entries(exported)) {

@@ -1,0 +1,69 @@
+/**
+ * The audit trail of core's operators: every action is an entry of the ledger before it is done.
+ *
+ * Entry first: an action that took effect and is nowhere recorded can not happen, whatever crashes. What can happen is an entry of
+ * an action that then failed or found nothing to do: it says that it was asked for, which is true. Where the entry can not be had,
+ * the answer is 503 and nothing is done.
+ *
+ * But for actions that only stop something (a pause, a revocation). A ledger that takes no entries may be the very reason for them,
+ * so they are noted in the database, done, and appended by the cron when the ledger is back. Without the database nothing is done.
+ */
+import type { Context } from "hono";
+import type { CoreAppEnv } from "../core/app.ts";
+import type { CoreEnv } from "../core/env.ts";
+import { SALT_BYTES } from "../ledger/commitment.ts";
+import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
+import type { Problem } from "../platform/problem.ts";
+import { sequence } from "../workflow/sequencer.client.ts";
+import {
+  type OperatorActionCode,
+  operatorActionCommand,
+  type RecordOperatorAction,
+  stopsSomething,
+} from "./operator-action.ts";
+import { dropWaiting, keepWaiting, waitingActions } from "./operator-actions.store.ts";
+
+export interface DoneByOperator {
+  readonly action: OperatorActionCode;
+  /** What it is done to: an id that names no person, never a secret. */
+  readonly target?: string | undefined;
+  /** `[A-Z0-9-]{1,40}`. */
+  readonly reason?: string | undefined;
+}
+
+const NOT_RECORDED: Problem = {
+  code: "unavailable",
+  detail: "The ledger could not record this action, so it was not done. Try again.",
+  retryAfterSeconds: 3,
+};
+
+/**
+ * Call it after everything that may refuse the action, and right before it is done.
+ * @returns undefined once it is recorded; else the problem to answer with, and nothing may be done.
+ */
+export async function recordOperatorAction(c: Context<CoreAppEnv>, done: DoneByOperator): Promise<Problem | undefined> {
+  const { principal, correlationId, settings, log } = c.var;
+  const command = operatorActionCommand(
+    { ...done, tenantId: principal.tenantId, actor: principal.keyId, correlationId },
+    `act_${newUuid()}`,
+    systemRandomBytes(SALT_BYTES),
+  );
+  const sequenced = await sequence(c.env, settings.LEDGER_ID, command);
+  if (sequenced.type === "done") return undefined;
+  if (!stopsSomething(done.action)) return NOT_RECORDED;
+  await keepWaiting(c.env.DB, settings.LEDGER_ID, command, systemNow());
+  log("warn", "operator-action.waiting", { code: done.action, correlationId });
+  return undefined;
+}
+
+const WAITING_AT_ONCE = 50;
+
+/** Appends what waits; the rest at the next turn. A command that did commit is recognized and only taken off the list. */
+export async function appendWaitingActions(env: CoreEnv, ledgerId: string): Promise<void> {
+  for (const { subject, command } of await waitingActions(env.DB, ledgerId, WAITING_AT_ONCE)) {
+    const waiting: RecordOperatorAction = JSON.parse(command);
+    const sequenced = await sequence(env, ledgerId, waiting);
+    if (sequenced.type !== "done") return;
+    await dropWaiting(env.DB, ledgerId, subject);
+  }
+}
