@@ -91,6 +91,7 @@ export const HUB_JOBS = [
   "secret-ages",
   "metrics",
 ] as const;
+const OPERATOR_RESULTS = ["2xx", "429", "4xx", "5xx", "other", "no-answer", "not-sent"] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],
@@ -266,6 +267,13 @@ export const METRICS = {
     help: "From a request's commit to the confirmation of the first anchor that covers it.",
   },
 
+  itrans_core_operator_calls_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Calls to the payer's operator by what came of them; not-sent: no permit, or an open circuit.",
+    labels: { operation: ["send", "find", "page"], result: OPERATOR_RESULTS },
+  },
   itrans_core_cron_runs_total: {
     ...core,
     ...counter,
