@@ -3,10 +3,12 @@
 import { printResult } from "./lib/check-lines.ts";
 import { runChecks, type Sites, SMOKE_CHECKS } from "./lib/checks.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { call } from "./lib/http.ts";
 import { makePrinter } from "./lib/print.ts";
 
 const USAGE = "usage: scripts/smoke.sh <base-url of a core or a hub> [more]";
+answerHelp(import.meta.filename, USAGE);
 
 async function kindOf(url: string): Promise<"core" | "hub"> {
   const { status, body } = await call(`${url}/healthz`, { timeoutMs: 10_000 });
@@ -19,7 +21,6 @@ async function kindOf(url: string): Promise<"core" | "hub"> {
 async function main(): Promise<void> {
   const urls = process.argv.slice(2);
   const printer = makePrinter(process.stdout, process.env);
-  if (urls.includes("--help")) return printer.line(USAGE);
   if (urls.length === 0 || urls.some((url) => url.startsWith("-"))) throw new Failure(USAGE);
   let failed = 0;
   for (const url of urls.map((each) => each.replace(/\/+$/, ""))) {

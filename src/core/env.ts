@@ -11,6 +11,10 @@ import type { RelayHint } from "../relay/port.ts";
 export interface CoreEnv {
   readonly DB: D1Database;
   readonly LEDGER: R2Bucket;
+  /** Snapshots; nothing is backed up without it. */
+  readonly BACKUPS?: R2Bucket;
+  /** A database for restore drills, and nothing else: each drill empties it. */
+  readonly SCRATCH?: D1Database;
   readonly RELAY_QUEUE: Queue<RelayHint>;
   readonly SEQUENCER: DurableObjectNamespace<LedgerSequencer>;
   readonly PUBLISHER: DurableObjectNamespace<LedgerPublisher>;
@@ -28,6 +32,7 @@ export interface CoreEnv {
   readonly OPERATOR_API_KEY?: string;
   readonly PROVIDER_SIGNATURE_HMAC_SECRET: string;
   readonly PAYLOAD_MASTER_KEY: string;
+  readonly BACKUP_ENCRYPTION_KEY?: string;
   readonly EVM_PRIVATE_KEY: string;
   readonly LEDGER_SIGNING_KEY: string;
   readonly OPERATOR_HMAC_SECRET?: string;

@@ -377,14 +377,6 @@ export const pendingErasures = sqliteTable(
   (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
 );
 
-export const maintenance = sqliteTable("maintenance", {
-  singleton: integer("singleton").primaryKey(),
-  startedAt: integer("started_at"),
-  until: integer("until"),
-  reason: text("reason"),
-  actor: text("actor"),
-});
-
 export const operatorActions = sqliteTable(
   "operator_actions",
   {
@@ -440,3 +432,81 @@ export const rewraps = sqliteTable("rewraps", {
   advancedAt: integer("advanced_at").notNull(),
   finishedAt: integer("finished_at"),
 });
+
+export const backupRuns = sqliteTable(
+  "backup_runs",
+  {
+    name: text("name").notNull().primaryKey(),
+    kind: text("kind", { enum: ["nightly", "command"] }).notNull(),
+    state: text("state", { enum: ["running", "good", "failed", "expired"] }).notNull(),
+    fence: integer("fence").notNull(),
+    leaseUntil: integer("lease_until").notNull(),
+    cursor: text("cursor").notNull(),
+    size: integer("size").notNull(),
+    startedAt: integer("started_at").notNull(),
+    finishedAt: integer("finished_at"),
+    files: integer("files").notNull().default(0),
+    bytes: integer("bytes").notNull().default(0),
+    newFiles: integer("new_files").notNull().default(0),
+    newBytes: integer("new_bytes").notNull().default(0),
+    manifestSha256: text("manifest_sha256"),
+    reason: text("reason"),
+  },
+  (table) => [index("backup_runs_state").on(table.state, table.startedAt)],
+);
+
+export const backupObjects = sqliteTable(
+  "backup_objects",
+  {
+    path: text("path").notNull().primaryKey(),
+    kind: text("kind", { enum: ["entries", "payloads", "keys", "table"] }).notNull(),
+    tableName: text("table_name"),
+    fromSeq: integer("from_seq"),
+    toSeq: integer("to_seq"),
+    sealed: integer("sealed").notNull(),
+    rows: integer("rows").notNull(),
+    bytes: integer("bytes").notNull(),
+    sha256: text("sha256").notNull(),
+    masterKeyId: text("master_key_id"),
+    writtenAt: integer("written_at").notNull(),
+    checkedAt: integer("checked_at").notNull(),
+  },
+  (table) => [
+    index("backup_objects_range").on(table.kind, table.fromSeq),
+    index("backup_objects_checked").on(table.checkedAt),
+  ],
+);
+
+export const backupFiles = sqliteTable(
+  "backup_files",
+  { name: text("name").notNull(), place: integer("place").notNull(), path: text("path").notNull() },
+  (table) => [primaryKey({ columns: [table.name, table.place] }), index("backup_files_path").on(table.path)],
+);
+
+export const backupProgress = sqliteTable("backup_progress", {
+  singleton: integer("singleton").notNull().primaryKey(),
+  sealedTo: integer("sealed_to").notNull(),
+  position: text("position").notNull(),
+  tailTo: integer("tail_to").notNull(),
+  tailOutbox: integer("tail_outbox").notNull(),
+  damaged: integer("damaged").notNull(),
+});
+
+export const backupDrills = sqliteTable(
+  "backup_drills",
+  {
+    drillId: integer("drill_id").primaryKey(),
+    source: text("source", { enum: ["cron", "command"] }).notNull(),
+    snapshot: text("snapshot").notNull(),
+    state: text("state", { enum: ["running", "good", "failed"] }).notNull(),
+    fence: integer("fence").notNull().default(0),
+    leaseUntil: integer("lease_until").notNull().default(0),
+    cursor: text("cursor").notNull().default(""),
+    startedAt: integer("started_at").notNull(),
+    finishedAt: integer("finished_at"),
+    entries: integer("entries").notNull().default(0),
+    report: text("report").notNull().default("{}"),
+    reason: text("reason"),
+  },
+  (table) => [index("backup_drills_state").on(table.state, table.startedAt)],
+);

@@ -6,6 +6,17 @@ import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
 import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
 import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
+import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
+import { backUp } from "../backup/backup.cron.ts";
+import { coreBackupParts, coreLogKeys } from "../backup/backup-parts.edge.ts";
+import { advanceDrill } from "../backup/drill.edge.ts";
+import { registerGetBackup } from "../backup/get-backup.route.ts";
+import { registerListBackupKeys } from "../backup/list-backup-keys.route.ts";
+import { registerListBackups } from "../backup/list-backups.route.ts";
+import { registerReadBackupManifest } from "../backup/read-backup-manifest.route.ts";
+import { registerReadBackupObject } from "../backup/read-backup-object.route.ts";
+import { registerRecordDrill } from "../backup/record-drill.route.ts";
+import { registerStartBackup } from "../backup/start-backup.route.ts";
 import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
 import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
@@ -28,7 +39,8 @@ import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
-import { reasonOf } from "../platform/log.ts";
+import { type Log, reasonOf } from "../platform/log.ts";
+import type { CoreSettings } from "../platform/settings.ts";
 import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
 import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
 import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
@@ -147,6 +159,14 @@ for (const register of [
   registerCloseTenant,
   registerListApiKeys,
   registerRevokeApiKey,
+  registerStartBackup,
+  registerListBackups,
+  registerGetBackup,
+  registerAdvanceBackup,
+  registerReadBackupManifest,
+  registerListBackupKeys,
+  registerReadBackupObject,
+  registerRecordDrill,
   registerHealth,
   registerMetrics,
   registerSeries,
@@ -160,6 +180,16 @@ for (const register of [
   registerDocs,
 ]) {
   register(app);
+}
+
+async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promise<void> {
+  const parts = await coreBackupParts(env, settings);
+  if (parts === undefined) return;
+  await backUp(parts, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
+  if (env.SCRATCH === undefined) return;
+  const logKeys = await coreLogKeys(env, settings);
+  const drill = await advanceDrill({ ...parts, scratch: env.SCRATCH, logKeys }, systemNow() + settings.BACKUP_TURN_MS);
+  if (drill.type === "failed") log("error", "restore-drill.failed", { reason: drill.reason });
 }
 
 async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
@@ -179,6 +209,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     actions: () => appendWaitingActions(env, settings.LEDGER_ID),
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
     alerts: () => evaluatorOf(env, settings).wake(),
+    backup: () => backUpCore(env, settings, log),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -205,6 +236,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("reconcile", jobs.reconcile),
     run("alerts", jobs.alerts),
     run("actions", jobs.actions),
+    run("backup", jobs.backup),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));

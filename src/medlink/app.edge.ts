@@ -1,6 +1,7 @@
 /** The hub's operations on one app, its OpenAPI document, and what every answer has in common. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { refusedByMaintenance } from "../operations/maintenance/maintenance.edge.ts";
 import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts";
 import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { newUuid } from "../platform/clock.edge.ts";
@@ -58,6 +59,9 @@ const ROOMS: readonly (readonly Operation[])[] = [
   OPERATIONS,
 ];
 
+/** Signing in and out, what operators do, and what iTrans calls back: a callback refused is a callback late. */
+const GOES_ON_IN_MAINTENANCE = /^\/api\/(auth|admin|operations|itrans\/(webhooks|auto-submit\/settings))(\/|$)/;
+
 const SIGN_IN_ROUTES = ["/api/auth/login", "/api/auth/second-factor"];
 
 function measureRequest(context: Context<Vars>, durationMs: number): void {
@@ -110,7 +114,11 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
         : problemResponse({ code: "unavailable", detail: started.detail }, context.get("correlationId"));
     }
     context.set("hub", started.hub);
-    return next();
+    const { method, path } = context.req;
+    const refused = GOES_ON_IN_MAINTENANCE.test(path) ? undefined : await refusedByMaintenance(context.env.DB, method);
+    if (refused === undefined) return next();
+    const respond = path.startsWith("/fhir/") ? problemAsOutcome : problemResponse;
+    return respond(refused, context.get("correlationId"));
   });
 
   for (const operation of ROOMS.flat()) operation.mount(app);

@@ -1,5 +1,6 @@
 /** What core's gauges read, and what its tables tell of the life of requests and anchors since the last look. */
 import type { AnchorEventType } from "../anchor/history.ts";
+import { readBackupLevels } from "../backup/backup.store.ts";
 import { relayStatus } from "../relay/outbox.store.ts";
 import type { Reading } from "./readings.ts";
 
@@ -13,7 +14,8 @@ interface Levels {
 
 /** @param now epoch ms. */
 export async function readCoreGauges(db: D1Database, ledgerId: string, now: number): Promise<readonly Reading[]> {
-  const [status, [levels, lanes]] = await Promise.all([
+  const [backup, status, [levels, lanes]] = await Promise.all([
+    readBackupLevels(db),
     relayStatus(db, now, undefined),
     db.batch<Levels & { readonly destination: string; readonly lanes: number }>([
       db
@@ -51,6 +53,19 @@ export async function readCoreGauges(db: D1Database, ledgerId: string, now: numb
   if (level?.confirmedAt != null) {
     const value = level.confirmedAt / 1000;
     readings.push({ name: "itrans_core_anchor_confirmed_timestamp_seconds", labels: [], value });
+  }
+  readings.push(
+    { name: "itrans_core_backup_covered_entries", labels: [], value: Math.max(backup.tailTo, backup.goodSize ?? 0) },
+    { name: "itrans_core_backup_damaged_objects", labels: [], value: backup.damaged },
+  );
+  if (backup.goodAt !== null) {
+    readings.push(
+      { name: "itrans_core_backup_good_timestamp_seconds", labels: [], value: backup.goodAt / 1000 },
+      { name: "itrans_core_backup_size_bytes", labels: [], value: backup.goodBytes ?? 0 },
+    );
+  }
+  if (backup.drillAt !== null) {
+    readings.push({ name: "itrans_core_restore_drill_timestamp_seconds", labels: [], value: backup.drillAt / 1000 });
   }
   for (const one of status.destinations) {
     const labels = [one.destinationId];

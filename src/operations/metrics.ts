@@ -77,6 +77,7 @@ const CORE_JOBS = [
   "reconcile",
   "actions",
   "alerts",
+  "backup",
   "metrics",
 ] as const;
 /** In the order in which the hub's cron runs them. */
@@ -274,6 +275,33 @@ export const METRICS = {
     help: "Calls to the payer's operator by what came of them; not-sent: no permit, or an open circuit.",
     labels: { operation: ["send", "find", "page"], result: OPERATOR_RESULTS },
   },
+
+  itrans_core_backup_good_timestamp_seconds: {
+    ...core,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good snapshot was begun, Unix time; absent before the first.",
+  },
+  itrans_core_backup_size_bytes: { ...core, ...worst, unit: "bytes", help: "Size of the newest good snapshot." },
+  itrans_core_backup_covered_entries: {
+    ...core,
+    ...worst,
+    unit: "entries",
+    help: "Entries that the bucket holds: in the newest snapshot and in the tail of the minutes since.",
+  },
+  itrans_core_backup_damaged_objects: {
+    ...core,
+    ...worst,
+    unit: "none",
+    help: "Objects of snapshots that were found lost or changed, ever.",
+  },
+  itrans_core_restore_drill_timestamp_seconds: {
+    ...core,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good restore drill was begun, Unix time; absent before the first.",
+  },
+
   itrans_core_cron_runs_total: {
     ...core,
     ...counter,

@@ -1,4 +1,4 @@
-/** The tables of metrics, which both databases have, as drizzle sees them; the truth is `metrics` of migrations/core and migrations/medlink. */
+/** The tables that both databases have, of metrics and of maintenance, as drizzle sees them; the migrations are the truth. */
 import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 export const metricMinutes = sqliteTable(
@@ -48,4 +48,12 @@ export const metricFlushes = sqliteTable(
 export const metricMarks = sqliteTable("metric_marks", {
   name: text("name").notNull().primaryKey(),
   value: integer("value").notNull(),
+});
+
+export const maintenance = sqliteTable("maintenance", {
+  singleton: integer("singleton").primaryKey(),
+  startedAt: integer("started_at"),
+  until: integer("until"),
+  reason: text("reason"),
+  actor: text("actor"),
 });

@@ -29,6 +29,7 @@ export const SECRETS: readonly SecretSpec[] = [
   { name: "OPERATOR_API_KEY", workers: core, minLength: 16, form: "text", optional: true },
   { name: "PROVIDER_SIGNATURE_HMAC_SECRET", workers: core, minLength: 32, form: "text" },
   { name: "PAYLOAD_MASTER_KEY", workers: core, minLength: 32, form: "text" },
+  { name: "BACKUP_ENCRYPTION_KEY", workers: ["itrans-core", "medlink-hub"], minLength: 32, form: "text" },
   { name: "EVM_PRIVATE_KEY", workers: core, minLength: 66, form: "evm-private-key" },
   { name: "LEDGER_SIGNING_KEY", workers: core, minLength: 43, form: "ed25519-jwk-d" },
   { name: "OPERATOR_HMAC_SECRET", workers: core, minLength: 32, form: "text", optional: true },

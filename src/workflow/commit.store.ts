@@ -365,3 +365,13 @@ const claimColumns = (claim: ClaimState): readonly unknown[] => [
   claim.currency,
   claim.erasedSeq ?? null,
 ];
+
+/** Projections as they are written beside entries, for whoever has made them again from the entries. */
+export const projectionStatements = (
+  db: D1Database,
+  ledgerId: string,
+  projections: { readonly requests: readonly RequestState[]; readonly claims: readonly ClaimState[] },
+): readonly D1PreparedStatement[] => [
+  db.prepare(UPSERT_REQUESTS).bind(ledgerId, JSON.stringify(projections.requests.map(requestColumns))),
+  db.prepare(UPSERT_CLAIMS).bind(ledgerId, JSON.stringify(projections.claims.map(claimColumns))),
+];

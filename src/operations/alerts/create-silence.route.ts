@@ -1,5 +1,6 @@
 /** POST /operations/alerts/silences. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../../core/app.ts";
 import { answerProblem } from "../../platform/answer-problem.ts";
 import { systemNow } from "../../platform/clock.edge.ts";
@@ -33,13 +34,19 @@ const route = createRoute({
   request: { body: { required: true, content: { "application/json": { schema: bodySchema } } } },
   responses: {
     201: { description: "Silent until then.", content: { "application/json": { schema: silenceSchema } } },
-    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429),
+    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
   },
 });
 
 export function registerCreateSilence(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { alert, minutes, reason } = c.req.valid("json");
+    const refused = await recordOperatorAction(c, {
+      action: "ALERT_SILENCE",
+      reason,
+      ...(alert === undefined ? {} : { target: alert }),
+    });
+    if (refused !== undefined) return answerProblem(c, refused);
     const until = systemNow() + minutes * 60_000;
     const made = await evaluatorOf(c.env, c.var.settings).silence(alert, until, reason, c.var.principal.keyId);
     if (made === "unknown") {

@@ -13,16 +13,14 @@ export async function readMaintenance(db: D1Database): Promise<Maintenance> {
 }
 
 /** @param given undefined ends it. */
-export async function writeMaintenance(
+export const maintenanceUpdate = (
   db: D1Database,
   given: { readonly startedAt: number; readonly until: number; readonly reason: string } | undefined,
   actor: string,
-): Promise<void> {
-  await db
+): D1PreparedStatement =>
+  db
     .prepare(
       `UPDATE maintenance SET started_at = CAST(?1 AS INTEGER), until = CAST(?2 AS INTEGER), reason = ?3, actor = ?4
        WHERE singleton = 1`,
     )
-    .bind(given?.startedAt ?? null, given?.until ?? null, given?.reason ?? null, actor)
-    .run();
-}
+    .bind(given?.startedAt ?? null, given?.until ?? null, given?.reason ?? null, actor);

@@ -6,7 +6,10 @@ import { listDurableObjectIds, reset, runInDurableObject } from "cloudflare:test
 import { vi } from "vitest";
 import { testEnv } from "./test-env.ts";
 
-const { DB, LEDGER, ANCHOR, OPERATOR_LIMITER, PUBLISHER, RATE_LIMITER, SCRUBBER, SEQUENCER } = testEnv;
+const { DB, LEDGER } = testEnv;
+
+const isNamespace = (binding: unknown): binding is DurableObjectNamespace =>
+  typeof binding === "object" && binding !== null && binding.constructor.name === "DurableObjectNamespace";
 
 async function whatIsLeft(): Promise<number> {
   const tables = "SELECT COUNT(*) AS n FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'";
@@ -14,18 +17,9 @@ async function whatIsLeft(): Promise<number> {
   return (inDatabase ?? 0) + inBucket.objects.length;
 }
 
-async function touchAll<Class extends Rpc.DurableObjectBranded>(objects: DurableObjectNamespace<Class>): Promise<void> {
+for (const objects of Object.values(testEnv).filter(isNamespace)) {
   for (const id of await listDurableObjectIds(objects)) await runInDurableObject(objects.get(id), () => undefined);
 }
-
-await Promise.all([
-  touchAll(ANCHOR),
-  touchAll(OPERATOR_LIMITER),
-  touchAll(PUBLISHER),
-  touchAll(RATE_LIMITER),
-  touchAll(SCRUBBER),
-  touchAll(SEQUENCER),
-]);
 await whatIsLeft();
 await reset();
 if ((await whatIsLeft()) > 0) throw new Error("the file before this one left something behind");

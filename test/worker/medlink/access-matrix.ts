@@ -406,6 +406,8 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   }),
   "GET /api/itrans/workflow/requests/{id}": clinic("GET", core),
 
+  "GET /api/operations/maintenance": operators("GET"),
+  "PUT /api/operations/maintenance": operators("PUT", { body: () => ({ on: false }) }),
   "POST /api/operations/relay/pause": operators("POST"),
   "POST /api/operations/relay/resume": operators("POST"),
   "POST /api/operations/relay/destinations/{destinationId}/pause": operators("POST", destination),
