@@ -279,6 +279,38 @@ export const METRICS = {
     labels: { operation: ["send", "find", "page"], result: OPERATOR_RESULTS },
   },
 
+  itrans_core_settlements: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Settlements that have not ended, by status.",
+    labels: { status: ["PENDING", "PROCESSING"] },
+  },
+  itrans_core_settlements_stuck: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Settlements that have not ended five minutes after they were made.",
+  },
+  itrans_core_reconciliation_open_items: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Mismatches between our books and the operator's that nobody has resolved.",
+  },
+  itrans_core_reconciliation_failed: {
+    ...core,
+    ...worst,
+    unit: "none",
+    help: "1 while the newest reconciliation failed.",
+  },
+  itrans_core_idempotency_collisions_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Idempotency-Keys that came again with another request.",
+  },
+
   itrans_core_backup_good_timestamp_seconds: {
     ...core,
     ...worst,
