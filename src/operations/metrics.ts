@@ -95,6 +95,7 @@ export const HUB_JOBS = [
   "backup",
   "metrics",
 ] as const;
+const OPERATOR_RESULTS = ["2xx", "429", "4xx", "5xx", "other", "no-answer", "not-sent"] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],
@@ -268,6 +269,14 @@ export const METRICS = {
     ...seconds,
     buckets: PATIENCE,
     help: "From a request's commit to the confirmation of the first anchor that covers it.",
+  },
+
+  itrans_core_operator_calls_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Calls to the payer's operator by what came of them; not-sent: no permit, or an open circuit.",
+    labels: { operation: ["send", "find", "page"], result: OPERATOR_RESULTS },
   },
 
   itrans_core_backup_good_timestamp_seconds: {
