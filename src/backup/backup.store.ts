@@ -1,4 +1,5 @@
 /** Rows of backups: runs, objects, progress, drills; and what a snapshot reads of every other table. */
+import { firstSeqOf } from "../ledger/subject.store.ts";
 import type { CopiedTable } from "./catalogue.ts";
 import type { RunRow } from "./run.ts";
 import type { FileKind, Range } from "./segments.ts";
@@ -467,7 +468,7 @@ export async function readPayloadRows(db: D1Database, ledgerId: string, { from, 
     .prepare(
       `SELECT p.* FROM (SELECT subject, MIN(seq) AS seq FROM ledger_entries
            WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3 GROUP BY subject) AS e
-       CROSS JOIN payloads AS p ON p.ledger_id = ?1 AND p.subject = e.subject ORDER BY e.seq, p.part`,
+       CROSS JOIN payloads AS p ON p.ledger_id = ?1 AND p.subject_seq = ${firstSeqOf("?1", "e.subject")} ORDER BY e.seq, p.part`,
     )
     .bind(ledgerId, from, to)
     .all<Row>();
@@ -497,9 +498,9 @@ export async function readKeyRows(
        SELECT k.*, CASE WHEN r.request_id IS NOT NULL THEN 'request' WHEN c.claim_id IS NOT NULL THEN 'claim' END AS x_kind,
          COALESCE(r.tenant_id, c.tenant_id) AS x_tenant, COALESCE(r.request_id, c.claim_id) AS x_id,
          COALESCE(r.amount_minor, c.amount_minor) AS x_amount, COALESCE(r.currency, c.currency) AS x_currency
-       FROM begun CROSS JOIN payload_keys AS k ON k.ledger_id = ?1 AND k.subject = begun.subject
-       LEFT JOIN requests AS r ON r.ledger_id = ?1 AND r.request_id_hash = begun.subject
-       LEFT JOIN claims AS c ON c.ledger_id = ?1 AND c.claim_id_hash = begun.subject
+       FROM begun CROSS JOIN payload_keys AS k ON k.ledger_id = ?1 AND k.subject_seq = begun.seq
+       LEFT JOIN requests AS r ON r.ledger_id = ?1 AND r.submitted_seq = begun.seq
+       LEFT JOIN claims AS c ON c.ledger_id = ?1 AND c.created_seq = begun.seq
        ORDER BY begun.seq`,
     )
     .bind(ledgerId, from, to)
