@@ -100,3 +100,13 @@ export async function claimDataDirectory(
   record([]);
   return { record, remove: () => rmSync(path, { force: true }) };
 }
+
+/** Whether a run is up over this data now. */
+export function isInUse(dataDir: string): boolean {
+  try {
+    const { runner } = runFileSchema.parse(JSON.parse(readFileSync(join(dataDir, "run.json"), "utf8")));
+    return isAlive(runner.pid) && commandOf(runner.pid) === runner.command;
+  } catch {
+    return false;
+  }
+}

@@ -1,7 +1,7 @@
 /** What core's gauges read, and what its tables tell of the life of requests and anchors since the last look. */
 import type { AnchorEventType } from "../anchor/history.ts";
 import { readBackupLevels } from "../backup/backup.store.ts";
-import { relayStatus } from "../relay/outbox.store.ts";
+import { relayStatus } from "../relay/relay-status.store.ts";
 import type { Reading } from "./readings.ts";
 
 interface Levels {

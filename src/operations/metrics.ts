@@ -8,7 +8,7 @@
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { ENTRY_TYPES } from "../ledger/entry.ts";
 import type { WorkerName } from "../platform/secrets.ts";
-import { EVENT_TYPES } from "../relay/event-type.ts";
+import { EVENT_TYPES, REQUEST_EVENT_TYPES } from "../relay/event-type.ts";
 
 /** Values of a label: a closed list, or whatever the named bounded source has. */
 export type LabelValues = readonly string[] | { readonly from: "the worker's route templates" | "the destinations" };
@@ -78,6 +78,8 @@ const CORE_JOBS = [
   "actions",
   "alerts",
   "backup",
+  "settlements",
+  "idempotency",
   "metrics",
 ] as const;
 /** In the order in which the hub's cron runs them. */
@@ -93,10 +95,11 @@ export const HUB_JOBS = [
   "backup",
   "metrics",
 ] as const;
+const OPERATOR_RESULTS = ["2xx", "429", "4xx", "5xx", "other", "no-answer", "not-sent"] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],
-  ...EVENT_TYPES,
+  ...REQUEST_EVENT_TYPES,
   "other",
 ] as const;
 const EDI_CONNECTORS = ["cdanet", "eclaims", "portal", "other"] as const;
@@ -266,6 +269,14 @@ export const METRICS = {
     ...seconds,
     buckets: PATIENCE,
     help: "From a request's commit to the confirmation of the first anchor that covers it.",
+  },
+
+  itrans_core_operator_calls_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Calls to the payer's operator by what came of them; not-sent: no permit, or an open circuit.",
+    labels: { operation: ["send", "find", "page"], result: OPERATOR_RESULTS },
   },
 
   itrans_core_backup_good_timestamp_seconds: {

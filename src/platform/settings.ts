@@ -96,6 +96,11 @@ export const coreSettingsSchema = z.object({
   RELAY_DELIVERED_RETENTION_DAYS: integer(30, 1, 3_650),
   RELAY_DEAD_LETTER_RETENTION_DAYS: integer(30, 1, 3_650),
 
+  /** Whether an approval asks for the payment at once. */
+  SETTLE_ON_APPROVAL: flag(false),
+  /** How long the answer to an Idempotency-Key is kept. */
+  IDEMPOTENCY_RETENTION_HOURS: integer(24, 1, 168),
+
   /** One node, or up to five separated by commas: the next is asked when one is down, and they must not disagree. */
   EVM_RPC_URL: optionalText,
   CHAIN_ID: integer(31_337, 1, Number.MAX_SAFE_INTEGER),
@@ -153,7 +158,7 @@ export const relaySettingsSchema = z.object({
   LOG_LEVEL: logLevel,
   ...metricsSettingsSchema.shape,
   /** Deliveries leased in one database round trip. */
-  RELAY_LEASE_LIMIT: integer(100, 1, 500),
+  RELAY_LEASE_LIMIT: integer(200, 1, 500),
   /** Posts under way at once in one invocation; a worker has six connections. */
   RELAY_SLOTS: integer(6, 1, 64),
   /** Time after which an invocation leases no more and leaves the rest to the next one. */

@@ -8,15 +8,9 @@ import type { MetricRow } from "../operations/metrics-buffer.ts";
 import { renderMetrics } from "../operations/metrics-text.ts";
 import { makeLog, systemNow, systemRandom } from "../platform/clock.edge.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
-import { pingTarget, recordPing } from "./destinations.store.ts";
-import {
-  beginSuspected,
-  claimWake,
-  leaseDue,
-  recordOutcomes,
-  type ScheduledRetry,
-  type SettledRow,
-} from "./outbox.store.ts";
+import { beginSuspected, claimWake, leaseDue } from "./leases.store.ts";
+import { recordOutcomes, type ScheduledRetry, type SettledRow } from "./outcomes.store.ts";
+import { pingTarget, recordPing } from "./pings.store.ts";
 import type {
   DeliveryOutcome,
   Lease,

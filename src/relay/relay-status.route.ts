@@ -4,8 +4,8 @@ import type { CoreAppEnv } from "../core/app.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { relayStatus } from "./outbox.store.ts";
 import { retryPolicyOf } from "./port.edge.ts";
+import { relayStatus } from "./relay-status.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const count = z.number().int().nonnegative();
@@ -15,6 +15,7 @@ const counts = {
   pending: count.openapi({ description: "On their way; retried and waiting ones among them." }),
   retrying: count.openapi({ description: "Failed at least once and tried again." }),
   waiting: count.openapi({ description: "Sent once their entry is anchored." }),
+  underWay: count.openapi({ description: "In the relay's hands now; none is left some time after a pause." }),
   deadLetterCount: count,
   oldestPendingAgeMs: count.nullable(),
 };

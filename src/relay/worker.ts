@@ -12,7 +12,9 @@ import { parseSettings, type RelaySettings, relaySettingsSchema } from "../platf
 import { VERSION } from "../platform/version.ts";
 import type { RelayEnv } from "./env.ts";
 import type { RelayHint } from "./port.ts";
-import { consumeDeadHints, consumeHints } from "./relay.consumer.ts";
+import { consumeDeadHints, consumeHints, type DeliveriesApi } from "./relay.consumer.ts";
+
+export { Deliveries } from "./deliveries.edge.ts";
 
 /** Posts go where others say: outside development the platform must keep them off private addresses. */
 function reachFault(environment: RelaySettings["ENVIRONMENT"]): string | undefined {
@@ -77,6 +79,37 @@ async function answer(request: Request, env: RelayEnv, pathname: string, correla
   }
 }
 
+const hasDeliveries = (exports: object): exports is { readonly Deliveries: DeliveriesApi } => "Deliveries" in exports;
+
+export async function consumeBatch(
+  batch: MessageBatch<RelayHint>,
+  env: RelayEnv,
+  deliveries: DeliveriesApi,
+): Promise<void> {
+  const measure = measureOf("itrans-relay", env);
+  const queue = batch.queue === "relay-dead-letters" ? "relay-dead-letters" : "relay";
+  measure.add("itrans_relay_hints_total", { queue }, batch.messages.length);
+  if (queue === "relay-dead-letters") {
+    consumeDeadHints(batch, makeLog("itrans-relay", env));
+    measure.add("itrans_relay_invocations_total", { queue, outcome: "ok" });
+    return;
+  }
+  const parsed = parseSettings(relaySettingsSchema, env);
+  if (!parsed.ok) throw new Error(parsed.problem.detail);
+  const fault = reachFault(parsed.settings.ENVIRONMENT);
+  if (fault !== undefined) throw new Error(fault);
+  const startedAt = systemNow();
+  let outcome: "ok" | "failed" = "failed";
+  try {
+    await consumeHints(batch, deliveries);
+    outcome = "ok";
+  } finally {
+    measure.add("itrans_relay_invocations_total", { queue, outcome });
+    measure.observe("itrans_relay_invocation_duration_seconds", {}, (systemNow() - startedAt) / 1000);
+  }
+  await flushIfDue("itrans-relay", env, sinkOf(env));
+}
+
 export default {
   async fetch(request, env) {
     const startedAt = systemNow();
@@ -100,29 +133,8 @@ export default {
     return response;
   },
 
-  async queue(batch, env) {
-    const log = makeLog("itrans-relay", env);
-    const measure = measureOf("itrans-relay", env);
-    const queue = batch.queue === "relay-dead-letters" ? "relay-dead-letters" : "relay";
-    measure.add("itrans_relay_hints_total", { queue }, batch.messages.length);
-    if (queue === "relay-dead-letters") {
-      consumeDeadHints(batch, log);
-      measure.add("itrans_relay_invocations_total", { queue, outcome: "ok" });
-      return;
-    }
-    const parsed = parseSettings(relaySettingsSchema, env);
-    if (!parsed.ok) throw new Error(parsed.problem.detail);
-    const fault = reachFault(parsed.settings.ENVIRONMENT);
-    if (fault !== undefined) throw new Error(fault);
-    const startedAt = systemNow();
-    let outcome: "ok" | "failed" = "failed";
-    try {
-      await consumeHints(batch, env, parsed.settings, log);
-      outcome = "ok";
-    } finally {
-      measure.add("itrans_relay_invocations_total", { queue, outcome });
-      measure.observe("itrans_relay_invocation_duration_seconds", {}, (systemNow() - startedAt) / 1000);
-    }
-    await flushIfDue("itrans-relay", env, sinkOf(env));
+  async queue(batch, env, ctx) {
+    if (!hasDeliveries(ctx.exports)) throw new Error("the relay does not find its own entry point");
+    await consumeBatch(batch, env, ctx.exports.Deliveries);
   },
 } satisfies ExportedHandler<RelayEnv, RelayHint>;

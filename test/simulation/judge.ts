@@ -1,7 +1,7 @@
 /** Holds what callers and receivers were told, and what the rows say in the end, against the ledger. */
 import { commitmentOf, subjectOf } from "../../src/ledger/commitment.ts";
 import type { Appended } from "../../src/ledger/sequencer.ts";
-import { MAX_EXPIRED_LEASES } from "../../src/relay/outbox.store.ts";
+import { MAX_EXPIRED_LEASES } from "../../src/relay/lanes.store.ts";
 import type { Command, CommandResult } from "../../src/workflow/commit-plan.ts";
 import type { Promised } from "./clients.ts";
 import { saltOf } from "./edge.ts";
@@ -51,7 +51,9 @@ export class Judge {
     const [subject, seqs] =
       state.kind === "request"
         ? [state.request.requestIdHash, [state.request.submittedSeq, state.request.adjudicatedSeq]]
-        : [state.claim.claimIdHash, [state.claim.createdSeq, state.claim.settlementSeq]];
+        : state.kind === "claim"
+          ? [state.claim.claimIdHash, [state.claim.createdSeq, state.claim.settlementSeq]]
+          : [state.settlement.subject, [state.settlement.createdSeq, state.settlement.endedSeq]];
     for (const seq of seqs) {
       if (seq !== undefined && this.#witness.entry(seq)?.subject !== subject) {
         this.#world.violate("answered before commit", `an answer rests on entry ${seq}, which is not in the ledger`);
