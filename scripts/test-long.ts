@@ -12,6 +12,7 @@ import { backupKillSuite } from "../test/e2e/support/backup-kill-suite.ts";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
+import { settleSuite } from "../test/support/settle-suite.ts";
 import { simulateSuite } from "../test/support/simulate-suite.ts";
 import { tamperSuite } from "../test/support/tamper-suite.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
@@ -27,6 +28,7 @@ const SUITES: readonly LongSuite[] = [
   simulateSuite,
   carelessSuite,
   operatorRateSuite,
+  settleSuite,
   backupKillSuite,
 ];
 
