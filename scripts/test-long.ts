@@ -13,6 +13,7 @@ import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
 import { outagesSuite } from "../test/support/outages-suite.ts";
+import { settleSuite } from "../test/support/settle-suite.ts";
 import { simulateSuite } from "../test/support/simulate-suite.ts";
 import { tamperSuite } from "../test/support/tamper-suite.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
@@ -29,6 +30,7 @@ const SUITES: readonly LongSuite[] = [
   outagesSuite,
   carelessSuite,
   operatorRateSuite,
+  settleSuite,
   backupKillSuite,
 ];
 

@@ -171,10 +171,8 @@ export async function drainSettlements(parts: DriveParts, limits: DriveLimits = 
   };
   while (now() < until) {
     if (holdUntil !== undefined && holdUntil > now()) {
-      await Promise.all(running);
-      if (holdUntil >= until) return { driven, more: false };
+      if (holdUntil >= until) break;
       await parts.sleep(holdUntil - now());
-      holdUntil = undefined;
       continue;
     }
     const free = limits.slots - running.size;
@@ -190,6 +188,8 @@ export async function drainSettlements(parts: DriveParts, limits: DriveLimits = 
     await parts.sleep(Math.max(1, nextDue - now()));
   }
   await Promise.all(running);
+  // While the operator takes nothing, the sweep comes back soon enough.
+  if (holdUntil !== undefined && holdUntil > now()) return { driven, more: false };
   const nextDue = await nextDriveDue(db, ledgerId);
   return { driven, more: nextDue !== undefined && nextDue <= now() };
 }
