@@ -6,6 +6,9 @@ import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
 import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
 import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
+import { carryRewrapsOn } from "../keys/rewrap.edge.ts";
+import { noteCoreSecrets } from "../keys/secret-ages.edge.ts";
+import { registerSecrets } from "../keys/secrets.route.ts";
 import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
 import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
@@ -123,6 +126,7 @@ for (const register of [
   registerMetrics,
   registerSeries,
   registerListOperatorActions,
+  registerSecrets,
   registerDocs,
 ]) {
   register(app);
@@ -142,6 +146,10 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
     actions: () => appendWaitingActions(env, settings.LEDGER_ID),
+    keys: async () => {
+      await noteCoreSecrets(env);
+      await carryRewrapsOn(env, settings.LEDGER_ID);
+    },
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
   };
   const measure = measureOf("itrans-core", env);
@@ -167,6 +175,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
     run("actions", jobs.actions),
+    run("keys", jobs.keys),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));

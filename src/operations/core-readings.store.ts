@@ -1,5 +1,6 @@
 /** What core's gauges read, and what its tables tell of the life of requests and anchors since the last look. */
 import type { AnchorEventType } from "../anchor/history.ts";
+import { readSecretAges } from "../keys/secret-ages.store.ts";
 import { relayStatus } from "../relay/outbox.store.ts";
 import type { Reading } from "./readings.ts";
 
@@ -13,8 +14,9 @@ interface Levels {
 
 /** @param now epoch ms. */
 export async function readCoreGauges(db: D1Database, ledgerId: string, now: number): Promise<readonly Reading[]> {
-  const [status, [levels, lanes]] = await Promise.all([
+  const [status, ages, [levels, lanes]] = await Promise.all([
     relayStatus(db, now, undefined),
+    readSecretAges(db),
     db.batch<Levels & { readonly destination: string; readonly lanes: number }>([
       db
         .prepare(
@@ -51,6 +53,9 @@ export async function readCoreGauges(db: D1Database, ledgerId: string, now: numb
   if (level?.confirmedAt != null) {
     const value = level.confirmedAt / 1000;
     readings.push({ name: "itrans_core_anchor_confirmed_timestamp_seconds", labels: [], value });
+  }
+  for (const { name, worker, since } of ages) {
+    readings.push({ name: "itrans_core_secret_age_seconds", labels: [name, worker], value: ageS(since, now) });
   }
   for (const one of status.destinations) {
     const labels = [one.destinationId];

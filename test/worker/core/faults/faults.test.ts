@@ -13,7 +13,13 @@ import { LedgerSequencer } from "../../../../durable-objects/ledger-sequencer.ts
 import type { CoreEnv } from "../../../../src/core/env.ts";
 import { relaySettingsSchema } from "../../../../src/platform/settings.ts";
 import { RelayPort } from "../../../../src/relay/port.edge.ts";
-import type { MetricsPortApi, PingPortApi, RelayHint, RelayPortApi } from "../../../../src/relay/port.ts";
+import type {
+  MetricsPortApi,
+  PingPortApi,
+  RelayHint,
+  RelayPortApi,
+  SecretsPortApi,
+} from "../../../../src/relay/port.ts";
 import { consumeHints } from "../../../../src/relay/relay.consumer.ts";
 import { sweepRelay } from "../../../../src/relay/sweep.cron.ts";
 import type { Command } from "../../../../src/workflow/commit-plan.ts";
@@ -143,7 +149,7 @@ const settings = relaySettingsSchema.parse({ ENVIRONMENT: "development", RELAY_I
 async function consume(fault: Fault): Promise<boolean> {
   const ctx = createExecutionContext();
   const port = new RelayPort(ctx, coreWith(fault));
-  const CORE: RelayPortApi & PingPortApi & MetricsPortApi = faulty(
+  const CORE: RelayPortApi & PingPortApi & MetricsPortApi & SecretsPortApi = faulty(
     "CORE",
     {
       lease: (limit, exclude) => port.lease(limit, exclude),
@@ -155,6 +161,7 @@ async function consume(fault: Fault): Promise<boolean> {
         port.recordPing(destinationId, pingId, result, durationMs),
       measure: (flushId, rows) => port.measure(flushId, rows),
       metrics: () => port.metrics(),
+      recordSecrets: (sightings) => port.recordSecrets(sightings),
     },
     fault,
   );
