@@ -248,7 +248,7 @@ export async function benchHub(
     const url = `http://127.0.0.1:${ports.hub}`;
     const cookies = await signIn(url, secrets);
     const keyring = await makeKeyring([secrets.ENCRYPTION_KEY ?? ""], "field");
-    const fields = makeFields(keyring, secrets.HASH_KEY ?? "", systemRandomBytes);
+    const fields = makeFields(keyring, [secrets.HASH_KEY ?? ""], systemRandomBytes);
     await seed(db, fields, options.claims, SEEDED_AT, progress);
     progress("warming");
     await load(url, cookies, options.claims, WARM_MS);

@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { projectRoot } from "../scripts/lib/bundle.ts";
-import { loadHead, writeCommit } from "../src/workflow/commit.store.ts";
+import { loadContext, loadHead, writeCommit } from "../src/workflow/commit.store.ts";
 import { planCommit } from "../src/workflow/commit-plan.ts";
 import { d1On } from "../test/support/d1-sqlite.ts";
 import { BENCH_LEDGER, preparedSubmit } from "./workers/prepared.ts";
@@ -43,6 +43,47 @@ export async function fillLedger(path: string, size: number, progress: (entries:
     }
     for (const { sql } of guards) sqlite.exec(String(sql));
     sqlite.exec("PRAGMA journal_mode = WAL");
+  } finally {
+    sqlite.close();
+  }
+}
+
+const COMMITS = 8;
+
+/** Entries of the ledger in a file; 0 when it has none. */
+export function entriesIn(path: string): number {
+  const sqlite = new DatabaseSync(path, { readOnly: true });
+  try {
+    return Number(sqlite.prepare("SELECT MAX(size) AS size FROM ledger_heads").get()?.size ?? 0);
+  } finally {
+    sqlite.close();
+  }
+}
+
+/**
+ * Pages of the database that an append writes, in commits of some size: what goes into the write-ahead log, which is what a
+ * database that is copied elsewhere has to copy. Guards and statements are those of real appends. Nobody else has the file open.
+ */
+export async function pagesPerAppend(path: string, group: number): Promise<number> {
+  const sqlite = new DatabaseSync(path);
+  try {
+    // Pages leave the cache at the commit alone, and stay in the log until they were counted.
+    sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA cache_size = -200000; PRAGMA wal_autocheckpoint = 0");
+    const db = d1On(sqlite);
+    const run = createHash("sha256").update(`${path} ${group} ${Date.now()}`).digest("hex");
+    let pages = 0;
+    for (let commit = 0; commit < COMMITS; commit++) {
+      sqlite.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      const commands = Array.from({ length: group }, (_, i) =>
+        preparedSubmit(createHash("sha256").update(`${run} ${commit} ${i}`).digest("hex")),
+      );
+      const context = await loadContext(db, BENCH_LEDGER.ledgerId, commands);
+      const head = await loadHead(db, BENCH_LEDGER.ledgerId);
+      const plan = planCommit(head, context, commands, Date.now(), BENCH_LEDGER);
+      await writeCommit(db, BENCH_LEDGER.ledgerId, plan);
+      pages += Number(sqlite.prepare("PRAGMA wal_checkpoint(PASSIVE)").get()?.log ?? Number.NaN);
+    }
+    return pages / (COMMITS * group);
   } finally {
     sqlite.close();
   }

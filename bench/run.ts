@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
  * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
- * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery`, `isolation`, `hub` or `metrics` for a part of it.
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery`, `isolation`, `hub`, `backup` or `metrics` for a part of it.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -18,6 +18,7 @@ import { claimPorts } from "../scripts/lib/ports.ts";
 import { completeSecrets } from "../scripts/lib/secrets-file.ts";
 import { workerSite } from "../scripts/lib/stack.ts";
 import { signProviderPayload } from "../src/platform/signature.ts";
+import { backupReport, benchBackup } from "./backup.ts";
 import { benchDelivery, deliveryReport } from "./delivery.ts";
 import { benchHub, hubReport } from "./hub.ts";
 import { benchIsolation, isolationReport } from "./isolation.ts";
@@ -37,14 +38,14 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "3" },
     only: { type: "string" },
-    large: { type: "string", default: "1000000" },
+    large: { type: "string", default: "200000" },
     claims: { type: "string", default: "100000" },
   },
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const large = Number(values.large);
-const PARTS = ["api", "ledger", "delivery", "isolation", "hub", "metrics"];
+const PARTS = ["api", "ledger", "delivery", "isolation", "hub", "backup", "metrics"];
 const claims = Number(values.claims);
 const knownPart = values.only === undefined || PARTS.includes(values.only);
 if (
@@ -464,8 +465,23 @@ async function hub(): Promise<void> {
   }
 }
 
+async function backup(): Promise<void> {
+  const figures = await benchBackup(secrets, large, progress);
+  if (process.stderr.isTTY) progress("");
+  console.log(backupReport(figures));
+  const now = new Date().toISOString();
+  const path = join(import.meta.dirname, "results", `backup-${now.slice(0, 10)}.json`);
+  mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
+  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
+  writeFileSync(path, `${JSON.stringify({ at: now, machine, ...figures }, null, 2)}\n`);
+  if (!figures.held) {
+    console.log("a backup or a restore takes too much");
+    process.exitCode = 1;
+  }
+}
+
 async function run(): Promise<void> {
-  const runs = { api: main, delivery, isolation, ledger, hub };
+  const runs = { api: main, delivery, isolation, ledger, hub, backup };
   // What measuring costs alone is a part of `api`.
   if (values.only === "metrics") return main();
   for (const [part, measurePart] of Object.entries(runs)) {

@@ -12,8 +12,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { CoreEnv } from "../src/core/env.ts";
 import { scrubPortOf } from "../src/ledger/scrub.edge.ts";
-import { type ScrubReport, type ScrubState, scrubReport, scrubWithin } from "../src/ledger/scrub.ts";
+import { scrubWithin } from "../src/ledger/scrub.ts";
 import { ScrubStateStore } from "../src/ledger/scrub-state.store.ts";
+import { type ScrubReport, type ScrubState, scrubReport } from "../src/ledger/scrub-state.ts";
 import { makeLog } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
 import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.ts";

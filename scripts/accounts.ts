@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { DEMO_INSURER_ADDRESS } from "../src/medlink/seed/demo.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { type HubOperator, hubOperatorOf } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
 
@@ -16,6 +17,7 @@ const USAGE = `Usage:
   npm run metrics:feature-flags [-- --days N]
 
 MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY name a hub that is not on this machine.`;
+answerHelp(import.meta.filename, USAGE);
 
 const printer = makePrinter(process.stdout, process.env);
 

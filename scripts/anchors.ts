@@ -14,8 +14,11 @@ import { parseArgs, parseEnv } from "node:util";
 import * as z from "zod";
 import { projectRoot } from "./lib/bundle.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { type Answer, call, summaryOf } from "./lib/http.ts";
 import { DEFAULT_PORTS } from "./lib/stack.ts";
+
+answerHelp(import.meta.filename);
 
 const USAGE =
   "usage: anchors.ts status [--limit N] [--before SIZE] | retry | supersede --reason CODE   [--url URL] [--json]";

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import type { CallOptions } from "./lib/http.ts";
 import { type HubOperator, hubOperatorOf } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
@@ -11,6 +12,7 @@ const USAGE = `Usage:
   npm run auto-submit:on      [-- --clinic ID]   without a clinic: the whole hub
   npm run auto-submit:off     [-- --clinic ID]
   npm run auto-submit:requeue [-- --clinic ID --error CODE --since 2026-01-31T12:00:00Z]`;
+answerHelp(import.meta.filename, USAGE);
 
 const PAGES = 10_000;
 

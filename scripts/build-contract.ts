@@ -1,5 +1,5 @@
 /**
- * Compiles contracts/LedgerAnchor.sol into contracts/artifacts/LedgerAnchor.json. The artifact is committed, so that
+ * `npm run build:contract`: compiles contracts/LedgerAnchor.sol into contracts/artifacts/LedgerAnchor.json. The artifact is committed, so that
  * starting and deploying need no compiler; a test recompiles and compares.
  */
 import { createHash } from "node:crypto";
@@ -7,6 +7,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import * as z from "zod";
+import { answerHelp } from "./lib/help.ts";
+
+answerHelp(import.meta.filename);
 
 const SOURCE = new URL("../contracts/LedgerAnchor.sol", import.meta.url);
 export const ARTIFACT = new URL("../contracts/artifacts/LedgerAnchor.json", import.meta.url);

@@ -3,7 +3,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectRoot } from "./lib/bundle.ts";
 import { dashboardJson } from "./lib/dashboard.ts";
+import { answerHelp } from "./lib/help.ts";
 import { withTables } from "./lib/metrics-doc.ts";
+
+answerHelp(import.meta.filename);
 
 const page = join(projectRoot, "docs", "metrics.md");
 writeFileSync(page, withTables(readFileSync(page, "utf8")));

@@ -6,7 +6,10 @@ import { dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { buildFacts, definesOf, projectRoot } from "./lib/bundle.ts";
+import { answerHelp } from "./lib/help.ts";
 import { WORKERS } from "./lib/stack.ts";
+
+answerHelp(import.meta.filename);
 
 const run = promisify(execFile);
 

@@ -1,8 +1,11 @@
 /** What an isolate of the hub keeps at hand, and how often that was enough: `npm run cache:stats`. */
 import * as z from "zod";
 import { messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { hubOperatorOf } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
+
+answerHelp(import.meta.filename);
 
 const statsSchema = z.object({
   hitRatio: z.number(),

@@ -1,8 +1,8 @@
 /**
- * Deploys contracts/artifacts/LedgerAnchor.json and prints `Contract address: 0x...`. From the environment: EVM_RPC_URL,
- * CHAIN_ID, EVM_PRIVATE_KEY (deploys, unless DEPLOYER_PRIVATE_KEY does; its address becomes the anchorer), ANCHOR_OWNER_ADDRESS
- * (default: the deployer). The deployment is recorded in contracts/deployments/<chain id>-<address>.json, or where
- * `--record FILE` says; `--no-record` records nothing.
+ * `npm run deploy:contract [-- --record FILE | --no-record]`: deploys contracts/artifacts/LedgerAnchor.json and prints
+ * `Contract address: 0x...`. From the environment: EVM_RPC_URL, CHAIN_ID, EVM_PRIVATE_KEY (deploys, unless
+ * DEPLOYER_PRIVATE_KEY does; its address becomes the anchorer), ANCHOR_OWNER_ADDRESS (default: the deployer). The deployment is
+ * recorded in contracts/deployments/<chain id>-<address>.json, or where `--record FILE` says; `--no-record` records nothing.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -10,6 +10,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { ContractFactory, computeAddress, JsonRpcProvider, NonceManager, Wallet } from "ethers";
 import * as z from "zod";
+import { answerHelp } from "./lib/help.ts";
+
+answerHelp(import.meta.filename);
 
 const artifactSchema = z.object({
   abi: z.array(z.record(z.string(), z.unknown())),

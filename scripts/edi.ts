@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { type HubOperator, hubOperatorOf } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
 
@@ -12,6 +13,7 @@ const USAGE = `Usage:
   npm run edi:status
   npm run edi:test-connection [-- --connector cdanet]   without a connector: all; fails when one does not answer in order
   npm run edi:reset-sandbox                             for all clinics`;
+answerHelp(import.meta.filename, USAGE);
 
 const printer = makePrinter(process.stdout, process.env);
 

@@ -1,14 +1,21 @@
 /**
- * Personal fields of the hub: `re-encrypt` seals them under the current ENCRYPTION_KEY and shows how far it is. Stopped, it is
- * gone on with by the hub's cron or by the next call; once it is complete ENCRYPTION_KEY_PREVIOUS can be taken away.
+ * Personal fields of the hub: `re-encrypt` seals them under the current ENCRYPTION_KEY, `re-hash` makes what they are searched by
+ * anew under the current HASH_KEY; each shows how far it is. Stopped, it is gone on with by the hub's cron or by the next call;
+ * once it is complete the key's `_PREVIOUS` can be taken away.
  */
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { hubOperatorOf } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
 
-const USAGE = "Usage: npm run fields:re-encrypt [-- --status]";
+const USAGE = "Usage: npm run fields:re-encrypt [-- --status], npm run fields:re-hash [-- --status]";
+answerHelp(import.meta.filename, USAGE);
+const RENEWALS = {
+  "re-encrypt": { name: "re-encryption", changed: "sealed anew", key: "ENCRYPTION_KEY" },
+  "re-hash": { name: "re-hashing", changed: "hashed anew", key: "HASH_KEY" },
+} as const;
 /** At a thousand rows a call: a hundred million rows. */
 const CALLS = 100_000;
 const WIDTH = 40;
@@ -19,6 +26,7 @@ const statusSchema = z.object({
   done: z.number(),
   total: z.number(),
   changed: z.number(),
+  held: z.number(),
 });
 type Status = z.output<typeof statusSchema>;
 
@@ -35,9 +43,11 @@ function progress({ done, total }: Status): void {
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { status: { type: "boolean" } } });
-  if (positionals[0] !== "re-encrypt") throw new Failure(USAGE);
+  const word = positionals[0];
+  if (word !== "re-encrypt" && word !== "re-hash") throw new Failure(USAGE);
+  const { name, changed, key } = RENEWALS[word];
   const hub = hubOperatorOf(process.env);
-  const path = "/api/admin/re-encrypt";
+  const path = `/api/admin/${word}`;
   let status = await hub.ask(
     path,
     statusSchema,
@@ -49,9 +59,15 @@ async function main(): Promise<void> {
   }
   if (values.status !== true) progress({ ...status, done: status.state === "complete" ? status.total : status.done });
   if (process.stderr.isTTY) process.stderr.write("\n");
-  printer.fact("re-encryption", status.state === "never" ? "never begun" : status.state);
+  printer.fact(name, status.state === "never" ? "never begun" : status.state);
   printer.fact("key", status.keyId);
-  printer.fact("rows", `${status.done} of ${status.total}, ${status.changed} sealed anew`);
+  printer.fact("rows", `${status.done} of ${status.total}, ${status.changed} ${changed}`);
+  if (status.held > 0) {
+    printer.fact(
+      "held",
+      `${status.held} rows have the e-mail address or health number of another: mend them, then run this again`,
+    );
+  } else if (status.state === "complete") printer.fact("next", `${key}_PREVIOUS can be taken away`);
 }
 
 try {

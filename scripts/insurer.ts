@@ -1,5 +1,6 @@
 /**
- * An insurer: knows its own API key, core's URL and its webhook secret, and learns of a request only from its webhook.
+ * `node scripts/insurer.ts`: an insurer, which knows its own API key, core's URL and its webhook secret (INSURER_PORT, INSURER_CORE_URL,
+ * INSURER_API_KEY, INSURER_WEBHOOK_SECRET, INSURER_DECISION), and learns of a request only from its webhook.
  * What it does is printed as one JSON object a line.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -9,7 +10,10 @@ import * as z from "zod";
 import { signRelayBody, standardWebhookSecret } from "../src/platform/signature.ts";
 import { timingSafeEqual } from "../src/platform/timing-safe.ts";
 import { messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { call, summaryOf } from "./lib/http.ts";
+
+answerHelp(import.meta.filename);
 
 const settings = z
   .object({

@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { type HistogramName, METRIC_NAMES, type MetricName, specOf } from "../src/operations/metrics.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { call, summaryOf } from "./lib/http.ts";
 import { hubOperatorOf, operatorOf } from "./lib/operator.ts";
 
@@ -14,6 +15,7 @@ npm run metrics:performance    p50, p95 and p99 of everything that is timed, and
 
 ITRANS_CORE_URL and OPERATOR_API_KEY name core and its key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
 .dev.vars does.`;
+answerHelp(import.meta.filename, USAGE);
 
 const points = z.array(z.tuple([z.number(), z.number().nullable()]));
 const curve = z.object({ points, quantiles: z.object({ p50: points, p95: points, p99: points }).optional() });

@@ -1,6 +1,7 @@
 /** `npm run relay:*`: the relay's controls, thin over core's API. */
 import { parseArgs } from "node:util";
 import { Failure, messageOf } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
 import { type Operator, operatorOf } from "./lib/operator.ts";
 
 const USAGE = `npm run relay:status
@@ -15,6 +16,7 @@ npm run relay:rotate-secret -- <destination> [--overlap-hours N] [--itrans curre
 
 Times are RFC 3339 or epoch ms. CODE is A to Z, 0 to 9 and hyphens. CLASS is http-503, http-5xx, timeout, connection-failed,
 not-yet-known or lease-expired. ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key; on this machine .dev.vars does.`;
+answerHelp(import.meta.filename, USAGE);
 
 const OPTIONS = {
   help: { type: "boolean" },

@@ -11,6 +11,9 @@ import { scenarios } from "../test/simulation/scenarios.ts";
 import { type SimulationResult, simulate } from "../test/simulation/simulate.ts";
 import { projectRoot } from "./lib/bundle.ts";
 import { Failure } from "./lib/fail.ts";
+import { answerHelp } from "./lib/help.ts";
+
+answerHelp(import.meta.filename);
 
 function integerOf(name: string, text: string | undefined, fallback: number): number {
   if (text === undefined) return fallback;

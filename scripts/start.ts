@@ -20,8 +20,8 @@ const USAGE = `npm start -- [options]
   --no-hub              without the hub; RELAY_MEDLINK_WEBHOOK_URL names the MedLink to call back
   --watch               bundle and restart the workers when a source changes
   --data DIR            where everything is kept (.data)
-  --port-core N, --port-hub N, --port-relay N, --port-anvil N, --port-insurer N
-                        ports (${Object.values(SYSTEM_PORTS).join(", ")}); 0 takes a free one
+  --port-core N, --port-hub N, --port-relay N, --port-anvil N, --port-insurer N,
+  --port-operator N     ports (${Object.values(SYSTEM_PORTS).join(", ")}); 0 takes a free one
   --step-timeout S      how long the next step may take (60)
   --verbose             print what the workers log; it is in DIR/workers.log either way
 
@@ -61,6 +61,7 @@ function readArguments() {
       relay: port("relay"),
       anvil: port("anvil"),
       insurer: port("insurer"),
+      operator: port("operator"),
     },
   };
 
@@ -81,6 +82,7 @@ function readArguments() {
         "port-relay": { type: "string" },
         "port-anvil": { type: "string" },
         "port-insurer": { type: "string" },
+        "port-operator": { type: "string" },
       },
     }).values;
   }
@@ -136,6 +138,7 @@ function printSystem(system: System, args: Arguments, printer: Printer): void {
   printer.fact("relay", stack.urls.relay);
   if (args.hub) printer.fact("hub", stack.urls.hub);
   if (system.insurerUrl !== undefined) printer.fact("insurer", `${system.insurerUrl}/webhooks`);
+  if (system.operatorUrl !== undefined) printer.fact("operator", `${system.operatorUrl}, simulated`);
 }
 
 interface Outcome {

@@ -8,8 +8,10 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { backupKillSuite } from "../test/e2e/support/backup-kill-suite.ts";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
+import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
 import { simulateSuite } from "../test/support/simulate-suite.ts";
 import { tamperSuite } from "../test/support/tamper-suite.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
@@ -19,7 +21,14 @@ import type { LongSuite } from "./lib/long-suite.ts";
 /** Later than this after its start a run begins no further piece. */
 const LAST_PIECE_BEGINS_MS = 40 * 60_000;
 
-const SUITES: readonly LongSuite[] = [killSuite, tamperSuite, simulateSuite, carelessSuite];
+const SUITES: readonly LongSuite[] = [
+  killSuite,
+  tamperSuite,
+  simulateSuite,
+  carelessSuite,
+  operatorRateSuite,
+  backupKillSuite,
+];
 
 const progressSchema = z.object({
   commit: z.string(),

@@ -80,8 +80,10 @@ BEGIN
   SELECT RAISE(ABORT, 'ledger entry: never deleted');
 END;
 
--- The tables below have wide rows and random keys. WITHOUT ROWID, whose inner pages hold whole rows, each insert would rewrite and
--- split wide pages all over the table; with a rowid the rows come one after the other and only narrow indexes are random.
+-- What is kept of a subject goes by the seq of its first entry, so new rows come one after the other, and its keys too: an
+-- index over random keys costs each append in a group a page of its own once the ledger is large. A subject's first seq is found in
+-- ledger_entries_subject. Random are only the keys that guards and callers need: entry hash, command, subject, request or claim id.
+-- Rows are wide, so they are in rowid tables: WITHOUT ROWID, the inner pages would hold whole rows.
 
 -- Projection of workflow requests. amount_minor and currency are committed (they come from the payload), the rest is
 -- derived from the entries.
@@ -102,10 +104,10 @@ CREATE TABLE requests (
   adjudicated_seq INTEGER,
   amount_minor INTEGER NOT NULL,
   currency TEXT NOT NULL,
-  PRIMARY KEY (ledger_id, tenant_id, request_id)
+  PRIMARY KEY (ledger_id, submitted_seq)
 );
 
-CREATE UNIQUE INDEX requests_hash ON requests (ledger_id, request_id_hash);
+CREATE UNIQUE INDEX requests_id ON requests (ledger_id, tenant_id, request_id);
 
 -- Projection of claims made directly through /claims.
 CREATE TABLE claims (
@@ -121,30 +123,32 @@ CREATE TABLE claims (
   settlement_seq INTEGER,
   amount_minor INTEGER NOT NULL,
   currency TEXT NOT NULL,
-  PRIMARY KEY (ledger_id, tenant_id, claim_id)
+  PRIMARY KEY (ledger_id, created_seq)
 );
 
-CREATE UNIQUE INDEX claims_hash ON claims (ledger_id, claim_id_hash);
+CREATE UNIQUE INDEX claims_id ON claims (ledger_id, tenant_id, claim_id);
 
 -- Ciphertext, apart from the key that opens it. `part` is 'payload', 'ack' or 'adj:<round>'. Base64 in the row, or over
 -- 16 kB an object in R2 named by r2_key.
 CREATE TABLE payloads (
   ledger_id TEXT NOT NULL,
+  subject_seq INTEGER NOT NULL, -- of the subject's first entry
   subject TEXT NOT NULL,
   part TEXT NOT NULL,
   ciphertext TEXT,
   r2_key TEXT,
-  PRIMARY KEY (ledger_id, subject, part),
+  PRIMARY KEY (ledger_id, subject_seq, part),
   CHECK ((ciphertext IS NULL) <> (r2_key IS NULL))
 );
 
 -- Data key and salt of one subject, wrapped together under a versioned master key. Deleting the row erases the person.
 CREATE TABLE payload_keys (
   ledger_id TEXT NOT NULL,
+  subject_seq INTEGER NOT NULL, -- of the subject's first entry
   subject TEXT NOT NULL,
   master_key_id TEXT NOT NULL,
   wrapped TEXT NOT NULL,
-  PRIMARY KEY (ledger_id, subject)
+  PRIMARY KEY (ledger_id, subject_seq)
 );
 
 CREATE TABLE tenants (

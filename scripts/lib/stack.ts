@@ -290,7 +290,7 @@ export function workerSite(name: WorkerName) {
     migrationsDir: migrationsDir === undefined ? undefined : join(projectRoot, migrationsDir),
     options: {
       compatibilityDate: workerOptions.compatibilityDate,
-      // Receivers of a local run are on this machine, which that flag forbids.
+      // Receivers of a local run, and core where ITRANS_API_URL says so, are on this machine, which that flag forbids.
       compatibilityFlags: (config.compatibility_flags ?? []).filter(
         (flag: string) => flag !== "global_fetch_strictly_public",
       ),

@@ -21,11 +21,16 @@ import { developmentSecrets } from "./secrets-file.ts";
 import { DEFAULT_PORTS, type PortName, type Settings, type Stack, type StackOptions, startStack } from "./stack.ts";
 
 /** Rises when what is under the data directory can no longer be read by what came before, or the other way round. */
-const DATA_VERSION = "1";
+const DATA_VERSION = "2";
 
-export type SystemPort = PortName | "anvil" | "insurer";
+export type SystemPort = PortName | "anvil" | "insurer" | "operator";
 
-export const SYSTEM_PORTS: Readonly<Record<SystemPort, number>> = { ...DEFAULT_PORTS, anvil: 8545, insurer: 3004 };
+export const SYSTEM_PORTS: Readonly<Record<SystemPort, number>> = {
+  ...DEFAULT_PORTS,
+  anvil: 8545,
+  insurer: 3004,
+  operator: 3005,
+};
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -54,6 +59,8 @@ export interface System {
   readonly contractAddress: string | undefined;
   readonly secrets: Settings;
   readonly insurerUrl: string | undefined;
+  /** Of the simulated payer's operator; undefined when the environment names another. */
+  readonly operatorUrl: string | undefined;
   /** The demo clinic's account and records. */
   readonly clinic: Clinic | undefined;
   /** What an earlier run left: entries in the ledger; undefined when this is the first. */
@@ -119,10 +126,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     if (withHub) wanted.hub = port("hub");
     if (remoteChain === "") wanted.anvil = port("anvil");
     if (withDemo) wanted.insurer = port("insurer");
+    const simulatesOperator = (environment.OPERATOR_API_URL ?? "") === "";
+    if (simulatesOperator) wanted.operator = port("operator");
     const ports = { ...SYSTEM_PORTS, ...(await claimPorts(wanted)) };
 
-    const pids = new Map<"anvil" | "workerd" | "insurer", number>();
-    const started = (name: "anvil" | "workerd" | "insurer", pid: number) => {
+    const pids = new Map<ProcessName, number>();
+    const started = (name: ProcessName, pid: number) => {
       pids.set(name, pid);
       run.record([...pids.values()]);
     };
@@ -147,6 +156,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     }
     const evmRpcUrl = anvil?.url ?? remoteChain;
 
+    if (simulatesOperator) {
+      const child = await startOperator(dataDir, ports.operator, secrets.OPERATOR_HMAC_SECRET ?? "");
+      stops.push(() => endChild(child));
+      if (child.pid !== undefined) started("operator", child.pid);
+      deaths.push(deathOf(child, "the payer's operator"));
+    }
+    const operatorUrl = simulatesOperator ? `http://127.0.0.1:${ports.operator}` : undefined;
+
     const workers: readonly WorkerName[] = withHub
       ? ["itrans-core", "itrans-relay", "medlink-hub"]
       : ["itrans-core", "itrans-relay"];
@@ -167,6 +184,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
           EVM_RPC_URL: evmRpcUrl,
           ANCHOR_CONTRACT_ADDRESS: contractAddress ?? "",
           ANCHOR_POLL_MS: "500",
+          RELAY_URL: `http://127.0.0.1:${ports.relay}`,
+          ...(withHub ? { MEDLINK_HUB_URL: `http://127.0.0.1:${ports.hub}` } : {}),
           // Our own hub and its key are not held to what a stranger's MedLink can take.
           ...(withHub
             ? {
@@ -176,6 +195,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
               }
             : {}),
           ...given["itrans-core"],
+          ...(operatorUrl === undefined ? {} : { OPERATOR_API_URL: operatorUrl }),
         },
         "itrans-relay": { ...given["itrans-relay"] },
         "medlink-hub": { ITRANS_AUTO_SUBMIT_ENABLED: "true", ...given["medlink-hub"] },
@@ -195,11 +215,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       const child = await startInsurer(insurer, ports.insurer, stack.urls.core);
       stops.push(() => endChild(child));
       if (child.pid !== undefined) started("insurer", child.pid);
-      deaths.push(
-        new Promise((resolve) =>
-          child.once("exit", (code) => stopping(child) || resolve(`the insurer ended: exit ${code}`)),
-        ),
-      );
+      deaths.push(deathOf(child, "the insurer"));
       clinic = await seedClinic(stack, secrets, dataDir);
     }
     return {
@@ -209,6 +225,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       contractAddress,
       secrets,
       insurerUrl,
+      operatorUrl,
       clinic,
       foundEntries,
       secretsMade: made,
@@ -222,34 +239,58 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 
   async function startInsurer(insurer: InsurerAccess, insurerPort: number, coreUrl: string): Promise<ChildProcess> {
-    const child = spawn(process.execPath, [join(import.meta.dirname, "..", "insurer.ts")], {
-      // Nothing else of this environment: it is someone else's machine.
-      env: {
-        PATH: process.env.PATH,
-        INSURER_PORT: String(insurerPort),
-        INSURER_CORE_URL: coreUrl,
-        INSURER_API_KEY: insurer.apiKey,
-        INSURER_WEBHOOK_SECRET: insurer.webhookSecret,
-        INSURER_DECISION: options.insurerDecision ?? "APPROVED",
-      },
-      stdio: ["ignore", "pipe", "pipe", "ipc"],
-      detached: true,
-    });
-    let complaint = "";
-    child.stderr?.on("data", (chunk: Buffer) => {
-      complaint = (complaint + chunk.toString()).slice(-500);
-    });
-    return new Promise((resolve, reject) => {
-      child.once("exit", () => reject(new Failure(`the insurer did not start: ${complaint.trim()}`)));
-      if (child.stdout !== null) {
-        createInterface(child.stdout).on("line", (line) => {
-          if (line.includes('"listening"')) resolve(child);
-          else options.onInsurer?.(line);
-        });
-      }
-    });
+    const environmentOfInsurer = {
+      INSURER_PORT: String(insurerPort),
+      INSURER_CORE_URL: coreUrl,
+      INSURER_API_KEY: insurer.apiKey,
+      INSURER_WEBHOOK_SECRET: insurer.webhookSecret,
+      INSURER_DECISION: options.insurerDecision ?? "APPROVED",
+    };
+    return startParty("the insurer", ["insurer.ts"], environmentOfInsurer, (line) => options.onInsurer?.(line));
   }
 }
+
+type ProcessName = "anvil" | "workerd" | "insurer" | "operator";
+
+/** Another party's process: started when it says that it listens. */
+function startParty(
+  name: string,
+  [script = "", ...args]: readonly string[],
+  environment: Settings,
+  onLine: (line: string) => void,
+): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "..", script), ...args], {
+    // Nothing else of this environment: it is someone else's machine.
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    detached: true,
+  });
+  let complaint = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    complaint = (complaint + chunk.toString()).slice(-500);
+  });
+  return new Promise((resolve, reject) => {
+    child.once("exit", () => reject(new Failure(`${name} did not start: ${complaint.trim()}`)));
+    if (child.stdout !== null) {
+      createInterface(child.stdout).on("line", (line) => {
+        if (line.includes('"listening"')) resolve(child);
+        else onLine(line);
+      });
+    }
+  });
+}
+
+/** Its books are beside the other data: they outlive a run, as the operator's would. */
+const startOperator = (dataDir: string, port: number, secret: string): Promise<ChildProcess> =>
+  startParty(
+    "the payer's operator",
+    ["operator-simulator.ts", "--port", String(port), "--store", join(dataDir, "operator", "books.db")],
+    { OPERATOR_HMAC_SECRET: secret },
+    () => {},
+  );
+
+const deathOf = (child: ChildProcess, name: string): Promise<string> =>
+  new Promise((resolve) => child.once("exit", (code) => stopping(child) || resolve(`${name} ended: exit ${code}`)));
 
 const ended = new WeakSet<ChildProcess>();
 const stopping = (child: ChildProcess): boolean => ended.has(child);

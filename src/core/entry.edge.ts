@@ -2,6 +2,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { refusedByMaintenance } from "../operations/maintenance/maintenance.edge.ts";
 import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts";
 import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { makeLog, newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
@@ -10,6 +11,7 @@ import { KeyNotHeldError, makeKeyring } from "../platform/keyring.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
 import { problemFromZod } from "../platform/openapi.ts";
 import { type Problem, problemResponse } from "../platform/problem.ts";
+import { setSecurityHeaders } from "../platform/response-headers.ts";
 import { acceptedValues, secretFaults } from "../platform/secrets.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
 import { makeVault, type Vault } from "../workflow/vault.ts";
@@ -60,19 +62,29 @@ export function servicesOf(
   return { ok: true, services };
 }
 
+/** What operators, the relay and auditors do goes on during maintenance. */
+const isRefusedInMaintenance = (path: string): boolean =>
+  /^\/(claims|workflow|settlements(?!\/reconciliation\/))(\/|$)/.test(path);
+
 const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   const startedAt = systemNow();
   const correlationId = correlationIdOf(c.req.header("x-correlation-id"), newUuid);
   c.set("correlationId", correlationId);
   const ready = servicesOf(c.env);
-  if (!ready.ok) return problemResponse(ready.problem, correlationId);
+  if (!ready.ok) {
+    c.res = problemResponse(ready.problem, correlationId);
+    return setSecurityHeaders(c.res.headers, false);
+  }
   const { log } = ready.services;
   c.set("log", log);
   c.set("settings", ready.services.settings);
   c.set("providerSecrets", ready.services.providerSecrets);
   c.set("vault", ready.services.vault);
-  await next();
+  const refused = isRefusedInMaintenance(c.req.path) ? await refusedByMaintenance(c.env.DB, c.req.method) : undefined;
+  if (refused === undefined) await next();
+  else c.res = problemResponse(refused, correlationId);
   c.res.headers.set("x-correlation-id", correlationId);
+  setSecurityHeaders(c.res.headers, ready.services.settings.ENVIRONMENT !== "development");
   const status = c.res.status;
   measureRequest(c, systemNow() - startedAt);
   log(status >= 500 ? "error" : "info", "request", {

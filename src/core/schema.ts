@@ -4,10 +4,13 @@
  */
 
 import { sql } from "drizzle-orm";
-import { customType, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { OPERATOR_ACTIONS } from "../audit/operator-action.ts";
 import { SURFACES } from "../tenants/principal.ts";
+
+export * from "../operations/schema.ts";
+export * from "../settlement/reconciliation/schema.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
@@ -67,8 +70,8 @@ export const requests = sqliteTable(
     erasedSeq: integer("erased_seq"),
   },
   (table) => [
-    primaryKey({ columns: [table.ledgerId, table.tenantId, table.requestId] }),
-    uniqueIndex("requests_hash").on(table.ledgerId, table.requestIdHash),
+    primaryKey({ columns: [table.ledgerId, table.submittedSeq] }),
+    uniqueIndex("requests_id").on(table.ledgerId, table.tenantId, table.requestId),
     uniqueIndex("requests_corrects").on(table.ledgerId, table.corrects).where(sql`${table.corrects} IS NOT NULL`),
   ],
 );
@@ -91,8 +94,8 @@ export const claims = sqliteTable(
     erasedSeq: integer("erased_seq"),
   },
   (table) => [
-    primaryKey({ columns: [table.ledgerId, table.tenantId, table.claimId] }),
-    uniqueIndex("claims_hash").on(table.ledgerId, table.claimIdHash),
+    primaryKey({ columns: [table.ledgerId, table.createdSeq] }),
+    uniqueIndex("claims_id").on(table.ledgerId, table.tenantId, table.claimId),
   ],
 );
 
@@ -100,23 +103,25 @@ export const payloads = sqliteTable(
   "payloads",
   {
     ledgerId: text("ledger_id").notNull(),
+    subjectSeq: integer("subject_seq").notNull(),
     subject: text("subject").notNull(),
     part: text("part").notNull(),
     ciphertext: text("ciphertext"),
     r2Key: text("r2_key"),
   },
-  (table) => [primaryKey({ columns: [table.ledgerId, table.subject, table.part] })],
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subjectSeq, table.part] })],
 );
 
 export const payloadKeys = sqliteTable(
   "payload_keys",
   {
     ledgerId: text("ledger_id").notNull(),
+    subjectSeq: integer("subject_seq").notNull(),
     subject: text("subject").notNull(),
     masterKeyId: text("master_key_id").notNull(),
     wrapped: text("wrapped").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.ledgerId, table.subject] })],
+  (table) => [primaryKey({ columns: [table.ledgerId, table.subjectSeq] })],
 );
 
 export const tenants = sqliteTable("tenants", {
@@ -225,6 +230,7 @@ export const outbox = sqliteTable(
     index("outbox_due").on(table.destinationId, table.dueAt).where(sql`${table.state} IN ('due', 'leased')`),
     index("outbox_waiting").on(table.ledgerId, table.seq).where(sql`${table.state} = 'waiting'`),
     index("outbox_dead").on(table.settledAt).where(sql`${table.state} = 'dead'`),
+    index("outbox_delivered").on(table.destinationId, table.settledAt).where(sql`${table.state} = 'delivered'`),
   ],
 );
 
@@ -372,55 +378,6 @@ export const pendingErasures = sqliteTable(
   (table) => [primaryKey({ columns: [table.ledgerId, table.subject] }), index("pending_erasures_due").on(table.dueAt)],
 );
 
-export const metricMinutes = sqliteTable(
-  "metric_minutes",
-  {
-    name: text("name").notNull(),
-    minute: integer("minute").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.minute, table.labels] })],
-);
-
-export const metricHours = sqliteTable(
-  "metric_hours",
-  {
-    name: text("name").notNull(),
-    hour: integer("hour").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.hour, table.labels] })],
-);
-
-export const metricTotals = sqliteTable(
-  "metric_totals",
-  {
-    name: text("name").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.labels] })],
-);
-
-export const metricFlushes = sqliteTable(
-  "metric_flushes",
-  {
-    flushId: text("flush_id").notNull().primaryKey(),
-    flushedAt: integer("flushed_at").notNull(),
-  },
-  (table) => [index("metric_flushes_at").on(table.flushedAt)],
-);
-
-export const metricMarks = sqliteTable("metric_marks", {
-  name: text("name").notNull().primaryKey(),
-  value: integer("value").notNull(),
-});
-
 export const operatorActions = sqliteTable(
   "operator_actions",
   {
@@ -476,3 +433,81 @@ export const rewraps = sqliteTable("rewraps", {
   advancedAt: integer("advanced_at").notNull(),
   finishedAt: integer("finished_at"),
 });
+
+export const backupRuns = sqliteTable(
+  "backup_runs",
+  {
+    name: text("name").notNull().primaryKey(),
+    kind: text("kind", { enum: ["nightly", "command"] }).notNull(),
+    state: text("state", { enum: ["running", "good", "failed", "expired"] }).notNull(),
+    fence: integer("fence").notNull(),
+    leaseUntil: integer("lease_until").notNull(),
+    cursor: text("cursor").notNull(),
+    size: integer("size").notNull(),
+    startedAt: integer("started_at").notNull(),
+    finishedAt: integer("finished_at"),
+    files: integer("files").notNull().default(0),
+    bytes: integer("bytes").notNull().default(0),
+    newFiles: integer("new_files").notNull().default(0),
+    newBytes: integer("new_bytes").notNull().default(0),
+    manifestSha256: text("manifest_sha256"),
+    reason: text("reason"),
+  },
+  (table) => [index("backup_runs_state").on(table.state, table.startedAt)],
+);
+
+export const backupObjects = sqliteTable(
+  "backup_objects",
+  {
+    path: text("path").notNull().primaryKey(),
+    kind: text("kind", { enum: ["entries", "payloads", "keys", "table"] }).notNull(),
+    tableName: text("table_name"),
+    fromSeq: integer("from_seq"),
+    toSeq: integer("to_seq"),
+    sealed: integer("sealed").notNull(),
+    rows: integer("rows").notNull(),
+    bytes: integer("bytes").notNull(),
+    sha256: text("sha256").notNull(),
+    masterKeyId: text("master_key_id"),
+    writtenAt: integer("written_at").notNull(),
+    checkedAt: integer("checked_at").notNull(),
+  },
+  (table) => [
+    index("backup_objects_range").on(table.kind, table.fromSeq),
+    index("backup_objects_checked").on(table.checkedAt),
+  ],
+);
+
+export const backupFiles = sqliteTable(
+  "backup_files",
+  { name: text("name").notNull(), place: integer("place").notNull(), path: text("path").notNull() },
+  (table) => [primaryKey({ columns: [table.name, table.place] }), index("backup_files_path").on(table.path)],
+);
+
+export const backupProgress = sqliteTable("backup_progress", {
+  singleton: integer("singleton").notNull().primaryKey(),
+  sealedTo: integer("sealed_to").notNull(),
+  position: text("position").notNull(),
+  tailTo: integer("tail_to").notNull(),
+  tailOutbox: integer("tail_outbox").notNull(),
+  damaged: integer("damaged").notNull(),
+});
+
+export const backupDrills = sqliteTable(
+  "backup_drills",
+  {
+    drillId: integer("drill_id").primaryKey(),
+    source: text("source", { enum: ["cron", "command"] }).notNull(),
+    snapshot: text("snapshot").notNull(),
+    state: text("state", { enum: ["running", "good", "failed"] }).notNull(),
+    fence: integer("fence").notNull().default(0),
+    leaseUntil: integer("lease_until").notNull().default(0),
+    cursor: text("cursor").notNull().default(""),
+    startedAt: integer("started_at").notNull(),
+    finishedAt: integer("finished_at"),
+    entries: integer("entries").notNull().default(0),
+    report: text("report").notNull().default("{}"),
+    reason: text("reason"),
+  },
+  (table) => [index("backup_drills_state").on(table.state, table.startedAt)],
+);

@@ -6,6 +6,17 @@ import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
 import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
 import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
+import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
+import { backUp } from "../backup/backup.cron.ts";
+import { coreBackupParts, coreLogKeys } from "../backup/backup-parts.edge.ts";
+import { advanceDrill } from "../backup/drill.edge.ts";
+import { registerGetBackup } from "../backup/get-backup.route.ts";
+import { registerListBackupKeys } from "../backup/list-backup-keys.route.ts";
+import { registerListBackups } from "../backup/list-backups.route.ts";
+import { registerReadBackupManifest } from "../backup/read-backup-manifest.route.ts";
+import { registerReadBackupObject } from "../backup/read-backup-object.route.ts";
+import { registerRecordDrill } from "../backup/record-drill.route.ts";
+import { registerStartBackup } from "../backup/start-backup.route.ts";
 import { carryRewrapsOn } from "../keys/rewrap.edge.ts";
 import { noteCoreSecrets } from "../keys/secret-ages.edge.ts";
 import { registerSecrets } from "../keys/secrets.route.ts";
@@ -18,18 +29,27 @@ import { registerLogTile } from "../ledger/log-tile.route.ts";
 import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
+import { registerAcknowledgeAlert } from "../operations/alerts/acknowledge-alert.route.ts";
+import { registerCreateSilence } from "../operations/alerts/create-silence.route.ts";
+import { registerEndSilence } from "../operations/alerts/end-silence.route.ts";
+import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
+import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
+import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
-import { reasonOf } from "../platform/log.ts";
+import { type Log, reasonOf } from "../platform/log.ts";
+import type { CoreSettings } from "../platform/settings.ts";
 import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
 import { registerDiscardDeadLetter } from "../relay/discard-dead-letter.route.ts";
 import { registerGetDeadLetter } from "../relay/get-dead-letter.route.ts";
 import { registerGetDestination } from "../relay/get-destination.route.ts";
 import { registerListDeadLetters } from "../relay/list-dead-letters.route.ts";
+import { registerListDeliveries } from "../relay/list-deliveries.route.ts";
 import { registerListDestinations } from "../relay/list-destinations.route.ts";
 import { registerPauseDestination } from "../relay/pause-destination.route.ts";
 import { registerPauseRelay } from "../relay/pause-relay.route.ts";
@@ -43,6 +63,16 @@ import { registerResumeDestination } from "../relay/resume-destination.route.ts"
 import { registerResumeRelay } from "../relay/resume-relay.route.ts";
 import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
+import { registerContinueRun } from "../settlement/reconciliation/continue-run.route.ts";
+import { registerGetItem } from "../settlement/reconciliation/get-item.route.ts";
+import { registerGetReport } from "../settlement/reconciliation/get-report.route.ts";
+import { registerGetRun } from "../settlement/reconciliation/get-run.route.ts";
+import { registerListItems } from "../settlement/reconciliation/list-items.route.ts";
+import { registerListRuns } from "../settlement/reconciliation/list-runs.route.ts";
+import { registerOwnItem } from "../settlement/reconciliation/own-item.route.ts";
+import { reconcileDaily } from "../settlement/reconciliation/reconcile.cron.ts";
+import { registerResolveItem } from "../settlement/reconciliation/resolve-item.route.ts";
+import { registerStartRun } from "../settlement/reconciliation/start-run.route.ts";
 import { registerCloseTenant } from "../tenants/close-tenant.route.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
@@ -67,10 +97,12 @@ import { registerDocs } from "./docs.route.ts";
 import { makeCoreApp, servicesOf } from "./entry.edge.ts";
 import type { CoreEnv } from "./env.ts";
 
+export { AlertEvaluator } from "../../durable-objects/alert-evaluator.ts";
 export { LedgerAnchor } from "../../durable-objects/ledger-anchor.ts";
 export { LedgerPublisher } from "../../durable-objects/ledger-publisher.ts";
 export { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 export { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
+export { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 export { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 export { RelayPort } from "../relay/port.edge.ts";
 
@@ -102,6 +134,7 @@ for (const register of [
   registerLogKey,
   registerRelayStatus,
   registerListDeadLetters,
+  registerListDeliveries,
   registerReplayDeadLetters,
   registerReplayDeadLetter,
   registerGetDeadLetter,
@@ -116,20 +149,53 @@ for (const register of [
   registerPauseDestination,
   registerGetDestination,
   registerDeleteDestination,
+  registerStartRun,
+  registerListRuns,
+  registerGetRun,
+  registerContinueRun,
+  registerGetReport,
+  registerListItems,
+  registerGetItem,
+  registerOwnItem,
+  registerResolveItem,
   registerCreateTenant,
   registerCreateApiKey,
   registerListTenants,
   registerCloseTenant,
   registerListApiKeys,
   registerRevokeApiKey,
+  registerStartBackup,
+  registerListBackups,
+  registerGetBackup,
+  registerAdvanceBackup,
+  registerReadBackupManifest,
+  registerListBackupKeys,
+  registerReadBackupObject,
+  registerRecordDrill,
   registerHealth,
   registerMetrics,
   registerSeries,
+  registerListAlerts,
+  registerAcknowledgeAlert,
+  registerCreateSilence,
+  registerEndSilence,
+  registerTestAlerts,
+  registerMaintenance,
   registerListOperatorActions,
   registerSecrets,
   registerDocs,
 ]) {
   register(app);
+}
+
+async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promise<void> {
+  const parts = await coreBackupParts(env, settings);
+  if (parts === undefined) return;
+  await backUp(parts, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
+  if (env.SCRATCH === undefined) return;
+  const logKeys = await coreLogKeys(env, settings);
+  const drill = await advanceDrill({ ...parts, scratch: env.SCRATCH, logKeys }, systemNow() + settings.BACKUP_TURN_MS);
+  if (drill.type === "failed") log("error", "restore-drill.failed", { reason: drill.reason });
 }
 
 async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
@@ -145,12 +211,15 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
+    reconcile: () => reconcileDaily(env, settings, log, systemNow()),
     actions: () => appendWaitingActions(env, settings.LEDGER_ID),
     keys: async () => {
       await noteCoreSecrets(env);
       await carryRewrapsOn(env, settings.LEDGER_ID);
     },
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
+    alerts: () => evaluatorOf(env, settings).wake(),
+    backup: () => backUpCore(env, settings, log),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -174,8 +243,11 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("prune", jobs.prune),
     run("scrub", jobs.scrub),
     run("erasures", jobs.erasures),
+    run("reconcile", jobs.reconcile),
+    run("alerts", jobs.alerts),
     run("actions", jobs.actions),
     run("keys", jobs.keys),
+    run("backup", jobs.backup),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));

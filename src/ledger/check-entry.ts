@@ -25,9 +25,18 @@ export interface ReadEntry {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-const HEX64 = /^[0-9a-f]{64}$/;
-const PREFIXED_HEX64 = /^0x[0-9a-f]{64}$/;
-const AT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+/**
+ * The one canonical form (RFC 8785: members by name, no spaces), before and after the facts of `data`, which are looked at by themselves.
+ * Inside a JSON text no quote stands unescaped, so the last `},"prev":"` ends them.
+ */
+const BEFORE_DATA =
+  /^\{"at":"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)",(?:"commitment":"(0x[0-9a-f]{64})",)?"data":(?=\{)/;
+const AFTER_DATA = '},"prev":"';
+const AFTER =
+  /\},"prev":"([0-9a-f]{64})","seq":(0|[1-9]\d{0,15}),"subject":"(0x[0-9a-f]{64})","type":"([A-Z_]{1,64})","v":1\}$/y;
+
+/** Text without anything that JSON may write in another way. */
+const PLAIN = /^[ -[\]-~]*$/;
 
 const types: ReadonlySet<string> = new Set(ENTRY_TYPES);
 const isEntryType = (value: unknown): value is EntryType => typeof value === "string" && types.has(value);
@@ -51,44 +60,63 @@ function canonicalObject(value: Readonly<Record<string, unknown>>): string | und
   return `{${members}}`;
 }
 
-/**
- * @param knownPrev a hash that `prev` may be; its form need not be looked at again.
- * @returns undefined when the text is not the one canonical form of an entry (ledger format, section 1).
- */
-export function readEntry(body: string, knownPrev?: string): ReadEntry | undefined {
-  let parsed: unknown;
+const NAME = /^[a-zA-Z]+$/;
+
+/** What most facts are: an object of strings without escapes. Undefined: something else, or not canonical. */
+function readPlain(text: string): Readonly<Record<string, unknown>> | undefined {
+  if (!PLAIN.test(text)) return undefined;
+  const data: Record<string, unknown> = {};
+  let last = "";
+  for (let at = 1; ; at += 1) {
+    const named = text.indexOf('":"', at);
+    const ended = text.indexOf('"', named + 3);
+    if (named < 0 || ended < 0 || text[at] !== '"') return undefined;
+    const name = text.slice(at + 1, named);
+    if (name <= last || !NAME.test(name)) return undefined;
+    data[name] = text.slice(named + 3, ended);
+    last = name;
+    at = ended + 1;
+    if (text[at] !== ",") return text[at] === "}" && at + 1 === text.length ? data : undefined;
+  }
+}
+
+function readData(text: string): Readonly<Record<string, unknown>> | undefined {
+  const plain = readPlain(text);
+  if (plain !== undefined) return plain;
   try {
-    parsed = JSON.parse(body);
+    const data: unknown = JSON.parse(text);
+    return isRecord(data) && canonicalObject(data) === text ? data : undefined;
   } catch {
     return undefined;
   }
-  if (!isRecord(parsed)) return undefined;
-  const { v, seq, prev, at, type, subject, commitment, data } = parsed;
-  if (v !== 1 || typeof seq !== "number" || !Number.isSafeInteger(seq) || seq < 0) return undefined;
-  if (typeof prev !== "string" || (prev !== knownPrev && !HEX64.test(prev)) || typeof at !== "string" || !AT.test(at))
-    return undefined;
-  if (!isEntryType(type) || typeof subject !== "string" || !PREFIXED_HEX64.test(subject)) return undefined;
-  if (commitment !== undefined && (typeof commitment !== "string" || !PREFIXED_HEX64.test(commitment)))
-    return undefined;
-  const facts = isRecord(data) ? canonicalObject(data) : undefined;
-  if (!isRecord(data) || facts === undefined) return undefined;
-  const committed = commitment === undefined ? "" : `"commitment":"${commitment}",`;
-  const canonical = `{"at":"${at}",${committed}"data":${facts},"prev":"${prev}","seq":${seq},"subject":"${subject}","type":"${type}","v":1}`;
-  return canonical === body ? { seq, prev, at, type, subject, commitment, data } : undefined;
+}
+
+/** @returns undefined when the text is not the one canonical form of an entry (ledger format, section 1). */
+export function readEntry(body: string): ReadEntry | undefined {
+  const before = BEFORE_DATA.exec(body);
+  AFTER.lastIndex = body.lastIndexOf(AFTER_DATA);
+  const after = before === null || AFTER.lastIndex < 0 ? null : AFTER.exec(body);
+  if (before === null || after === null) return undefined;
+  const [start, at, commitment] = before;
+  const [, prev, digits, subject, type] = after;
+  const data = readData(body.slice(start.length, after.index + 1));
+  const seq = Number(digits);
+  if (data === undefined || !Number.isSafeInteger(seq) || !isEntryType(type)) return undefined;
+  if (at === undefined || prev === undefined || subject === undefined) return undefined;
+  return { seq, prev, at, type, subject, commitment, data };
 }
 
 /**
  * What is wrong with one stored entry by itself and after its predecessor.
- * @param before stored hash and time of the entry before it; `at` undefined when that is not known; `isHash` when the stored hash
- *   was found to be that of the bytes.
+ * @param before stored hash and time of the entry before it; `at` undefined when that is not known.
  */
 export function entryFindings(
   stored: StoredEntry,
   hashHex: string,
-  before: { readonly hash: string | undefined; readonly at: string | undefined; readonly isHash: boolean },
+  before: { readonly hash: string | undefined; readonly at: string | undefined },
 ): { readonly entry: ReadEntry | undefined; readonly findings: readonly Finding[] } {
   const { seq } = stored;
-  const entry = readEntry(stored.body, before.isHash ? before.hash : undefined);
+  const entry = readEntry(stored.body);
   if (
     entry !== undefined &&
     hashHex === stored.entryHash &&

@@ -51,7 +51,6 @@ export class LogWalk {
   readonly findings: Finding[] = [];
   #prev: string;
   #at: string | undefined;
-  #prevIsHash = false;
   #gapUntil = 0;
   /** The bundle that is not full yet. */
   readonly #bundle = new BundleBuffer();
@@ -115,11 +114,9 @@ export class LogWalk {
     const { entry, findings } = entryFindings(row, hashHex, {
       hash: this.#prev,
       at: this.#at,
-      isHash: this.#prevIsHash,
     });
     this.findings.push(...findings);
     this.#prev = row.entryHash;
-    this.#prevIsHash = row.entryHash === hashHex;
     this.#at = entry?.at ?? this.#at;
     this.#add(hash);
   }

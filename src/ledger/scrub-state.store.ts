@@ -1,5 +1,5 @@
 /** The scrub's memory: the Durable Object's own SQLite, which whoever changes the database does not reach. */
-import { NEVER_SCRUBBED, type ScrubState } from "./scrub.ts";
+import { NEVER_SCRUBBED, type ScrubState } from "./scrub-state.ts";
 
 export class ScrubStateStore {
   readonly #storage: DurableObjectStorage;

@@ -1,7 +1,7 @@
 /** The cron's part of the scrub: each minute a bounded part of the round. */
 import type { CoreEnv } from "../core/env.ts";
 import type { CoreSettings } from "../platform/settings.ts";
-import type { ScrubReport } from "./scrub.ts";
+import type { ScrubReport } from "./scrub-state.ts";
 
 export const scrubberOf = (env: Pick<CoreEnv, "SCRUBBER">, settings: Pick<CoreSettings, "LEDGER_ID">) =>
   env.SCRUBBER.getByName(settings.LEDGER_ID);

@@ -17,7 +17,7 @@ import { openCheckpoint } from "./checkpoint.ts";
 import { logSettings, logSigners } from "./log-settings.ts";
 import { parseVerifierKey, type VerifierKey } from "./note.ts";
 import { readAnchorEvents, readAnchorPage, readLogSlice, readNewestSlice, readOwners } from "./scrub.store.ts";
-import type { PromisedCheckpoint, ScrubPort } from "./scrub.ts";
+import type { PromisedCheckpoint, ScrubPort } from "./scrub-port.ts";
 import type { VerifyPort } from "./verify.ts";
 
 const SUBJECTS_AT_ONCE = 16;

@@ -2,7 +2,8 @@
 import type { AnchorEventRow, AnchorRow } from "./check-anchors.ts";
 import type { StoredEntry } from "./check-entry.ts";
 import type { StoredHead } from "./check-log.ts";
-import type { CheckpointRow, LogSlice, OrphanTable } from "./scrub.ts";
+import type { CheckpointRow, LogSlice, OrphanTable, Owner } from "./scrub-port.ts";
+import { firstSeqOf } from "./subject.store.ts";
 import type { NewestSlice } from "./verify.ts";
 
 const SELECT_HEAD =
@@ -104,30 +105,35 @@ const checkpointFromRow = (row: CheckpointDbRow): CheckpointRow => ({
   signedAt: row.signed_at,
 });
 
-const OWNERS: Readonly<Record<OrphanTable, string>> = {
-  requests:
-    "SELECT request_id_hash AS subject FROM requests WHERE ledger_id = ?1 AND request_id_hash > ?2 ORDER BY 1 LIMIT ?3",
-  claims: "SELECT claim_id_hash AS subject FROM claims WHERE ledger_id = ?1 AND claim_id_hash > ?2 ORDER BY 1 LIMIT ?3",
-  payloads: "SELECT DISTINCT subject FROM payloads WHERE ledger_id = ?1 AND subject > ?2 ORDER BY 1 LIMIT ?3",
-  operator_actions: "SELECT subject FROM operator_actions WHERE ledger_id = ?1 AND subject > ?2 ORDER BY 1 LIMIT ?3",
-  payload_keys: "SELECT subject FROM payload_keys WHERE ledger_id = ?1 AND subject > ?2 ORDER BY 1 LIMIT ?3",
+/** Columns with the seq by which a row is kept, and with the subject it names. */
+const OWNER: Readonly<Record<OrphanTable, readonly [seq: string, subject: string]>> = {
+  requests: ["submitted_seq", "request_id_hash"],
+  claims: ["created_seq", "claim_id_hash"],
+  payloads: ["subject_seq", "subject"],
+  payload_keys: ["subject_seq", "subject"],
+  operator_actions: ["seq", "subject"],
 };
 
+/** At least `limit` rows, unless they are the last: rows of one seq are never torn apart. */
 export async function readOwners(
   db: D1Database,
   ledgerId: string,
   table: OrphanTable,
-  cursor: string,
+  after: number,
   limit: number,
-): Promise<readonly { readonly subject: string; readonly known: boolean }[]> {
+): Promise<readonly Owner[]> {
+  const [seq, subject] = OWNER[table];
   const { results } = await db
     .prepare(
-      `SELECT subject, EXISTS (SELECT 1 FROM ledger_entries AS e INDEXED BY ledger_entries_subject
-         WHERE e.ledger_id = ?1 AND e.subject = owner.subject) AS known FROM (${OWNERS[table]}) AS owner ORDER BY subject`,
+      `SELECT owner.${seq} AS seq, owner.${subject} AS subject,
+         owner.${seq} IS ${firstSeqOf("?1", `owner.${subject}`)} AS known
+       FROM ${table} AS owner WHERE owner.ledger_id = ?1 AND owner.${seq} > ?2 AND COALESCE(owner.${seq} <= (
+         SELECT ${seq} FROM ${table} WHERE ledger_id = ?1 AND ${seq} > ?2 ORDER BY ${seq} LIMIT 1 OFFSET ?3 - 1), 1)
+       ORDER BY owner.${seq}`,
     )
-    .bind(ledgerId, cursor, limit)
-    .all<{ subject: string; known: number }>();
-  return results.map(({ subject, known }) => ({ subject, known: known === 1 }));
+    .bind(ledgerId, after, limit)
+    .all<{ seq: number; subject: string; known: number }>();
+  return results.map((row) => ({ seq: row.seq, subject: row.subject, known: row.known === 1 }));
 }
 
 const ANCHOR_COLUMNS = `size, root_hash AS rootHash, previous_size AS previousSize, state, reason, chain_id AS chainId,

@@ -12,7 +12,8 @@ import { FINDING_TYPES, type Finding, findingKey } from "./finding.ts";
 import { wholeNumber } from "./proof-schema.ts";
 import { scrubberOf } from "./scrub.cron.ts";
 import { scrubPortOf } from "./scrub.edge.ts";
-import { NEVER_SCRUBBED, type ScrubReport, scrubReport, scrubSlice } from "./scrub.ts";
+import { scrubSlice } from "./scrub.ts";
+import { NEVER_SCRUBBED, type ScrubReport, scrubReport } from "./scrub-state.ts";
 import { type Verification, verifyNewest, verifyRange } from "./verify.ts";
 
 /** Entries re-read and re-hashed in one answer; a ledger up to this size is gone through as a whole. */
@@ -144,7 +145,7 @@ function unverified(c: Context<CoreAppEnv>, error: unknown): Report {
 function currentReport(c: Context<CoreAppEnv>): Promise<Report> {
   const { settings } = c.var;
   if (cached === undefined || cached.db !== c.env.DB || cached.until <= systemNow()) {
-    const report = verify(c.env, settings);
+    const report = verifyStored(c.env, settings);
     // Others may wait for this report too: it must not die with the request that happened to ask for it.
     c.executionCtx.waitUntil(report.catch(() => undefined));
     cached = { db: c.env.DB, until: systemNow() + settings.LEDGER_VERIFY_CACHE_MS, report };
@@ -152,7 +153,8 @@ function currentReport(c: Context<CoreAppEnv>): Promise<Report> {
   return cached.report;
 }
 
-async function verify(env: CoreEnv, settings: CoreSettings): Promise<Report> {
+/** The answer of `/ledger/verify`, made now. @throws when what is stored can not be read. */
+export async function verifyStored(env: CoreEnv, settings: CoreSettings): Promise<Report> {
   const { port, close } = await scrubPortOf(env, settings);
   try {
     const [verification, scrub] = await Promise.all([

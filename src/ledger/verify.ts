@@ -9,10 +9,10 @@ import { type LogPosition, LogWalk, type RootClaim, type StoredHead } from "./ch
 import { EMPTY_TREE, type Hasher, type Tree, treeFromTiles } from "./check-tree.ts";
 import type { Checkpoint, OpenedCheckpoint } from "./checkpoint.ts";
 import { distinct, type Finding } from "./finding.ts";
-import { HASH_BYTES, NO_ENTRY_HASH } from "./hash.ts";
+import { EMPTY_ROOT, HASH_BYTES, NO_ENTRY_HASH } from "./hash.ts";
 import { type HashTile, hashesAtLevel, TILE_WIDTH, tilePath, tileWidth } from "./layout.ts";
 import { proveConsistency, verifyConsistency } from "./proof.ts";
-import type { CheckpointRow, LogSlice, PromisedCheckpoint } from "./scrub.ts";
+import type { CheckpointRow, LogSlice, PromisedCheckpoint } from "./scrub-port.ts";
 
 /** The newest part of the log, all of one moment. */
 export interface NewestSlice {
@@ -122,7 +122,7 @@ export async function verifyNewest(port: VerifyPort, length: number): Promise<Ve
     through: end,
     size: head?.size ?? 0,
     headHash: head?.headHash ?? NO_ENTRY_HASH,
-    rootHash: head?.rootHash ?? "",
+    rootHash: head?.rootHash ?? toHex(EMPTY_ROOT),
     tree: from === 0 ? "first-entry" : base.tree === undefined ? "none" : "tiles",
     checkpoint: published.checkpoint?.size ?? row?.size ?? null,
     anchor: slice.newestAnchor?.size ?? null,
@@ -332,7 +332,7 @@ export async function verifyRange(port: VerifyPort, from: number, to: number): P
     through: end,
     size,
     headHash: head?.headHash ?? NO_ENTRY_HASH,
-    rootHash: head?.rootHash ?? "",
+    rootHash: head?.rootHash ?? toHex(EMPTY_ROOT),
     tree: start === 0 ? "first-entry" : base.tree === undefined ? "none" : "tiles",
     checkpoint: published.checkpoint?.size ?? null,
     anchor,

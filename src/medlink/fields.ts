@@ -3,7 +3,7 @@
  * them where equality search is needed. The hashes are per clinic: two clinics' rows of one person cannot be matched.
  */
 import { fromUtf8, toHex, utf8 } from "../platform/encoding.ts";
-import { deriveKey, type Keyring } from "../platform/keyring.ts";
+import { deriveKey, type Keyring, keyIdOf } from "../platform/keyring.ts";
 import type { RandomBytes } from "../platform/seal.ts";
 import { hmacSha256 } from "../platform/signature.ts";
 
@@ -12,8 +12,12 @@ export interface Fields {
   seal(value: unknown, place: string): Promise<string>;
   /** @throws when the text was sealed elsewhere, by a key not held, or was changed. */
   open(sealed: string, place: string): Promise<unknown>;
-  /** 64 hex digits. @param scope the clinic, or empty for what is unique across clinics. */
+  /** 64 hex digits, under the key of now. @param scope the clinic, or empty for what is unique across clinics. */
   hash(kind: HashKind, scope: string, value: string): string;
+  /** Under the key of now first, then under those still accepted: what is looked up may have been stored under either. */
+  hashes(kind: HashKind, scope: string, value: string): readonly [string, ...string[]];
+  /** Names the key that `hash` uses now. */
+  readonly currentHashKeyId: string;
   /** Names the key that `seal` uses now; what it sealed begins with it. */
   readonly currentKeyId: string;
 }
@@ -30,10 +34,16 @@ export type HashKind =
   | "content"
   | "message";
 
-export function makeFields(keyring: Keyring, hashSecret: string, random: RandomBytes): Fields {
-  const hashKey = deriveKey(hashSecret, "equality");
+/** @param hashSecrets the current one first. */
+export function makeFields(keyring: Keyring, hashSecrets: readonly [string, ...string[]], random: RandomBytes): Fields {
+  const [current, ...previous] = hashSecrets;
+  const hashKey = deriveKey(current, "equality");
+  const previousKeys = previous.map((secret) => deriveKey(secret, "equality"));
+  const under = (key: Uint8Array, kind: HashKind, scope: string, value: string): string =>
+    toHex(hmacSha256(key, utf8(JSON.stringify([kind, scope, value]))));
   return {
     currentKeyId: keyring.currentKeyId,
+    currentHashKeyId: keyIdOf(hashKey),
     async seal(value, place) {
       const { keyId, sealed } = await keyring.seal(utf8(JSON.stringify(value)), place, random);
       return `${keyId}.${sealed}`;
@@ -43,9 +53,11 @@ export function makeFields(keyring: Keyring, hashSecret: string, random: RandomB
       const bytes = await keyring.open({ keyId: text.slice(0, dot), sealed: text.slice(dot + 1) }, place);
       return JSON.parse(fromUtf8(bytes));
     },
-    hash(kind, scope, value) {
-      return toHex(hmacSha256(hashKey, utf8(JSON.stringify([kind, scope, value]))));
-    },
+    hash: (kind, scope, value) => under(hashKey, kind, scope, value),
+    hashes: (kind, scope, value) => [
+      under(hashKey, kind, scope, value),
+      ...previousKeys.map((key) => under(key, kind, scope, value)),
+    ],
   };
 }
 

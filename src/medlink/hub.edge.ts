@@ -51,10 +51,11 @@ let cachedFields: { readonly of: string; readonly fields: Promise<Fields> } | un
 
 function fieldsOf(env: HubEnv): Promise<Fields> {
   const encryptionKeys = acceptedValues({ ...env }, "ENCRYPTION_KEY");
-  const of = JSON.stringify([encryptionKeys, env.HASH_KEY]);
+  const [, ...previousHashKeys] = acceptedValues({ ...env }, "HASH_KEY");
+  const of = JSON.stringify([encryptionKeys, env.HASH_KEY, previousHashKeys]);
   if (cachedFields?.of !== of) {
     const fields = makeKeyring(encryptionKeys, "field").then((keyring) =>
-      makeFields(keyring, env.HASH_KEY, systemRandomBytes),
+      makeFields(keyring, [env.HASH_KEY, ...previousHashKeys], systemRandomBytes),
     );
     cachedFields = { of, fields };
   }

@@ -1,5 +1,5 @@
 /** The tables of D1 `medlink` as drizzle sees them; the truth is migrations/medlink. */
-import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { ERASURE_REASONS } from "../workflow/erasure.ts";
 import { ACCOUNT_ROLES, LOCALES } from "./accounts/user.ts";
 import { ATTACHMENT_TYPES } from "./attachments/attachment.ts";
@@ -7,6 +7,9 @@ import { JOB_STATES } from "./auto-submit/job.ts";
 import { CLAIM_STATUSES, CLAIM_TYPES } from "./claims/claim.ts";
 import { CONNECTORS, MESSAGE_KINDS } from "./edi/connector.ts";
 import { TRANSACTION_STATES } from "./edi/transaction.ts";
+import { FILED_KINDS } from "./keys/filed-sources.store.ts";
+
+export * from "../operations/schema.ts";
 
 export const clinics = sqliteTable("clinics", {
   clinicId: text("clinic_id").primaryKey(),
@@ -386,47 +389,87 @@ export const fhirClaims = sqliteTable("fhir_claims", {
   createdAt: integer("created_at").notNull(),
 });
 
-export const metricMinutes = sqliteTable(
-  "metric_minutes",
-  {
-    name: text("name").notNull(),
-    minute: integer("minute").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.minute, table.labels] })],
-);
-
-export const metricHours = sqliteTable(
-  "metric_hours",
-  {
-    name: text("name").notNull(),
-    hour: integer("hour").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.hour, table.labels] })],
-);
-
-export const metricTotals = sqliteTable(
-  "metric_totals",
-  {
-    name: text("name").notNull(),
-    labels: text("labels").notNull(),
-    value: real("value").notNull(),
-    buckets: text("buckets"),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.labels] })],
-);
-
-export const metricFlushes = sqliteTable("metric_flushes", {
-  flushId: text("flush_id").primaryKey(),
-  flushedAt: integer("flushed_at").notNull(),
+export const filedSources = sqliteTable("filed_sources", {
+  claimId: text("claim_id").primaryKey(),
+  clinicId: text("clinic_id").notNull(),
+  kind: text("kind", { enum: FILED_KINDS }).notNull(),
+  sourceSealed: text("source_sealed").notNull(),
 });
 
-export const metricMarks = sqliteTable("metric_marks", {
-  name: text("name").primaryKey(),
-  value: integer("value").notNull(),
+export const backupRuns = sqliteTable(
+  "backup_runs",
+  {
+    name: text("name").notNull().primaryKey(),
+    kind: text("kind", { enum: ["nightly", "command"] }).notNull(),
+    state: text("state", { enum: ["running", "good", "failed", "expired"] }).notNull(),
+    fence: integer("fence").notNull(),
+    leaseUntil: integer("lease_until").notNull(),
+    cursor: text("cursor").notNull(),
+    size: integer("size").notNull(),
+    startedAt: integer("started_at").notNull(),
+    finishedAt: integer("finished_at"),
+    files: integer("files").notNull().default(0),
+    bytes: integer("bytes").notNull().default(0),
+    newFiles: integer("new_files").notNull().default(0),
+    newBytes: integer("new_bytes").notNull().default(0),
+    manifestSha256: text("manifest_sha256"),
+    reason: text("reason"),
+  },
+  (table) => [index("backup_runs_state").on(table.state, table.startedAt)],
+);
+
+export const backupObjects = sqliteTable(
+  "backup_objects",
+  {
+    path: text("path").notNull().primaryKey(),
+    kind: text("kind", { enum: ["entries", "payloads", "keys", "table"] }).notNull(),
+    tableName: text("table_name"),
+    fromSeq: integer("from_seq"),
+    toSeq: integer("to_seq"),
+    sealed: integer("sealed").notNull(),
+    rows: integer("rows").notNull(),
+    bytes: integer("bytes").notNull(),
+    sha256: text("sha256").notNull(),
+    masterKeyId: text("master_key_id"),
+    writtenAt: integer("written_at").notNull(),
+    checkedAt: integer("checked_at").notNull(),
+  },
+  (table) => [
+    index("backup_objects_range").on(table.kind, table.fromSeq),
+    index("backup_objects_checked").on(table.checkedAt),
+  ],
+);
+
+export const backupFiles = sqliteTable(
+  "backup_files",
+  { name: text("name").notNull(), place: integer("place").notNull(), path: text("path").notNull() },
+  (table) => [primaryKey({ columns: [table.name, table.place] }), index("backup_files_path").on(table.path)],
+);
+
+export const backupProgress = sqliteTable("backup_progress", {
+  singleton: integer("singleton").notNull().primaryKey(),
+  sealedTo: integer("sealed_to").notNull(),
+  position: text("position").notNull(),
+  tailTo: integer("tail_to").notNull(),
+  tailOutbox: integer("tail_outbox").notNull(),
+  damaged: integer("damaged").notNull(),
 });
+
+export const backupDrills = sqliteTable(
+  "backup_drills",
+  {
+    drillId: integer("drill_id").primaryKey(),
+    source: text("source", { enum: ["cron", "command"] }).notNull(),
+    snapshot: text("snapshot").notNull(),
+    state: text("state", { enum: ["running", "good", "failed"] }).notNull(),
+    fence: integer("fence").notNull().default(0),
+    leaseUntil: integer("lease_until").notNull().default(0),
+    cursor: text("cursor").notNull().default(""),
+    startedAt: integer("started_at").notNull(),
+    finishedAt: integer("finished_at"),
+    entries: integer("entries").notNull().default(0),
+    report: text("report").notNull().default("{}"),
+    reason: text("reason"),
+  },
+  (table) => [index("backup_drills_state").on(table.state, table.startedAt)],
+);

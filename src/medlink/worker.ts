@@ -11,13 +11,15 @@ import { pruneHub, sweepAutoSubmit } from "./auto-submit/auto-submit.cron.ts";
 import { pruneEdi, sweepEdi } from "./edi/edi.edge.ts";
 import type { HubEnv } from "./env.ts";
 import { type Hub, startHub } from "./hub.edge.ts";
-import { stepReEncryption } from "./keys/re-encrypt.edge.ts";
+import { RE_ENCRYPT } from "./keys/re-encrypt.edge.ts";
+import { RE_HASH } from "./keys/re-hash.edge.ts";
+import { stepRenewal } from "./keys/renewal.edge.ts";
 import { recordHubMetrics } from "./operations/record-metrics.cron.ts";
 import { sweepRetention } from "./retention/retention.cron.ts";
 import { recordSightings } from "./secrets/secret-ages.store.ts";
 import { sightingsOf } from "./secrets/secret-ages.ts";
 
-const RE_ENCRYPT_ROWS_A_MINUTE = 2_000;
+const RENEWED_ROWS_A_MINUTE = 2_000;
 
 const logOf = (env: HubEnv) => makeLog("medlink-hub", env);
 const app = makeApp(logOf);
@@ -54,7 +56,8 @@ async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<nu
     },
     attachments: () => sweepAttachments(hub),
     retention: () => sweepRetention(hub),
-    "re-encrypt": () => stepReEncryption(hub, RE_ENCRYPT_ROWS_A_MINUTE),
+    "re-encrypt": () => stepRenewal(RE_ENCRYPT, hub, RENEWED_ROWS_A_MINUTE),
+    "re-hash": () => stepRenewal(RE_HASH, hub, RENEWED_ROWS_A_MINUTE),
     "secret-ages": () => recordSightings(hub.db, sightingsOf({ ...env }), hub.now()),
     // Last, so that the readings are those of after the jobs.
     metrics: () => recordHubMetrics(hub, env, lateness),

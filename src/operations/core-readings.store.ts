@@ -1,7 +1,8 @@
 /** What core's gauges read, and what its tables tell of the life of requests and anchors since the last look. */
 import type { AnchorEventType } from "../anchor/history.ts";
+import { readBackupLevels } from "../backup/backup.store.ts";
 import { readSecretAges } from "../keys/secret-ages.store.ts";
-import { relayStatus } from "../relay/outbox.store.ts";
+import { relayStatus } from "../relay/relay-status.store.ts";
 import type { Reading } from "./readings.ts";
 
 interface Levels {
@@ -14,7 +15,8 @@ interface Levels {
 
 /** @param now epoch ms. */
 export async function readCoreGauges(db: D1Database, ledgerId: string, now: number): Promise<readonly Reading[]> {
-  const [status, ages, [levels, lanes]] = await Promise.all([
+  const [backup, status, ages, [levels, lanes]] = await Promise.all([
+    readBackupLevels(db),
     relayStatus(db, now, undefined),
     readSecretAges(db),
     db.batch<Levels & { readonly destination: string; readonly lanes: number }>([
@@ -56,6 +58,19 @@ export async function readCoreGauges(db: D1Database, ledgerId: string, now: numb
   }
   for (const { name, worker, since } of ages) {
     readings.push({ name: "itrans_core_secret_age_seconds", labels: [name, worker], value: ageS(since, now) });
+  }
+  readings.push(
+    { name: "itrans_core_backup_covered_entries", labels: [], value: Math.max(backup.tailTo, backup.goodSize ?? 0) },
+    { name: "itrans_core_backup_damaged_objects", labels: [], value: backup.damaged },
+  );
+  if (backup.goodAt !== null) {
+    readings.push(
+      { name: "itrans_core_backup_good_timestamp_seconds", labels: [], value: backup.goodAt / 1000 },
+      { name: "itrans_core_backup_size_bytes", labels: [], value: backup.goodBytes ?? 0 },
+    );
+  }
+  if (backup.drillAt !== null) {
+    readings.push({ name: "itrans_core_restore_drill_timestamp_seconds", labels: [], value: backup.drillAt / 1000 });
   }
   for (const one of status.destinations) {
     const labels = [one.destinationId];

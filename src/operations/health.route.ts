@@ -8,7 +8,7 @@ import { ledgerSize } from "../ledger/scrub.store.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";
-import { relayStatus } from "../relay/outbox.store.ts";
+import { relayStatus } from "../relay/relay-status.store.ts";
 
 const healthSchema = z
   .object({

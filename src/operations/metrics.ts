@@ -67,7 +67,20 @@ const STATUSES = [
 const ROUTES = { from: "the worker's route templates" } as const;
 const DESTINATIONS = { from: "the destinations" } as const;
 const OUTCOMES = ["ok", "failed"] as const;
-const CORE_JOBS = ["publish", "anchor", "sweep", "prune", "scrub", "erasures", "actions", "keys", "metrics"] as const;
+const CORE_JOBS = [
+  "publish",
+  "anchor",
+  "sweep",
+  "prune",
+  "scrub",
+  "erasures",
+  "reconcile",
+  "actions",
+  "keys",
+  "alerts",
+  "backup",
+  "metrics",
+] as const;
 /** In the order in which the hub's cron runs them. */
 export const HUB_JOBS = [
   "sweep",
@@ -76,6 +89,7 @@ export const HUB_JOBS = [
   "attachments",
   "retention",
   "re-encrypt",
+  "re-hash",
   "secret-ages",
   "metrics",
 ] as const;
@@ -259,6 +273,32 @@ export const METRICS = {
     ...seconds,
     buckets: PATIENCE,
     help: "From a request's commit to the confirmation of the first anchor that covers it.",
+  },
+
+  itrans_core_backup_good_timestamp_seconds: {
+    ...core,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good snapshot was begun, Unix time; absent before the first.",
+  },
+  itrans_core_backup_size_bytes: { ...core, ...worst, unit: "bytes", help: "Size of the newest good snapshot." },
+  itrans_core_backup_covered_entries: {
+    ...core,
+    ...worst,
+    unit: "entries",
+    help: "Entries that the bucket holds: in the newest snapshot and in the tail of the minutes since.",
+  },
+  itrans_core_backup_damaged_objects: {
+    ...core,
+    ...worst,
+    unit: "none",
+    help: "Objects of snapshots that were found lost or changed, ever.",
+  },
+  itrans_core_restore_drill_timestamp_seconds: {
+    ...core,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good restore drill was begun, Unix time; absent before the first.",
   },
 
   itrans_core_cron_runs_total: {

@@ -31,7 +31,8 @@ export function deriveKey(secret: string, purpose: string): Uint8Array<ArrayBuff
   return new Uint8Array(sha256(utf8(`itrans-edge/${purpose}\n${secret}`)));
 }
 
-const keyIdOf = (key: Uint8Array): string => toHex(sha256(concatBytes(utf8("key id\n"), key))).slice(0, 8);
+/** 8 hex digits. */
+export const keyIdOf = (key: Uint8Array): string => toHex(sha256(concatBytes(utf8("key id\n"), key))).slice(0, 8);
 
 /**
  * @param secrets the current secret first, then previous ones still accepted for opening.

@@ -38,7 +38,13 @@ export interface Problem {
   /** Seconds, sent as Retry-After. */
   readonly retryAfterSeconds?: number;
   /** Which fields are wrong, by JSON path; never their values. */
-  readonly issues?: readonly { readonly path: string; readonly message: string }[];
+  readonly issues?: readonly {
+    readonly path: string;
+    readonly message: string;
+    /** A closed code of the service, and the limit that it speaks of. */
+    readonly rule?: string | undefined;
+    readonly limit?: number | undefined;
+  }[];
   /** requestIdHash of the successor, where a request was superseded. */
   readonly supersededBy?: string;
 }

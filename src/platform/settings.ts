@@ -69,6 +69,13 @@ export const coreSettingsSchema = z.object({
   LEDGER_WITNESSES: optionalText,
   LEDGER_WITNESS_TIMEOUT_MS: integer(3_000, 100, 30_000),
 
+  /** The hour, UTC, from which on the night's snapshot begins. */
+  BACKUP_HOUR_UTC: integer(2, 0, 23),
+  /** How long one turn of a snapshot or of a restore drill may take; the next cron goes on. */
+  BACKUP_TURN_MS: integer(15_000, 0, 120_000),
+  /** A turn that has told nothing of itself for this long is taken for dead, and another takes its run up. */
+  BACKUP_LEASE_MS: integer(120_000, 100, 600_000),
+
   API_RATE_LIMIT_WINDOW_MS: integer(60_000, 1_000, 3_600_000),
   API_RATE_LIMIT_MAX_REQUESTS: integer(6_000, 1, 10_000_000),
 
@@ -106,6 +113,33 @@ export const coreSettingsSchema = z.object({
     .regex(/^\d{0,30}$/, "is not wei as decimal text")
     .optional()
     .transform((digits) => (digits === undefined || digits === "" ? undefined : BigInt(digits))),
+
+  /** Between two evaluations of the alerts. 0: none. */
+  ALERT_INTERVAL_MS: integer(30_000, 0, 600_000),
+  /** How many times shorter than real every duration of the alerts is: for a rehearsal. */
+  ALERT_TIME_SCALE: z.coerce.number().min(1).max(10_000).default(1),
+  /** JSON list of {"role", "name", "email", "phone", "slack"}: who is told. */
+  ALERT_CONTACTS: optionalText,
+  /** A monitor elsewhere that raises the alarm when this address is not called any more; called after every evaluation. */
+  ALERT_HEARTBEAT_URL: optionalText,
+  /** Base of links to the runbook, such as https://docs.example/runbook; empty: its path in the repository. */
+  ALERT_RUNBOOK_URL: optionalText,
+  PAGERDUTY_EVENTS_URL: z.url().default("https://events.pagerduty.com/v2/enqueue"),
+  /** An API that takes {from, to, subject, text} for EMAIL_API_KEY as the Bearer token; empty: no e-mail. */
+  EMAIL_API_URL: optionalText,
+  EMAIL_FROM: z.string().default("itrans@localhost"),
+  /** Where the hub and the relay answer; empty: they are not watched. */
+  MEDLINK_HUB_URL: optionalText,
+  RELAY_URL: optionalText,
+  /** The payer's operator (docs/operator-api.md); empty: nothing is settled and nothing reconciled. */
+  OPERATOR_API_URL: optionalText,
+  /** Of all isolates together, in any 60 seconds as the operator counts them. */
+  OPERATOR_CALLS_PER_MINUTE: integer(60, 1, 100_000),
+  OPERATOR_TIMEOUT_MS: integer(10_000, 100, 60_000),
+  /** How long a call waits for its turn before its caller is told to come back. */
+  OPERATOR_PERMIT_WAIT_MS: integer(20_000, 0, 60_000),
+  /** For how long our side and the operator's may differ after a change of ours, and how long after midnight a day is compared. */
+  RECONCILIATION_TOLERANCE_MINUTES: integer(60, 0, 1_440),
 });
 
 export type CoreSettings = z.output<typeof coreSettingsSchema>;
@@ -115,7 +149,7 @@ export const relaySettingsSchema = z.object({
   LOG_LEVEL: logLevel,
   ...metricsSettingsSchema.shape,
   /** Deliveries leased in one database round trip. */
-  RELAY_LEASE_LIMIT: integer(100, 1, 500),
+  RELAY_LEASE_LIMIT: integer(200, 1, 500),
   /** Posts under way at once in one invocation; a worker has six connections. */
   RELAY_SLOTS: integer(6, 1, 64),
   /** Time after which an invocation leases no more and leaves the rest to the next one. */

@@ -1,4 +1,5 @@
 /** Destinations: where a tenant's webhooks go. */
+
 import { and, asc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { destinations, relayCounters, relayPings, tenants } from "../core/schema.ts";
@@ -7,11 +8,12 @@ import type { CoreSettings } from "../platform/settings.ts";
 import { DEFAULT_TENANT } from "../tenants/principal.ts";
 import { type Destination, destinationUrlFault, MEDLINK_DESTINATION_ID } from "./destinations.ts";
 import { EVENT_TYPES, type EventType } from "./event-type.ts";
-import { DESTINATION_JSON, emptyBurst, leasedDestination } from "./outbox.store.ts";
-import type { DestinationKind, LeasedPing, PostResult } from "./port.ts";
+import type { DestinationKind } from "./port.ts";
 
 type DestinationRow = typeof destinations.$inferSelect;
+
 type CounterRow = typeof relayCounters.$inferSelect;
+
 type PingRow = typeof relayPings.$inferSelect;
 
 const knownEventTypes = (json: string): readonly EventType[] => {
@@ -256,93 +258,6 @@ export async function findDestination(
   return destinationOf(row.destinations, row.relay_counters ?? undefined, row.relay_pings ?? undefined, now);
 }
 
-/**
- * Pauses or resumes one destination, at once: the next lease leaves it out, or takes it in again, without a burst.
- * A resumed destination is tried afresh, whatever its breaker said.
- */
-export async function setDestinationState(
-  db: D1Database,
-  destinationId: string,
-  state: "active" | "paused",
-  now: number,
-): Promise<void> {
-  const statements = [
-    db
-      .prepare("UPDATE destinations SET state = ?2, updated_at = ?3 WHERE destination_id = ?1 AND state <> ?2")
-      .bind(destinationId, state, now),
-  ];
-  if (state === "active") {
-    statements.push(
-      db
-        .prepare(
-          `UPDATE relay_counters SET breaker = 'closed', breaker_until = 0, breaker_opens = 0, window_calls = 0,
-             window_failures = 0, window_evidence = 0
-           WHERE destination_id = ?1 AND breaker <> 'closed'`,
-        )
-        .bind(destinationId),
-      emptyBurst(db, destinationId, now),
-    );
-  }
-  await db.batch(statements);
-}
-
-/** Pauses or resumes the relay as a whole. Twice changes nothing. */
-export async function setRelayPaused(db: D1Database, paused: boolean, now: number): Promise<void> {
-  await (paused
-    ? db.prepare("UPDATE relay_leases SET paused_at = ?1 WHERE paused_at IS NULL").bind(now)
-    : db.prepare("UPDATE relay_leases SET paused_at = NULL WHERE paused_at IS NOT NULL")
-  ).run();
-}
-
-export interface Rotation {
-  readonly sealedSecret: SealedValue;
-  /** Epoch ms until which the secret it has now goes on signing; not after `now`: it stops at once. */
-  readonly previousExpiresAt: number;
-  readonly itransSignature: "current" | "previous";
-  /** Gives up a secret before it that has not expired yet. */
-  readonly dropPrevious: boolean;
-}
-
-/** `overlapping`: the rotation before this one is not over. */
-export async function rotateSecret(
-  db: D1Database,
-  destinationId: string,
-  rotation: Rotation,
-  now: number,
-): Promise<"rotated" | "overlapping"> {
-  const { meta } = await db
-    .prepare(
-      `UPDATE destinations SET previous_secret_wrapped = secret_wrapped, previous_wrapping_key_id = wrapping_key_id,
-         previous_expires_at = ?4, secret_wrapped = ?2, wrapping_key_id = ?3, secret_rotated_at = ?5, updated_at = ?5,
-         itrans_signature = ?6
-       WHERE destination_id = ?1 AND secret_wrapped IS NOT NULL AND (?7 OR COALESCE(previous_expires_at, 0) <= ?5)`,
-    )
-    .bind(
-      destinationId,
-      rotation.sealedSecret.sealed,
-      rotation.sealedSecret.keyId,
-      rotation.previousExpiresAt,
-      now,
-      rotation.itransSignature,
-      rotation.dropPrevious ? 1 : 0,
-    )
-    .run();
-  return meta.changes > 0 ? "rotated" : "overlapping";
-}
-
-/** Forgets secrets whose overlap is over. */
-export async function dropExpiredSecrets(db: D1Database, now: number): Promise<number> {
-  const { meta } = await db
-    .prepare(
-      `UPDATE destinations SET previous_secret_wrapped = NULL, previous_wrapping_key_id = NULL, previous_expires_at = NULL,
-         itrans_signature = 'current'
-       WHERE previous_expires_at <= ?1`,
-    )
-    .bind(now)
-    .run();
-  return meta.changes;
-}
-
 /** Deletes a destination that has no row on its way; `busy` when it has. */
 export async function deleteDestination(db: D1Database, destinationId: string): Promise<"deleted" | "busy"> {
   const unsettled = `EXISTS (SELECT 1 FROM outbox WHERE destination_id = ?1 AND state NOT IN ('delivered', 'discarded'))`;
@@ -358,60 +273,6 @@ export async function deleteDestination(db: D1Database, destinationId: string): 
     ),
   ]);
   return (deleted?.meta.changes ?? 0) > 0 ? "deleted" : "busy";
-}
-
-/** Remembers that a ping was asked for; the one before it is forgotten. */
-export async function requestPing(db: D1Database, destinationId: string, pingId: string, now: number): Promise<void> {
-  await db
-    .prepare("INSERT OR REPLACE INTO relay_pings (destination_id, ping_id, requested_at) VALUES (?1, ?2, ?3)")
-    .bind(destinationId, pingId, now)
-    .run();
-}
-
-/** @returns undefined when this ping was answered already, or another was asked for since. */
-export async function pingTarget(
-  db: D1Database,
-  destinationId: string,
-  pingId: string,
-  now: number,
-): Promise<LeasedPing | undefined> {
-  const row = await db
-    .prepare(
-      `SELECT ${DESTINATION_JSON} AS destination, d.ping_events AS pingEvents
-       FROM relay_pings AS p CROSS JOIN destinations AS d ON d.destination_id = p.destination_id
-       WHERE ?1 = ?1 AND p.destination_id = ?2 AND p.ping_id = ?3 AND p.answered_at IS NULL`,
-    )
-    .bind(now, destinationId, pingId)
-    .first<{ readonly destination: string; readonly pingEvents: 0 | 1 }>();
-  if (row === null) return undefined;
-  return { destination: leasedDestination(destinationId, row.destination), asEvent: row.pingEvents === 1 };
-}
-
-/** Reachable is what answered at all, whatever it said. */
-export async function recordPing(
-  db: D1Database,
-  destinationId: string,
-  pingId: string,
-  result: PostResult,
-  durationMs: number,
-  now: number,
-): Promise<void> {
-  const error = result.type === "answered" ? null : result.type;
-  await db
-    .prepare(
-      `UPDATE relay_pings SET answered_at = ?3, reachable = ?4, status = ?5, error = ?6, duration_ms = ?7
-       WHERE destination_id = ?1 AND ping_id = ?2 AND answered_at IS NULL`,
-    )
-    .bind(
-      destinationId,
-      pingId,
-      now,
-      result.type === "answered" ? 1 : 0,
-      result.type === "answered" ? result.status : null,
-      error,
-      durationMs,
-    )
-    .run();
 }
 
 /** What the sequencer needs to know to write outbox rows. */

@@ -8,7 +8,7 @@ import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { outboxIdParams, reasonSchema } from "./dead-letter-query.ts";
-import { discardDeadLetter } from "./dead-letters.store.ts";
+import { discardDeadLetter } from "./discards.store.ts";
 import { NO_DELIVERY } from "./no-destination.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
@@ -49,17 +49,23 @@ const route = createRoute({
 export function registerDiscardDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { outboxId } = c.req.valid("param");
-    const { principal, log, correlationId } = c.var;
+    const { principal, log, correlationId, settings } = c.var;
+    const waitMs = settings.RELAY_AFTER_TIMEOUT_WAIT_MS;
     const { reason, rest } = c.req.valid("json");
     const decision = { reason, rest, by: principal.keyId };
     const refused = await recordOperatorAction(c, { action: "DEAD_LETTER_DISCARD", target: String(outboxId), reason });
     if (refused !== undefined) return answerProblem(c, refused);
-    const result = await discardDeadLetter(c.env.DB, outboxId, tenantInView(principal), decision, systemNow());
+    const result = await discardDeadLetter(c.env.DB, outboxId, tenantInView(principal), decision, waitMs, systemNow());
     switch (result.type) {
       case "unknown":
         return answerProblem(c, NO_DELIVERY);
       case "not-dead":
         return answerProblem(c, { code: "conflict", detail: "Only a dead letter can be discarded." });
+      case "too-soon": {
+        const retryAfterSeconds = Math.ceil(result.waitMs / 1_000);
+        const detail = `Its receiver may still be at the last post. Discard it again in ${retryAfterSeconds} seconds.`;
+        return answerProblem(c, { code: "conflict", detail, retryAfterSeconds });
+      }
       case "already":
         return c.json({ outboxId, discarded: false, rest: 0 }, 200);
       case "discarded":

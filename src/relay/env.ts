@@ -3,6 +3,7 @@ import type { MetricsPortApi, PingPortApi, RelayPortApi, SecretsPortApi } from "
 
 export interface RelayEnv {
   readonly CORE: RelayPortApi & PingPortApi & MetricsPortApi & SecretsPortApi;
+  readonly ENVIRONMENT?: string;
   readonly LOG_LEVEL?: string;
   readonly METRICS?: string;
   readonly METRICS_FLUSH_MS?: string;

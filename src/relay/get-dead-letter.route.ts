@@ -5,7 +5,7 @@ import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { outboxIdParams } from "./dead-letter-query.ts";
-import { findDelivery } from "./dead-letters.store.ts";
+import { findDelivery } from "./deliveries.store.ts";
 import { EVENT_TYPES } from "./event-type.ts";
 import { NO_DELIVERY } from "./no-destination.ts";
 import { tenantInView } from "./tenant-in-view.ts";

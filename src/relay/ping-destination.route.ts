@@ -9,8 +9,9 @@ import { answerProblem } from "../platform/answer-problem.ts";
 import { newUuid, systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { findDestination, requestPing } from "./destinations.store.ts";
+import { findDestination } from "./destinations.store.ts";
 import { NO_DESTINATION } from "./no-destination.ts";
+import { requestPing } from "./pings.store.ts";
 import { destinationIdParams, destinationSchema, destinationView } from "./relay-view.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 

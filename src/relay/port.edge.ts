@@ -12,15 +12,9 @@ import { makeLog, systemNow, systemRandom } from "../platform/clock.edge.ts";
 import type { SecretSighting } from "../platform/secret-fingerprint.ts";
 import { secretsOf } from "../platform/secrets.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
-import { pingTarget, recordPing } from "./destinations.store.ts";
-import {
-  beginSuspected,
-  claimWake,
-  leaseDue,
-  recordOutcomes,
-  type ScheduledRetry,
-  type SettledRow,
-} from "./outbox.store.ts";
+import { beginSuspected, claimWake, leaseDue } from "./leases.store.ts";
+import { recordOutcomes, type ScheduledRetry, type SettledRow } from "./outcomes.store.ts";
+import { pingTarget, recordPing } from "./pings.store.ts";
 import type {
   DeliveryOutcome,
   Lease,

@@ -57,7 +57,10 @@ export interface Lease {
   readonly deliveries: readonly LeasedDelivery[];
   /** True when a bound of this lease was reached: another may find more that is due now. */
   readonly more: boolean;
-  /** Epoch ms at which a destination that has due rows, but is held up by its rate or its breaker, takes the next one. */
+  /**
+   * Epoch ms at which a destination that has due rows, but is held up by its rate or its breaker, takes the next one; undefined also
+   * when a hint for then is on its way already.
+   */
   readonly rateLimitedUntilMs: number | undefined;
 }
 

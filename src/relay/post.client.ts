@@ -113,14 +113,18 @@ function failureOf(thrown: unknown): PostResult {
 /** The first MAX_ANSWER_BYTES of the body, in whole chunks. */
 async function readStart(answer: Response): Promise<string> {
   if (answer.body === null) return "";
+  const { headers } = answer;
+  const length = Number(headers.get("content-length") ?? Number.NaN);
+  // Most answers: one call instead of a reader's three. A compressed one may be long all the same.
+  if (length <= MAX_ANSWER_BYTES && !headers.has("content-encoding")) return answer.text();
   const reader = answer.body.getReader();
   const decoder = new TextDecoder();
   let text = "";
-  let length = 0;
-  while (length < MAX_ANSWER_BYTES) {
+  let read = 0;
+  while (read < MAX_ANSWER_BYTES) {
     const { done, value } = await reader.read();
     if (done) return text + decoder.decode();
-    length += value.length;
+    read += value.length;
     text += decoder.decode(value, { stream: true });
   }
   await reader.cancel();

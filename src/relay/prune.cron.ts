@@ -1,8 +1,8 @@
 /** Retention: what was delivered or given up long ago goes, a bounded number of rows each time. */
 import type { CoreEnv } from "../core/env.ts";
 import type { CoreSettings } from "../platform/settings.ts";
-import { pruneDeadLetters, pruneSettled } from "./dead-letters.store.ts";
-import { dropExpiredSecrets } from "./destinations.store.ts";
+import { dropExpiredSecrets } from "./destination-secrets.store.ts";
+import { pruneDeadLetters, pruneSettled } from "./retention.store.ts";
 
 const DAY_MS = 86_400_000;
 const ROWS_A_ROUND = 500;

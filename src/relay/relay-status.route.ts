@@ -4,8 +4,8 @@ import type { CoreAppEnv } from "../core/app.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { relayStatus } from "./outbox.store.ts";
 import { retryPolicyOf } from "./port.edge.ts";
+import { relayStatus } from "./relay-status.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const count = z.number().int().nonnegative();

@@ -7,8 +7,8 @@ import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { outboxIdParams } from "./dead-letter-query.ts";
-import { replayDeadLetter } from "./dead-letters.store.ts";
 import { NO_DELIVERY } from "./no-destination.ts";
+import { replayDeadLetter } from "./replays.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const answerSchema = z
@@ -37,8 +37,11 @@ export function registerReplayDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
     const { outboxId } = c.req.valid("param");
     const refused = await recordOperatorAction(c, { action: "DEAD_LETTER_REPLAY", target: String(outboxId) });
     if (refused !== undefined) return answerProblem(c, refused);
-    const result = await replayDeadLetter(c.env.DB, outboxId, tenantInView(c.var.principal), systemNow());
-    switch (result) {
+    const { principal, settings } = c.var;
+    const waitMs = settings.RELAY_AFTER_TIMEOUT_WAIT_MS;
+    const now = systemNow();
+    const result = await replayDeadLetter(c.env.DB, outboxId, tenantInView(principal), waitMs, now);
+    switch (result.type) {
       case "unknown":
         return answerProblem(c, NO_DELIVERY);
       case "overtaken": {
@@ -47,10 +50,12 @@ export function registerReplayDeadLetter(app: OpenAPIHono<CoreAppEnv>): void {
       }
       case "discarded":
         return answerProblem(c, { code: "conflict", detail: "It was discarded, which is for good." });
-      case "replayed":
-      case "on-its-way": {
-        if (result === "replayed") await c.env.RELAY_QUEUE.send({ outboxIds: [outboxId] });
-        return c.json({ outboxId, replayed: result === "replayed" }, 200);
+      case "on-its-way":
+        return c.json({ outboxId, replayed: false }, 200);
+      case "replayed": {
+        const delaySeconds = Math.max(0, Math.ceil((result.dueAt - now) / 1_000));
+        await c.env.RELAY_QUEUE.send({ outboxIds: [outboxId] }, { delaySeconds });
+        return c.json({ outboxId, replayed: true }, 200);
       }
     }
   });

@@ -8,7 +8,7 @@ import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { filterShape } from "./dead-letter-query.ts";
-import { replayDeadLetters } from "./dead-letters.store.ts";
+import { replayDeadLetters } from "./replays.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const bodySchema = z
@@ -54,7 +54,8 @@ export function registerReplayDeadLetters(app: OpenAPIHono<CoreAppEnv>): void {
     const tenantId = tenantInView(c.var.principal);
     const refused = await recordOperatorAction(c, { action: "DEAD_LETTERS_REPLAY", target: filter.destinationId });
     if (refused !== undefined) return answerProblem(c, refused);
-    const replayed = await replayDeadLetters(c.env.DB, { ...filter, tenantId }, { limit, perMinute }, systemNow());
+    const options = { limit, perMinute, waitMs: c.var.settings.RELAY_AFTER_TIMEOUT_WAIT_MS };
+    const replayed = await replayDeadLetters(c.env.DB, { ...filter, tenantId }, options, systemNow());
     if (replayed.replayed > 0) await c.env.RELAY_QUEUE.send({ outboxIds: [] });
     return c.json(replayed, 200);
   });

@@ -6,8 +6,9 @@ import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { findDestination, setDestinationState } from "./destinations.store.ts";
+import { findDestination } from "./destinations.store.ts";
 import { NO_DESTINATION } from "./no-destination.ts";
+import { setDestinationState } from "./pauses.store.ts";
 import { destinationIdParams, destinationSchema, destinationView } from "./relay-view.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 

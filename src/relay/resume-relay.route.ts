@@ -6,7 +6,7 @@ import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { setRelayPaused } from "./destinations.store.ts";
+import { setRelayPaused } from "./pauses.store.ts";
 
 const answerSchema = z.object({ paused: z.boolean() });
 

@@ -54,7 +54,7 @@ export type Classification =
  * Statuses that a proxy in front of the receiver gives when the receiver had the request, or may have had it, and did not answer: 504,
  * and of Cloudflare's own 520 and 524. A refused connection is 521, a name that is not found 530: those posts reached nobody.
  */
-const UNANSWERED_BEHIND_PROXY: ReadonlySet<number> = new Set([504, 520, 524]);
+export const UNANSWERED_BEHIND_PROXY: ReadonlySet<number> = new Set([504, 520, 524]);
 
 /**
  * A connection that is lost after the request was sent looks to the caller of `fetch` like one that was refused, so a failed

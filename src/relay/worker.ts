@@ -7,13 +7,16 @@ import { mayScrape, SCRAPE_REFUSED } from "../operations/scrape-token.ts";
 import { makeLog, newUuid, systemNow } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { problemResponse } from "../platform/problem.ts";
+import { setSecurityHeaders } from "../platform/response-headers.ts";
 import { sightingsIn } from "../platform/secret-fingerprint.ts";
 import { secretFaults, secretsOf } from "../platform/secrets.ts";
 import { parseSettings, type RelaySettings, relaySettingsSchema } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";
 import type { RelayEnv } from "./env.ts";
 import type { RelayHint } from "./port.ts";
-import { consumeDeadHints, consumeHints } from "./relay.consumer.ts";
+import { consumeDeadHints, consumeHints, type DeliveriesApi } from "./relay.consumer.ts";
+
+export { Deliveries } from "./deliveries.edge.ts";
 
 /** Outside development weak or missing secrets stop the relay, by name. */
 function secretsFault(env: RelayEnv, environment: RelaySettings["ENVIRONMENT"]): string | undefined {
@@ -94,12 +97,48 @@ async function answer(request: Request, env: RelayEnv, pathname: string, correla
   }
 }
 
+const hasDeliveries = (exports: object): exports is { readonly Deliveries: DeliveriesApi } => "Deliveries" in exports;
+
+export async function consumeBatch(
+  batch: MessageBatch<RelayHint>,
+  env: RelayEnv,
+  deliveries: DeliveriesApi,
+): Promise<void> {
+  const measure = measureOf("itrans-relay", env);
+  // Names end in the environment.
+  const queue = batch.queue.startsWith("relay-dead-letters") ? "relay-dead-letters" : "relay";
+  measure.add("itrans_relay_hints_total", { queue }, batch.messages.length);
+  if (queue === "relay-dead-letters") {
+    consumeDeadHints(batch, makeLog("itrans-relay", env));
+    measure.add("itrans_relay_invocations_total", { queue, outcome: "ok" });
+    return;
+  }
+  const parsed = parseSettings(relaySettingsSchema, env);
+  if (!parsed.ok) throw new Error(parsed.problem.detail);
+  const { ENVIRONMENT } = parsed.settings;
+  const fault = reachFault(ENVIRONMENT) ?? secretsFault(env, ENVIRONMENT);
+  if (fault !== undefined) throw new Error(fault);
+  const startedAt = systemNow();
+  let outcome: "ok" | "failed" = "failed";
+  try {
+    await consumeHints(batch, deliveries);
+    outcome = "ok";
+  } finally {
+    measure.add("itrans_relay_invocations_total", { queue, outcome });
+    measure.observe("itrans_relay_invocation_duration_seconds", {}, (systemNow() - startedAt) / 1000);
+  }
+  await flushIfDue("itrans-relay", env, sinkOf(env));
+  await noteSecrets(env);
+}
+
 export default {
   async fetch(request, env) {
     const startedAt = systemNow();
     const { pathname } = new URL(request.url);
     const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
-    const response = await answer(request, env, pathname, correlationId);
+    const answered = await answer(request, env, pathname, correlationId);
+    const response = new Response(answered.body, answered);
+    setSecurityHeaders(response.headers, env.ENVIRONMENT !== "development");
     const measure = measureOf("itrans-relay", env);
     const method = methodLabel(request.method);
     const route = ROUTES.find((known) => known === pathname) ?? "unmatched";
@@ -117,32 +156,8 @@ export default {
     return response;
   },
 
-  async queue(batch, env) {
-    const log = makeLog("itrans-relay", env);
-    const measure = measureOf("itrans-relay", env);
-    // Names end in the environment.
-    const queue = batch.queue.startsWith("relay-dead-letters") ? "relay-dead-letters" : "relay";
-    measure.add("itrans_relay_hints_total", { queue }, batch.messages.length);
-    if (queue === "relay-dead-letters") {
-      consumeDeadHints(batch, log);
-      measure.add("itrans_relay_invocations_total", { queue, outcome: "ok" });
-      return;
-    }
-    const parsed = parseSettings(relaySettingsSchema, env);
-    if (!parsed.ok) throw new Error(parsed.problem.detail);
-    const { ENVIRONMENT } = parsed.settings;
-    const fault = reachFault(ENVIRONMENT) ?? secretsFault(env, ENVIRONMENT);
-    if (fault !== undefined) throw new Error(fault);
-    const startedAt = systemNow();
-    let outcome: "ok" | "failed" = "failed";
-    try {
-      await consumeHints(batch, env, parsed.settings, log);
-      outcome = "ok";
-    } finally {
-      measure.add("itrans_relay_invocations_total", { queue, outcome });
-      measure.observe("itrans_relay_invocation_duration_seconds", {}, (systemNow() - startedAt) / 1000);
-    }
-    await flushIfDue("itrans-relay", env, sinkOf(env));
-    await noteSecrets(env);
+  async queue(batch, env, ctx) {
+    if (!hasDeliveries(ctx.exports)) throw new Error("the relay does not find its own entry point");
+    await consumeBatch(batch, env, ctx.exports.Deliveries);
   },
 } satisfies ExportedHandler<RelayEnv, RelayHint>;

@@ -7,8 +7,8 @@ import { type ClaimRow, claimFromRow, type RequestRow, requestFromRow } from "./
 const MAX_ENTRIES = 200;
 
 // A subject is looked at where its first entry is. Left to itself the planner walks the primary key.
-const SUBJECTS = `WITH begun(subject) AS MATERIALIZED (
-    SELECT subject FROM ledger_entries AS e WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3
+const SUBJECTS = `WITH begun(subject, seq) AS MATERIALIZED (
+    SELECT subject, seq FROM ledger_entries AS e WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3
       AND NOT EXISTS (SELECT 1 FROM ledger_entries AS earlier INDEXED BY ledger_entries_subject
         WHERE earlier.ledger_id = ?1 AND earlier.subject = e.subject AND earlier.seq < e.seq))`;
 
@@ -23,15 +23,18 @@ interface EntryRow {
   readonly erased_id: string | null;
 }
 
-interface PartRow {
+/** A row that is found by the seq of a subject's first entry. */
+interface OfSubject {
   readonly subject: string;
+}
+
+interface PartRow extends OfSubject {
   readonly part: string;
   readonly ciphertext: string | null;
   readonly r2_key: string | null;
 }
 
-interface KeyRow {
-  readonly subject: string;
+interface KeyRow extends OfSubject {
   readonly master_key_id: string;
   readonly wrapped: string;
 }
@@ -66,16 +69,18 @@ export async function readSubjects(
        ORDER BY e.seq`,
     ),
     statement(
-      `SELECT r.* FROM begun CROSS JOIN requests AS r ON r.ledger_id = ?1 AND r.request_id_hash = begun.subject`,
-    ),
-    statement(`SELECT c.* FROM begun CROSS JOIN claims AS c ON c.ledger_id = ?1 AND c.claim_id_hash = begun.subject`),
-    statement(
-      `SELECT p.subject, p.part, p.ciphertext, p.r2_key FROM begun
-       CROSS JOIN payloads AS p ON p.ledger_id = ?1 AND p.subject = begun.subject`,
+      `SELECT begun.subject, r.* FROM begun CROSS JOIN requests AS r ON r.ledger_id = ?1 AND r.submitted_seq = begun.seq`,
     ),
     statement(
-      `SELECT k.subject, k.master_key_id, k.wrapped FROM begun
-       CROSS JOIN payload_keys AS k ON k.ledger_id = ?1 AND k.subject = begun.subject`,
+      `SELECT begun.subject, c.* FROM begun CROSS JOIN claims AS c ON c.ledger_id = ?1 AND c.created_seq = begun.seq`,
+    ),
+    statement(
+      `SELECT begun.subject, p.part, p.ciphertext, p.r2_key FROM begun
+       CROSS JOIN payloads AS p ON p.ledger_id = ?1 AND p.subject_seq = begun.seq`,
+    ),
+    statement(
+      `SELECT begun.subject, k.master_key_id, k.wrapped FROM begun
+       CROSS JOIN payload_keys AS k ON k.ledger_id = ?1 AND k.subject_seq = begun.seq`,
     ),
     statement(
       `SELECT a.subject, a.seq, a.action, a.actor, a.reason, a.details, a.salt FROM begun
@@ -86,8 +91,8 @@ export async function readSubjects(
   // The rows are those of the statements above, in their order.
   const rowsOf = <Row>(i: number): readonly Row[] => (results[i]?.results ?? []) as readonly Row[];
   const entries = grouped(rowsOf<EntryRow>(0), ({ subject }) => subject);
-  const requests = grouped(rowsOf<RequestRow>(1), (row) => row.request_id_hash);
-  const claims = grouped(rowsOf<ClaimRow>(2), (row) => row.claim_id_hash);
+  const requests = grouped(rowsOf<RequestRow & OfSubject>(1), ({ subject }) => subject);
+  const claims = grouped(rowsOf<ClaimRow & OfSubject>(2), ({ subject }) => subject);
   const parts = grouped(rowsOf<PartRow>(3), ({ subject }) => subject);
   const keys = grouped(rowsOf<KeyRow>(4), ({ subject }) => subject);
   const actions = grouped(rowsOf<StoredOperatorAction>(5), ({ subject }) => subject);

@@ -19,7 +19,7 @@ export async function findClaim(
   const row = await db
     .prepare(
       `SELECT c.*, k.master_key_id, k.wrapped FROM claims AS c
-       LEFT JOIN payload_keys AS k ON k.ledger_id = c.ledger_id AND k.subject = c.claim_id_hash
+       LEFT JOIN payload_keys AS k ON k.ledger_id = c.ledger_id AND k.subject_seq = c.created_seq
        WHERE c.ledger_id = ? AND c.tenant_id = ? AND c.claim_id = ?`,
     )
     .bind(ledgerId, tenantId, claimId)

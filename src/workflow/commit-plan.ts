@@ -68,6 +68,8 @@ export interface PlannedEntry {
 }
 
 export interface PlannedPayload {
+  /** Of the subject's first entry. */
+  readonly subjectSeq: number;
   readonly subject: string;
   readonly part: string;
   readonly ciphertext: StoredCiphertext;
@@ -85,8 +87,17 @@ export interface PlannedOutboxRow {
   readonly correlationId: string;
 }
 
+export interface PlannedPayloadKey {
+  /** Of the subject's first entry. */
+  readonly subjectSeq: number;
+  readonly subject: string;
+  readonly wrappedKey: SealedValue;
+}
+
 /** A subject whose key, ciphertext and id go. */
 export interface PlannedErasure {
+  /** Of the subject's first entry. */
+  readonly subjectSeq: number;
   readonly subject: string;
   /** Of the id it had. */
   readonly lookup: string;
@@ -113,7 +124,7 @@ export interface CommitPlan extends Plan<Head, CommandResult> {
   readonly requests: readonly RequestState[];
   readonly claims: readonly ClaimState[];
   readonly payloads: readonly PlannedPayload[];
-  readonly payloadKeys: readonly { readonly subject: string; readonly wrappedKey: SealedValue }[];
+  readonly payloadKeys: readonly PlannedPayloadKey[];
   readonly erasures: readonly PlannedErasure[];
   readonly outbox: readonly PlannedOutboxRow[];
   readonly operatorActions: readonly OperatorActionRow[];
@@ -176,7 +187,7 @@ class Planning {
   readonly #claims: Aggregates<ClaimState>;
   readonly #entries: PlannedEntry[] = [];
   readonly #payloads: PlannedPayload[] = [];
-  readonly #payloadKeys: { subject: string; wrappedKey: SealedValue }[] = [];
+  readonly #payloadKeys: PlannedPayloadKey[] = [];
   readonly #erasures: PlannedErasure[] = [];
   readonly #outbox: PlannedOutboxRow[] = [];
   readonly #recorded: Set<string>;
@@ -281,11 +292,12 @@ class Planning {
       }
       if (state === undefined) throw new Error("an accepted command has events");
       this.#claims.set(key, state.claimIdHash, state);
+      const kept = { subjectSeq: state.createdSeq, subject: state.claimIdHash };
       if (command.type === "CreateClaim") {
-        this.#payloads.push({ subject: command.claimIdHash, part: "payload", ciphertext: command.payload });
-        this.#payloadKeys.push({ subject: command.claimIdHash, wrappedKey: command.wrappedKey });
+        this.#payloads.push({ ...kept, part: "payload", ciphertext: command.payload });
+        this.#payloadKeys.push({ ...kept, wrappedKey: command.wrappedKey });
       }
-      if (command.type === "EraseClaim") this.#erasures.push({ subject: state.claimIdHash, lookup: command.lookup });
+      if (command.type === "EraseClaim") this.#erasures.push({ ...kept, lookup: command.lookup });
     }
     if (state === undefined) throw new Error("an unchanged claim exists");
     return {
@@ -304,22 +316,22 @@ class Planning {
   }
 
   #keepRequestPayload(state: RequestState, command: RequestCommand): void {
-    const subject = state.requestIdHash;
+    const kept = { subjectSeq: state.submittedSeq, subject: state.requestIdHash };
     switch (command.type) {
       case "SubmitRequest":
-        this.#payloads.push({ subject, part: "payload", ciphertext: command.payload });
-        this.#payloadKeys.push({ subject, wrappedKey: command.wrappedKey });
+        this.#payloads.push({ ...kept, part: "payload", ciphertext: command.payload });
+        this.#payloadKeys.push({ ...kept, wrappedKey: command.wrappedKey });
         return;
       case "AcknowledgeRequest":
-        if (command.notes !== undefined) this.#payloads.push({ subject, part: "ack", ciphertext: command.notes });
+        if (command.notes !== undefined) this.#payloads.push({ ...kept, part: "ack", ciphertext: command.notes });
         return;
       case "AdjudicateRequest":
         if (command.notes !== undefined) {
-          this.#payloads.push({ subject, part: `adj:${state.round - 1}`, ciphertext: command.notes });
+          this.#payloads.push({ ...kept, part: `adj:${state.round - 1}`, ciphertext: command.notes });
         }
         return;
       case "EraseRequest":
-        this.#erasures.push({ subject, lookup: command.lookup });
+        this.#erasures.push({ ...kept, lookup: command.lookup });
     }
   }
 

@@ -2,6 +2,7 @@
 import type { OperatorActionRow } from "../audit/operator-action.ts";
 import { parseFrontier, serializeFrontier } from "../ledger/frontier.ts";
 import { EMPTY_HEAD, type Head, rootHexOf } from "../ledger/head.ts";
+import { firstSeqOf } from "../ledger/subject.store.ts";
 import type { ClaimState } from "./claim.ts";
 import {
   aggregateKey,
@@ -62,13 +63,13 @@ const SELECT_REQUESTS = `SELECT k.value ->> 1 AS asked_id, r.* FROM json_each(?1
   CROSS JOIN requests AS r ON r.ledger_id = ?2 AND r.tenant_id = k.value ->> 0 AND r.request_id = k.value ->> 1
   UNION ALL SELECT k.value ->> 1, r.* FROM json_each(?1) AS k
   CROSS JOIN erased_ids AS e ON e.ledger_id = ?2 AND e.lookup = k.value ->> 2
-  CROSS JOIN requests AS r ON r.ledger_id = ?2 AND r.request_id_hash = e.subject`;
+  CROSS JOIN requests AS r ON r.ledger_id = ?2 AND r.submitted_seq = ${firstSeqOf("?2", "e.subject")}`;
 
 const SELECT_CLAIMS = `SELECT k.value ->> 1 AS asked_id, c.* FROM json_each(?1) AS k
   CROSS JOIN claims AS c ON c.ledger_id = ?2 AND c.tenant_id = k.value ->> 0 AND c.claim_id = k.value ->> 1
   UNION ALL SELECT k.value ->> 1, c.* FROM json_each(?1) AS k
   CROSS JOIN erased_ids AS e ON e.ledger_id = ?2 AND e.lookup = k.value ->> 2
-  CROSS JOIN claims AS c ON c.ledger_id = ?2 AND c.claim_id_hash = e.subject`;
+  CROSS JOIN claims AS c ON c.ledger_id = ?2 AND c.created_seq = ${firstSeqOf("?2", "e.subject")}`;
 
 interface Asked {
   readonly asked_id: string;
@@ -191,7 +192,8 @@ const UPSERT_REQUESTS = `INSERT INTO requests
     value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
     value ->> 16, value ->> 17, value ->> 18
   FROM json_each(?2) WHERE true
-  ON CONFLICT (ledger_id, tenant_id, request_id) DO UPDATE SET state = excluded.state, round = excluded.round,
+  ON CONFLICT (ledger_id, submitted_seq) DO UPDATE SET
+    request_id = excluded.request_id, state = excluded.state, round = excluded.round,
     decision_hash = excluded.decision_hash, acknowledged_seq = excluded.acknowledged_seq,
     adjudicated_seq = excluded.adjudicated_seq, amount_minor = excluded.amount_minor, currency = excluded.currency,
     superseded_by = excluded.superseded_by, erased_seq = excluded.erased_seq`;
@@ -202,32 +204,24 @@ const UPSERT_CLAIMS = `INSERT INTO claims
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
     value ->> 8, value ->> 9, value ->> 10, value ->> 11
   FROM json_each(?2) WHERE true
-  ON CONFLICT (ledger_id, tenant_id, claim_id) DO UPDATE SET state = excluded.state,
+  ON CONFLICT (ledger_id, created_seq) DO UPDATE SET claim_id = excluded.claim_id, state = excluded.state,
     finalized_seq = excluded.finalized_seq, settlement_seq = excluded.settlement_seq,
     amount_minor = excluded.amount_minor, currency = excluded.currency, erased_seq = excluded.erased_seq`;
-
-// Before the projections are written: those go by the id that the row has then.
-const HIDE_ERASED_IDS = [
-  `UPDATE requests SET request_id = request_id_hash
-    WHERE ledger_id = ?1 AND request_id_hash IN (SELECT value ->> 0 FROM json_each(?2))`,
-  `UPDATE claims SET claim_id = claim_id_hash
-    WHERE ledger_id = ?1 AND claim_id_hash IN (SELECT value ->> 0 FROM json_each(?2))`,
-];
 
 // After payloads and keys are written: what the same commit brought goes too.
 const ERASE = [
   `INSERT INTO erased_ids (ledger_id, lookup, subject) SELECT ?1, value ->> 1, value ->> 0 FROM json_each(?2)`,
   `INSERT INTO pending_erasures (ledger_id, subject, erased_at, due_at)
     SELECT ?1, value ->> 0, value ->> 2, value ->> 2 FROM json_each(?2)`,
-  `DELETE FROM payloads WHERE ledger_id = ?1 AND subject IN (SELECT value ->> 0 FROM json_each(?2))`,
-  `DELETE FROM payload_keys WHERE ledger_id = ?1 AND subject IN (SELECT value ->> 0 FROM json_each(?2))`,
+  `DELETE FROM payloads WHERE ledger_id = ?1 AND subject_seq IN (SELECT value ->> 3 FROM json_each(?2))`,
+  `DELETE FROM payload_keys WHERE ledger_id = ?1 AND subject_seq IN (SELECT value ->> 3 FROM json_each(?2))`,
 ];
 
-const INSERT_PAYLOADS = `INSERT INTO payloads (ledger_id, subject, part, ciphertext, r2_key)
-  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2)`;
+const INSERT_PAYLOADS = `INSERT INTO payloads (ledger_id, subject_seq, subject, part, ciphertext, r2_key)
+  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?2)`;
 
-const INSERT_PAYLOAD_KEYS = `INSERT INTO payload_keys (ledger_id, subject, master_key_id, wrapped)
-  SELECT ?1, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?2)`;
+const INSERT_PAYLOAD_KEYS = `INSERT INTO payload_keys (ledger_id, subject_seq, subject, master_key_id, wrapped)
+  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2)`;
 
 const INSERT_ACTIONS = `INSERT INTO operator_actions (ledger_id, subject, seq, action, actor, reason, details, salt)
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 FROM json_each(?2)`;
@@ -278,13 +272,13 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
       encoded.body,
     ]),
   );
-  const erasures = plan.erasures.map(({ subject, lookup }) => [subject, lookup, plan.nowMs]);
-  for (const sql of HIDE_ERASED_IDS) addRows(sql, erasures);
+  const erasures = plan.erasures.map(({ subjectSeq, subject, lookup }) => [subject, lookup, plan.nowMs, subjectSeq]);
   addRows(UPSERT_REQUESTS, plan.requests.map(requestColumns));
   addRows(UPSERT_CLAIMS, plan.claims.map(claimColumns));
   addRows(
     INSERT_PAYLOADS,
-    plan.payloads.map(({ subject, part, ciphertext }) => [
+    plan.payloads.map(({ subjectSeq, subject, part, ciphertext }) => [
+      subjectSeq,
       subject,
       part,
       ciphertext.type === "inline" ? ciphertext.sealed : null,
@@ -293,7 +287,12 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
   );
   addRows(
     INSERT_PAYLOAD_KEYS,
-    plan.payloadKeys.map(({ subject, wrappedKey }) => [subject, wrappedKey.keyId, wrappedKey.sealed]),
+    plan.payloadKeys.map(({ subjectSeq, subject, wrappedKey }) => [
+      subjectSeq,
+      subject,
+      wrappedKey.keyId,
+      wrappedKey.sealed,
+    ]),
   );
   for (const sql of ERASE) addRows(sql, erasures);
   addRows(INSERT_ACTIONS, plan.operatorActions.map(actionColumns));
@@ -365,4 +364,14 @@ const claimColumns = (claim: ClaimState): readonly unknown[] => [
   claim.amountMinor,
   claim.currency,
   claim.erasedSeq ?? null,
+];
+
+/** Projections as they are written beside entries, for whoever has made them again from the entries. */
+export const projectionStatements = (
+  db: D1Database,
+  ledgerId: string,
+  projections: { readonly requests: readonly RequestState[]; readonly claims: readonly ClaimState[] },
+): readonly D1PreparedStatement[] => [
+  db.prepare(UPSERT_REQUESTS).bind(ledgerId, JSON.stringify(projections.requests.map(requestColumns))),
+  db.prepare(UPSERT_CLAIMS).bind(ledgerId, JSON.stringify(projections.claims.map(claimColumns))),
 ];

@@ -2,6 +2,7 @@
 
 import { type AnchorRow, entryAnchorFromRow, selectAnchorFor } from "../anchor/anchor.store.ts";
 import type { EntryAnchor } from "../anchor/anchor-view.ts";
+import { firstSeqOf } from "../ledger/subject.store.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import { type Current, currentOf, MAX_SUCCESSORS } from "./correction.ts";
 import { type RequestRow, requestFromRow } from "./projection-rows.ts";
@@ -27,14 +28,14 @@ type FoundRow = RequestRow & KeyColumns & { readonly submitted_hash: string };
 
 const SELECT_FOUND = `SELECT r.*, k.master_key_id, k.wrapped,
     (SELECT entry_hash FROM ledger_entries WHERE ledger_id = r.ledger_id AND seq = r.submitted_seq) AS submitted_hash
-  FROM requests AS r LEFT JOIN payload_keys AS k ON k.ledger_id = r.ledger_id AND k.subject = r.request_id_hash`;
+  FROM requests AS r LEFT JOIN payload_keys AS k ON k.ledger_id = r.ledger_id AND k.subject_seq = r.submitted_seq`;
 
 const REQUEST_ID_HASH = /^0x[0-9a-f]{64}$/;
 
 /** Of ledger ?1, tenant ?2 and id or hash ?3. */
 const whereRequest = (idOrHash: string): string =>
   REQUEST_ID_HASH.test(idOrHash)
-    ? "r.ledger_id = ?1 AND r.request_id_hash = ?3 AND r.tenant_id = ?2"
+    ? `r.ledger_id = ?1 AND r.submitted_seq = ${firstSeqOf("?1", "?3")} AND r.request_id_hash = ?3 AND r.tenant_id = ?2`
     : "r.ledger_id = ?1 AND r.tenant_id = ?2 AND r.request_id = ?3";
 
 const foundFromRow = (row: FoundRow): FoundRequest => ({
@@ -78,7 +79,7 @@ export async function readRequestRecord(
     [
       `${SELECT_FOUND} WHERE ${where}`,
       selectEntriesOf(subject),
-      selectPartsOf(subject),
+      selectPartsOf(ofRequest("r.submitted_seq")),
       selectAnchorFor(newestSeq),
     ].map((sql) => db.prepare(sql).bind(ledgerId, tenantId, idOrHash)),
   );
@@ -102,9 +103,11 @@ export async function currentHash(db: D1Database, ledgerId: string, requestIdHas
   const { results } = await db
     .prepare(
       `WITH RECURSIVE chain (hash, next, steps) AS (
-         SELECT request_id_hash, superseded_by, 0 FROM requests WHERE ledger_id = ?1 AND request_id_hash = ?2
+         SELECT request_id_hash, superseded_by, 0 FROM requests
+           WHERE ledger_id = ?1 AND submitted_seq = ${firstSeqOf("?1", "?2")}
          UNION ALL SELECT r.request_id_hash, r.superseded_by, c.steps + 1 FROM chain AS c
-           CROSS JOIN requests AS r ON r.ledger_id = ?1 AND r.request_id_hash = c.next WHERE c.steps < ?3)
+           CROSS JOIN requests AS r ON r.ledger_id = ?1 AND r.submitted_seq = ${firstSeqOf("?1", "c.next")}
+           WHERE c.steps < ?3)
        SELECT hash, next FROM chain WHERE next IS NOT NULL`,
     )
     .bind(ledgerId, requestIdHash, MAX_SUCCESSORS)
@@ -128,8 +131,8 @@ const selectEntriesOf = (subject: string): string =>
   `SELECT seq, entry_hash, body FROM ledger_entries INDEXED BY ledger_entries_subject
    WHERE ledger_id = ?1 AND subject = ${subject} ORDER BY seq LIMIT 200`;
 
-const selectPartsOf = (subject: string): string =>
-  `SELECT part, ciphertext, r2_key FROM payloads WHERE ledger_id = ?1 AND subject = ${subject} LIMIT 200`;
+const selectPartsOf = (subjectSeq: string): string =>
+  `SELECT part, ciphertext, r2_key FROM payloads WHERE ledger_id = ?1 AND subject_seq = ${subjectSeq} LIMIT 200`;
 
 const historyFromRows = (entries: readonly EntryRow[], parts: readonly PartRow[]): SubjectHistory => ({
   events: entries.map(ledgerEventFromRow),
@@ -139,7 +142,9 @@ const historyFromRows = (entries: readonly EntryRow[], parts: readonly PartRow[]
 /** Every entry about a subject, oldest first, and its stored ciphertext. At most 200 of each. */
 export async function subjectHistory(db: D1Database, ledgerId: string, subject: string): Promise<SubjectHistory> {
   const [entries, parts] = await db.batch(
-    [selectEntriesOf("?2"), selectPartsOf("?2")].map((sql) => db.prepare(sql).bind(ledgerId, subject)),
+    [selectEntriesOf("?2"), selectPartsOf(firstSeqOf("?1", "?2"))].map((sql) =>
+      db.prepare(sql).bind(ledgerId, subject),
+    ),
   );
   return historyFromRows(rowsOf<EntryRow>(entries), rowsOf<PartRow>(parts));
 }

@@ -1,7 +1,18 @@
+import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
+import * as z from "zod";
 import { disconnect, facts, lookAtPage, Visitor } from "./support/visitor.ts";
 
 afterAll(disconnect);
+
+const CLAIM = {
+  patientId: "pat_demo_1",
+  providerId: "prv_demo_1",
+  insurerId: "ins_demo_1",
+  type: "claim",
+  amount: "40.00",
+  codes: ["01202"],
+};
 
 const CSV = [
   "patientId,providerId,insurerId,amount,codes,reference",
@@ -40,6 +51,11 @@ describe("many claims in a file", () => {
       "Good rows: 1. Wrong or double: 2. Nothing is filed yet.",
     );
     expect(await page.locator("#bulk-report tbody .badge").allTextContents()).toEqual(["Good", "Wrong", "Wrong"]);
+    expect(await page.locator("#bulk-report tbody td:last-child").allTextContents()).toEqual([
+      "",
+      "patientId: This clinic has no such record. Look it up in its list.",
+      "amount: Write an amount of this currency, such as 120.50.",
+    ]);
     expect(await lookAtPage(visitor, "claims-bulk-report")).toEqual([]);
     await page.click("[data-dry-run=false]");
     await page.waitForSelector("#bulk-report tbody a");
@@ -121,6 +137,80 @@ describe("someone new", () => {
     await late.page.waitForSelector("#link-form [data-form-error]:not([hidden])");
     expect(await late.page.textContent("#link-form [data-form-error]")).toMatch(/used up or has expired/);
     await late.leave();
+    await visitor.leave();
+  });
+});
+
+describe("a patient who asks", () => {
+  it("is given a copy of everything, and is erased for a reason, after which nothing of them is shown", async () => {
+    const visitor = await Visitor.arrive();
+    const { page } = visitor;
+    await visitor.signInQuickly();
+    const made = await visitor.api(
+      "POST",
+      "/api/patients",
+      { firstName: "Marguerite", lastName: "Leaving", healthNumber: "ERASE 1" },
+      201,
+    );
+    const { patientId } = z.object({ patientId: z.string() }).parse(made);
+    const claim = { ...CLAIM, patientId, notes: "Only between us." };
+    const { claimId } = z.object({ claimId: z.string() }).parse(await visitor.api("POST", "/api/claims", claim, 201));
+    await visitor.waitForPaid(claimId);
+
+    await page.goto(`/patients/${patientId}`);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("a[href$='/export']")]);
+    expect(download.suggestedFilename()).toBe(`${patientId}.json`);
+    const copy = z
+      .object({
+        patient: z.object({ lastName: z.string() }),
+        claims: z.array(z.object({ claimId: z.string(), notes: z.string() })),
+        complete: z.literal(true),
+      })
+      .parse(JSON.parse(readFileSync(await download.path(), "utf8")));
+    expect(copy.patient.lastName).toBe("Leaving");
+    expect(copy.claims).toMatchObject([{ claimId, notes: "Only between us." }]);
+
+    await page.click("[data-open=erase-patient]");
+    await page.click("#erase-form button[type=submit]");
+    expect(await page.textContent("#f-reason-error")).toBe("Choose one.");
+    expect(await lookAtPage(visitor, "patient-erase")).toEqual([]);
+    await page.selectOption("#erase-form [name=reason]", "PATIENT_REQUEST");
+    await Promise.all([page.waitForURL("**/patients"), page.click("#erase-form button[type=submit]")]);
+    await page.waitForSelector("text=The erasure has begun.");
+    expect(await page.textContent("main")).not.toContain("Marguerite");
+    expect(visitor.complaints).toEqual([]);
+    for (const path of [`/patients/${patientId}`, `/claims/${claimId}`]) {
+      expect((await page.goto(path))?.status(), path).toBe(404);
+    }
+    await visitor.leave();
+  });
+});
+
+describe("a field that the API refuses", () => {
+  it("says why, beside the field and in the page's language", async () => {
+    const visitor = await Visitor.arrive({ locale: "fr-CA" });
+    const { page } = visitor;
+    await visitor.signInQuickly();
+    await visitor.api("PATCH", "/api/auth/me", { locale: "fr" }, 200);
+    await page.goto("/remittances/new");
+    await page.fill("[name=reference]", "EFT-REFUSED");
+    await page.fill("[name=total]", "5,00");
+    await page.fill("[data-item] [name=claimId]", "clm_nothinglikethis");
+    await page.fill("[data-item] [name=paid]", "5,00");
+    await page.click("#remittance-form button[type=submit]");
+    await page.waitForSelector("#remittance-form [data-form-error]:not([hidden])");
+    expect(await page.textContent("#remittance-form [data-form-error]")).toMatch(
+      /^Ligne 1 : Cette clinique n’a pas cette réclamation/,
+    );
+    expect(await page.getAttribute("[data-item] [name=claimId]", "aria-invalid")).toBe("true");
+    await page.goto("/claims/new?patientId=pat_demo_1");
+    await page.fill("[name=amount]", "1,001");
+    // As if the page's own check had missed it.
+    await page.evaluate("document.querySelector('[name=amount]').removeAttribute('pattern')");
+    await page.click("#claim-form button[type=submit]");
+    await page.waitForSelector("#f-amount-error:not([hidden])");
+    expect(await page.textContent("#f-amount-error")).toBe("Écrivez un montant dans cette devise, comme 120,50.");
+    await visitor.api("PATCH", "/api/auth/me", { locale: "en" }, 200);
     await visitor.leave();
   });
 });

@@ -1,6 +1,7 @@
 /** Core's side of delivery: the port the relay calls, the sweep, confirmed anchors. What port.edge.ts does with bindings, on virtual ones. */
 import { recordConfirmedStatements } from "../../src/anchor/anchor.store.ts";
-import { beginSuspected, claimWake, type ScheduledRetry } from "../../src/relay/outbox.store.ts";
+import { beginSuspected, claimWake } from "../../src/relay/leases.store.ts";
+import type { ScheduledRetry } from "../../src/relay/outcomes.store.ts";
 import type { DeliveryOutcome, Lease, RelayHint, RelayPortApi } from "../../src/relay/port.ts";
 import { sweepRelay } from "../../src/relay/sweep.cron.ts";
 import { remoteCall } from "./calls.ts";

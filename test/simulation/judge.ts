@@ -1,7 +1,7 @@
 /** Holds what callers and receivers were told, and what the rows say in the end, against the ledger. */
 import { commitmentOf, subjectOf } from "../../src/ledger/commitment.ts";
 import type { Appended } from "../../src/ledger/sequencer.ts";
-import { MAX_EXPIRED_LEASES } from "../../src/relay/outbox.store.ts";
+import { MAX_EXPIRED_LEASES } from "../../src/relay/lanes.store.ts";
 import type { Command, CommandResult } from "../../src/workflow/commit-plan.ts";
 import type { Promised } from "./clients.ts";
 import { saltOf } from "./edge.ts";
@@ -94,7 +94,11 @@ export class Judge {
       case "submitted": {
         const { submission, requestIdHash } = promised;
         const entry = this.#witness.entriesOf(requestIdHash)[0];
-        const key = this.#world.row("SELECT wrapped FROM payload_keys WHERE subject = ?", requestIdHash);
+        const key = this.#world.row(
+          "SELECT wrapped FROM payload_keys WHERE ledger_id = ? AND subject_seq = ?",
+          LEDGER_ID,
+          entry?.seq ?? -1,
+        );
         const salt = saltOf(String(key?.wrapped ?? ""));
         if (entry?.type !== "REQUEST_SUBMITTED" || subjectOf(salt, submission.requestId) !== requestIdHash) {
           this.#world.violate("acknowledged lost", `${submission.requestId} was acknowledged and is not in the ledger`);

@@ -208,10 +208,11 @@ export class LedgerWitness {
   #checkProjection(subject: string): void {
     const request = this.#requests.get(subject);
     const derived = request ?? this.#claims.get(subject);
+    const first = this.entriesOf(subject)[0]?.seq ?? -1;
     const row =
       request === undefined
-        ? this.#world.row("SELECT * FROM claims WHERE ledger_id = ? AND claim_id_hash = ?", LEDGER_ID, subject)
-        : this.#world.row("SELECT * FROM requests WHERE ledger_id = ? AND request_id_hash = ?", LEDGER_ID, subject);
+        ? this.#world.row("SELECT * FROM claims WHERE ledger_id = ? AND created_seq = ?", LEDGER_ID, first)
+        : this.#world.row("SELECT * FROM requests WHERE ledger_id = ? AND submitted_seq = ?", LEDGER_ID, first);
     for (const [column, value] of Object.entries(derived ?? {})) {
       if (row?.[column] !== value) {
         this.#violate(
@@ -221,10 +222,18 @@ export class LedgerWitness {
       }
     }
     for (const part of this.#expectedParts(subject)) {
-      const sealed = this.#world.row("SELECT 1 FROM payloads WHERE subject = ? AND part = ?", subject, part);
+      const sealed = this.#world.row(
+        "SELECT 1 FROM payloads WHERE ledger_id = ? AND subject_seq = ? AND part = ?",
+        LEDGER_ID,
+        first,
+        part,
+      );
       if (sealed === undefined) this.#violate("payload", `part ${part} of ${subject.slice(0, 10)} is missing`);
     }
-    if (this.#world.row("SELECT 1 FROM payload_keys WHERE subject = ?", subject) === undefined) {
+    if (
+      this.#world.row("SELECT 1 FROM payload_keys WHERE ledger_id = ? AND subject_seq = ?", LEDGER_ID, first) ===
+      undefined
+    ) {
       this.#violate("payload", `the key of ${subject.slice(0, 10)} is missing`);
     }
   }

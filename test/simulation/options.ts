@@ -230,6 +230,7 @@ export function drawOptions(random: Random): WorldOptions {
       slots: random.between(1, 6),
       invocationMs: random.between(1, 25) * 1_000,
       pollMs: random.pick([200, 1_000, 2_000, 2_000]),
+      coreCalls: random.pick([8, 24, 24]),
     },
     consumers: random.between(1, 3),
     policy: { ...POLICY, maxRetries: random.pick([1, 3, 8, 8]) },

@@ -1,6 +1,7 @@
 /** The code under test, by name, so that a mutation can put something broken in its place. */
 
-import { leaseDue, recordOutcomes } from "../../src/relay/outbox.store.ts";
+import { leaseDue } from "../../src/relay/leases.store.ts";
+import { recordOutcomes } from "../../src/relay/outcomes.store.ts";
 import type { LeasedDelivery, PostResult } from "../../src/relay/port.ts";
 import { loadContext, loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
 import { planCommit } from "../../src/workflow/commit-plan.ts";

@@ -3,7 +3,7 @@
  * the policy says. An effect lands when the receiver applies it, which may be long after the relay has given up.
  */
 
-import { LEASE_SLACK_MS } from "../../src/relay/outbox.store.ts";
+import { LEASE_SLACK_MS } from "../../src/relay/leases.store.ts";
 import type { LeasedDelivery, PostResult } from "../../src/relay/port.ts";
 import { MAX_RETRY_AFTER_MS } from "../../src/relay/retry.ts";
 import type { DestinationOptions } from "./options.ts";

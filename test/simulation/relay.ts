@@ -1,5 +1,6 @@
 /** Invocations of the relay: the real delivery loop, in processes that vanish. */
-import { runDeliveryLoop } from "../../src/relay/delivery-loop.ts";
+import { startDeliveryLoop } from "../../src/relay/delivery-loop.ts";
+import { KnownReceivers } from "../../src/relay/known-receivers.ts";
 import type { LeasedDelivery, PostResult } from "../../src/relay/port.ts";
 import type { Core } from "./core.ts";
 import type { Parts } from "./parts.ts";
@@ -7,24 +8,32 @@ import type { BatchEnd, Consume } from "./queue.ts";
 import { Life } from "./scheduler.ts";
 import type { World } from "./world.ts";
 
+/** What the platform gives an invocation beyond its answer. */
+const AFTER_ANSWER_MS = 30_000;
+
 export type Post = (relay: Life, delivery: LeasedDelivery) => Promise<PostResult>;
 
 export function relayConsumer(world: World, core: Core, post: Post, parts: Parts): Consume {
   let invocations = 0;
+  // Invocations share an isolate until one of them brings it down.
+  let receivers = new KnownReceivers();
   return (end) => {
     invocations += 1;
     const name = `relay-${invocations}`;
     const { random, scheduler, faults } = world;
     const life = new Life();
     let ended = false;
+    let over = false;
     const finish = (how: BatchEnd): void => {
       if (ended) return;
       ended = true;
       end(how);
     };
     const kill = (when: string): void => {
-      if (ended) return;
+      if (over) return;
+      over = true;
       world.trace(name, "killed", when);
+      receivers = new KnownReceivers();
       life.end();
       finish("vanished");
     };
@@ -36,7 +45,7 @@ export function relayConsumer(world: World, core: Core, post: Post, parts: Parts
     if (random.chance(faults.relayStalls)) scheduler.after(random.between(1, 10_000), () => stall("at some time"));
     if (random.chance(faults.relayKilled)) scheduler.after(random.between(1, 30_000), () => kill("at some time"));
     const port = core.port(life);
-    runDeliveryLoop(
+    const run = startDeliveryLoop(
       {
         port: {
           ...port,
@@ -59,15 +68,26 @@ export function relayConsumer(world: World, core: Core, post: Post, parts: Parts
         },
         now: world.relayClock.now,
         sleep: (ms) => scheduler.sleep(life, ms),
+        receivers,
       },
       world.options.delivery,
-    ).then(
+    );
+    run.free.then(
+      () => {
+        finish("acknowledged");
+        scheduler.after(AFTER_ANSWER_MS, () => kill("long after its answer"));
+      },
+      () => {},
+    );
+    run.ended.then(
       ({ posted, delivered, released }) => {
+        over = true;
         if (posted + released > 0)
           world.trace(name, "ended", posted, "posted", delivered, "delivered", released, "released");
         finish("acknowledged");
       },
       (error: unknown) => {
+        over = true;
         world.trace(name, "threw", error instanceof Error ? error.message : String(error));
         finish("threw");
       },

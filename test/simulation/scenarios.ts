@@ -32,7 +32,7 @@ const calm = (requests: number, faultyMs: number): WorldOptions => ({
   clockErrorMs: 0,
   lateEffectMs: 30_000,
   sequencer: SEQUENCER,
-  delivery: { leaseLimit: 100, slots: 6, invocationMs: 25_000, pollMs: 1_000 },
+  delivery: { leaseLimit: 100, slots: 6, invocationMs: 25_000, pollMs: 1_000, coreCalls: 24 },
   consumers: 3,
   policy: POLICY,
   settleMs: 12 * HOUR_MS,

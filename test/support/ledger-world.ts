@@ -17,13 +17,9 @@ import { formatVerifierKey, makeSigner, type NoteSigner } from "../../src/ledger
 import { readCommittedEntries, readCommittedHead, recordCheckpoint } from "../../src/ledger/publish.store.ts";
 import { NOTHING_BUILT, type PublisherState, publishRound } from "../../src/ledger/publish.ts";
 import { makeScrubPort } from "../../src/ledger/scrub.edge.ts";
-import {
-  NEVER_SCRUBBED,
-  type PromisedCheckpoint,
-  type ScrubState,
-  scrubReport,
-  scrubSlice,
-} from "../../src/ledger/scrub.ts";
+import { scrubSlice } from "../../src/ledger/scrub.ts";
+import type { PromisedCheckpoint } from "../../src/ledger/scrub-port.ts";
+import { NEVER_SCRUBBED, type ScrubState, scrubReport } from "../../src/ledger/scrub-state.ts";
 import { verifyNewest } from "../../src/ledger/verify.ts";
 import { toHex, utf8 } from "../../src/platform/encoding.ts";
 import { makeKeyring } from "../../src/platform/keyring.ts";

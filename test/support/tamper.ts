@@ -183,7 +183,7 @@ const TABLES: readonly Table[] = [
     ],
     types: PROJECTION,
     about: (row) => ({ subject: str(row.request_id_hash) }),
-    fresh: ["request_id", "request_id_hash"],
+    fresh: ["submitted_seq", "request_id", "request_id_hash"],
   },
   {
     name: "claims",
@@ -204,7 +204,7 @@ const TABLES: readonly Table[] = [
     ],
     types: PROJECTION,
     about: (row) => ({ subject: str(row.claim_id_hash) }),
-    fresh: ["claim_id", "claim_id_hash"],
+    fresh: ["created_seq", "claim_id", "claim_id_hash"],
   },
   {
     name: "checkpoints",
@@ -248,18 +248,18 @@ const TABLES: readonly Table[] = [
   {
     name: "payloads",
     key: "subject || part",
-    columns: ["ledger_id", "subject", "part", "ciphertext", "r2_key"],
+    columns: ["ledger_id", "subject_seq", "subject", "part", "ciphertext", "r2_key"],
     types: PAYLOAD,
     about: () => undefined,
-    fresh: ["subject"],
+    fresh: ["subject_seq"],
   },
   {
     name: "payload_keys",
     key: "subject",
-    columns: ["ledger_id", "subject", "master_key_id", "wrapped"],
+    columns: ["ledger_id", "subject_seq", "subject", "master_key_id", "wrapped"],
     types: KEY,
     about: () => undefined,
-    fresh: ["subject"],
+    fresh: ["subject_seq"],
   },
 ];
 

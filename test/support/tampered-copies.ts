@@ -1,9 +1,9 @@
 /** Copies of one grown ledger, each changed and checked on its own. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { ScrubState } from "../../src/ledger/scrub.ts";
+import type { ScrubState } from "../../src/ledger/scrub-state.ts";
 import { seededRandom } from "../e2e/support/random.ts";
 import { d1On } from "./d1-sqlite.ts";
 import { checkEverything, grownWorld, type LedgerWorld } from "./ledger-world.ts";
@@ -23,13 +23,32 @@ const attackedOf = (sqlite: DatabaseSync, bucket: MemoryBucket): Attacked => ({
   },
 });
 
+/** A database file of its own for as long as `use` runs. A copy that is thrown away needs no journal and no sync. */
+async function withFile<Result>(use: (path: string) => Promise<Result>): Promise<Result> {
+  const dir = mkdtempSync(join(tmpdir(), "tamper-"));
+  try {
+    return await use(join(dir, "copy.sqlite"));
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function openCopy(path: string): DatabaseSync {
+  const sqlite = new DatabaseSync(path);
+  sqlite.exec("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF");
+  return sqlite;
+}
+
 export class TamperedCopies {
   readonly #world: LedgerWorld;
+  /** The world's database file, without the triggers that would refuse the changes. */
+  readonly #file: Uint8Array;
   /** After one whole round that found nothing. */
   readonly #clean: ScrubState;
 
-  private constructor(world: LedgerWorld, clean: ScrubState) {
+  private constructor(world: LedgerWorld, file: Uint8Array, clean: ScrubState) {
     this.#world = world;
+    this.#file = file;
     this.#clean = clean;
   }
 
@@ -37,30 +56,35 @@ export class TamperedCopies {
     const world = await grownWorld(subjects);
     const { findings, state } = await world.check();
     if (findings.length > 0) throw new Error(`nothing was changed: ${JSON.stringify(findings.slice(0, 5))}`);
-    return new TamperedCopies(world, state);
+    const file = await withFile(async (path) => {
+      world.sqlite.prepare("VACUUM INTO ?").run(path);
+      const sqlite = openCopy(path);
+      await dropTriggers(attackedOf(sqlite, world.bucket));
+      sqlite.close();
+      return readFileSync(path);
+    });
+    return new TamperedCopies(world, file, state);
   }
 
   /** @returns what was changed and is not named; empty when all of it is. */
   async tamper(n: number, seed: number, changes: number): Promise<readonly string[]> {
-    const dir = mkdtempSync(join(tmpdir(), "tamper-"));
-    const path = join(dir, "copy.sqlite");
-    this.#world.sqlite.prepare("VACUUM INTO ?").run(path);
-    const sqlite = new DatabaseSync(path);
-    try {
-      const bucket = new MemoryBucket(this.#world.bucket.objects);
-      const attacked = attackedOf(sqlite, bucket);
-      const random = seededRandom(seed).next;
-      await dropTriggers(attacked);
-      const done: Done[] = [];
-      for (let i = 0; i < changes; i++) done.push(await mutate(attacked, n + i * 29, random));
-      const stored = { db: d1On(sqlite), bucket, promised: this.#world.promised };
-      const { findings } = await checkEverything(stored, this.#world, this.#clean);
-      return done
-        .filter((one) => !isNamed(one, findings, changes === 1))
-        .map(({ what }) => `${what} (seed ${seed}): ${JSON.stringify(findings.slice(0, 3))}`);
-    } finally {
-      sqlite.close();
-      rmSync(dir, { recursive: true, force: true });
-    }
+    return withFile(async (path) => {
+      writeFileSync(path, this.#file);
+      const sqlite = openCopy(path);
+      try {
+        const bucket = new MemoryBucket(this.#world.bucket.objects);
+        const attacked = attackedOf(sqlite, bucket);
+        const random = seededRandom(seed).next;
+        const done: Done[] = [];
+        for (let i = 0; i < changes; i++) done.push(await mutate(attacked, n + i * 29, random));
+        const stored = { db: d1On(sqlite), bucket, promised: this.#world.promised };
+        const { findings } = await checkEverything(stored, this.#world, this.#clean);
+        return done
+          .filter((one) => !isNamed(one, findings, changes === 1))
+          .map(({ what }) => `${what} (seed ${seed}): ${JSON.stringify(findings.slice(0, 3))}`);
+      } finally {
+        sqlite.close();
+      }
+    });
   }
 }

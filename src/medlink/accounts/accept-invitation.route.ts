@@ -2,13 +2,14 @@ import { z } from "@hono/zod-openapi";
 import { isTaken } from "../batch.store.ts";
 import { newId } from "../ids.ts";
 import { none, ok, openOperation, refuse } from "../operation.edge.ts";
-import { userInsert } from "./accounts.store.ts";
+import { isEmailTakenBefore, userInsert } from "./accounts.store.ts";
 import { findInvitation, takeInvitation } from "./links.store.ts";
 import { hashPassword, passwordFault } from "./password.ts";
 import { linkToken, passwordField, showUser, userSchema } from "./schemas.ts";
 import { tokenHash } from "./secret-token.ts";
 import { accountAudit, cookieHeaders, startSession } from "./sign-in.edge.ts";
 
+const HAS_ACCOUNT = refuse("conflict", "This address has an account already. Sign in, or be invited under another.");
 const VOID_LINK = refuse("not_found", "This invitation was used, has run out, or is not complete. Ask for a new one.");
 
 export const acceptInvitation = openOperation(
@@ -27,7 +28,8 @@ export const acceptInvitation = openOperation(
     if (invitation === undefined) return VOID_LINK;
     const { invitationId, placement, email, name } = invitation;
     const fault = passwordFault(body.password, email);
-    if (fault !== undefined) return refuse("invalid_body", fault, { issues: [{ path: "password", message: fault }] });
+    if (fault !== undefined) return refuse("invalid_body", fault.message, { issues: [{ path: "password", ...fault }] });
+    if (await isEmailTakenBefore(hub.db, hub.fields, email)) return HAS_ACCOUNT;
     const user = { userId: newId("usr", hub.random), ...placement, email, name };
     const passwordHash = await hashPassword(body.password, hub.random);
     if (!(await takeInvitation(hub.db, invitationId))) return VOID_LINK;
@@ -41,7 +43,7 @@ export const acceptInvitation = openOperation(
       ]);
     } catch (thrown) {
       if (!isTaken(thrown, "users.email_hash")) throw thrown;
-      return refuse("conflict", "This address has an account already. Sign in, or be invited under another.");
+      return HAS_ACCOUNT;
     }
     return ok(201, { user: showUser(user) }, cookieHeaders(session.cookie));
   },

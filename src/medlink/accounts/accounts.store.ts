@@ -1,5 +1,5 @@
 /** Users and their sessions. */
-import { and, desc, eq, isNull } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
 import type { Fields } from "../fields.ts";
@@ -19,8 +19,11 @@ async function readUser(fields: Fields, row: UserRow): Promise<Account> {
   return { userId: row.userId, ...placement, ...profile };
 }
 
-/** What finds an account, and stands for it where guesses are counted. */
+/** What an account is stored under, and what stands for it where guesses are counted. */
 export const emailHash = (fields: Fields, email: string): string => fields.hash("email", "", normalizeEmail(email));
+
+const emailHashes = (fields: Fields, email: string): readonly string[] =>
+  fields.hashes("email", "", normalizeEmail(email));
 
 export interface Credentials {
   readonly user: Account;
@@ -33,7 +36,7 @@ export interface Credentials {
 async function findCredentials(
   db: D1Database,
   fields: Fields,
-  by: { readonly emailHash: string } | { readonly userId: string },
+  by: { readonly email: string } | { readonly userId: string },
 ): Promise<Credentials | undefined> {
   const row = await drizzle(db)
     .select()
@@ -41,23 +44,37 @@ async function findCredentials(
     .leftJoin(secondFactors, eq(secondFactors.userId, users.userId))
     .where(
       and(
-        "emailHash" in by ? eq(users.emailHash, by.emailHash) : eq(users.userId, by.userId),
+        "email" in by ? inArray(users.emailHash, [...emailHashes(fields, by.email)]) : eq(users.userId, by.userId),
         isNull(users.disabledAt),
       ),
     )
     .get();
   if (row === undefined) return undefined;
+  const user = await readUser(fields, row.users);
   return {
-    user: await readUser(fields, row.users),
+    user,
     passwordHash: row.users.passwordHash,
-    emailHash: row.users.emailHash,
+    // The row may still be under the key of before; guesses are counted under one.
+    emailHash: emailHash(fields, user.email),
     secondFactor: (row.second_factors?.enabledAt ?? null) !== null,
   };
 }
 
 /** Disabled users are not found. */
 export const findUserByEmail = (db: D1Database, fields: Fields, email: string): Promise<Credentials | undefined> =>
-  findCredentials(db, fields, { emailHash: emailHash(fields, email) });
+  findCredentials(db, fields, { email });
+
+/** While hashes are moved to a new key: whether a row under another key than today's has the address, disabled or not. */
+export async function isEmailTakenBefore(db: D1Database, fields: Fields, email: string): Promise<boolean> {
+  const [, ...previous] = emailHashes(fields, email);
+  if (previous.length === 0) return false;
+  const row = await drizzle(db)
+    .select({ userId: users.userId })
+    .from(users)
+    .where(inArray(users.emailHash, previous))
+    .get();
+  return row !== undefined;
+}
 
 /** Disabled users are not found. */
 export const findUserById = (db: D1Database, fields: Fields, userId: string): Promise<Credentials | undefined> =>

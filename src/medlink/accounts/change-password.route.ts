@@ -19,7 +19,7 @@ export const changePassword = accountOperation(
     const { user } = signedIn;
     const fault = passwordFault(body.newPassword, user.email);
     if (fault !== undefined) {
-      return refuse("invalid_body", fault, { issues: [{ path: "newPassword", message: fault }] });
+      return refuse("invalid_body", fault.message, { issues: [{ path: "newPassword", ...fault }] });
     }
     const found = await findUserById(hub.db, hub.fields, user.userId);
     if (found === undefined) return refuse("unauthenticated", "Sign in first.");

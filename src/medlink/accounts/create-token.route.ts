@@ -40,7 +40,7 @@ export const createToken = operation(
     const expiresAt = body.expiresAt === undefined ? now + DEFAULT_DAYS * DAY_MS : Date.parse(body.expiresAt);
     if (expiresAt <= now || expiresAt > now + MAX_DAYS * DAY_MS) {
       const message = `A token ends within the next ${MAX_DAYS} days.`;
-      return refuse("invalid_body", message, { issues: [{ path: "expiresAt", message }] });
+      return refuse("invalid_body", message, { issues: [{ path: "expiresAt", rule: "lifetime", message }] });
     }
     const { token, hash } = newSecretToken(hub.random, API_TOKEN_PREFIX);
     const made = {

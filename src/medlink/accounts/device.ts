@@ -3,7 +3,7 @@ const BROWSERS = [
   ["Edge", /\bEdg(?:e|A|iOS)?\//],
   ["Opera", /\bOPR\//],
   ["Firefox", /\b(?:Firefox|FxiOS)\//],
-  ["Chrome", /\b(?:Chrome|CriOS|Chromium)\//],
+  ["Chrome", /\b(?:Chrome|HeadlessChrome|CriOS|Chromium)\//],
   ["Safari", /\bSafari\//],
   ["curl", /^curl\//],
 ] as const;
@@ -17,9 +17,11 @@ const SYSTEMS = [
   ["Linux", /\bLinux\b/],
 ] as const;
 
+export const UNKNOWN_DEVICE = "unknown";
+
 export function deviceOf(userAgent: string | undefined): string {
   const text = userAgent?.slice(0, 500) ?? "";
   const find = (list: readonly (readonly [string, RegExp])[]): string | undefined =>
     list.find(([, pattern]) => pattern.test(text))?.[0];
-  return [find(BROWSERS), find(SYSTEMS)].filter((part) => part !== undefined).join(", ") || "unknown";
+  return [find(BROWSERS), find(SYSTEMS)].filter((part) => part !== undefined).join(", ") || UNKNOWN_DEVICE;
 }

@@ -31,7 +31,7 @@ export const enableTotp = accountOperation(
     const step = matchTotp(factor.secret, body.code, now, factor.lastStep);
     if (step === undefined) {
       return refuse("invalid_body", "The code is wrong. Check the authenticator's clock.", {
-        issues: [{ path: "code", message: "not the present code" }],
+        issues: [{ path: "code", rule: "code", message: "not the present code" }],
       });
     }
     if (!(await enableSecondFactor(hub.db, user.userId, step, now))) {
@@ -40,7 +40,7 @@ export const enableTotp = accountOperation(
     const backupCodes = newBackupCodes(hub.random);
     const session = startSession(hub, request, { userId: user.userId, secondFactor: true });
     await hub.db.batch([
-      ...backupCodesReplace(hub.db, hub.fields, user.userId, backupCodes),
+      ...backupCodesReplace(hub.db, factor.secret, user.userId, backupCodes),
       sessionsDelete(hub.db, user.userId),
       pendingDelete(hub.db, user.userId),
       ...session.statements,

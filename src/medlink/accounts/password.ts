@@ -2,20 +2,15 @@
  * Password hashing with scrypt (RFC 7914). A stored hash carries its parameters, so the cost can rise: old hashes still
  * verify and say that they want renewing.
  */
+
 import { scrypt } from "node:crypto";
 import { fromBase64, toBase64 } from "../../platform/encoding.ts";
 import type { RandomBytes } from "../../platform/seal.ts";
 import { timingSafeEqual } from "../../platform/timing-safe.ts";
+import type { FieldIssue } from "../field-rule.ts";
+import { PASSWORD_COST, type ScryptCost } from "./password-cost.ts";
 
-export interface ScryptCost {
-  /** log2 of N. */
-  readonly ln: number;
-  readonly r: number;
-  readonly p: number;
-}
-
-/** 16 MiB, about 0.15 s; the least that OWASP recommends for scrypt at this memory. */
-export const PASSWORD_COST: ScryptCost = { ln: 14, r: 8, p: 5 };
+export { PASSWORD_COST };
 
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
@@ -61,18 +56,25 @@ export const PASSWORD_MIN_LENGTH = 12;
 export const PASSWORD_MAX_LENGTH = 1_024;
 const MIN_DIFFERENT = 5;
 
+export type PasswordFault = Omit<FieldIssue, "path">;
+
 /**
  * Length is what counts (NIST SP 800-63B); only what anyone would try first is refused beside it.
  * @returns what to change, undefined when it will do.
  */
-export function passwordFault(password: string, email: string): string | undefined {
+export function passwordFault(password: string, email: string): PasswordFault | undefined {
   const characters = [...password.normalize("NFKC")];
-  if (characters.length < PASSWORD_MIN_LENGTH) return `A password has at least ${PASSWORD_MIN_LENGTH} characters.`;
-  if (new Set(characters).size < MIN_DIFFERENT) return "This password repeats too few characters.";
+  if (characters.length < PASSWORD_MIN_LENGTH) {
+    const message = `A password has at least ${PASSWORD_MIN_LENGTH} characters.`;
+    return { rule: "shorter", message, limit: PASSWORD_MIN_LENGTH };
+  }
+  if (new Set(characters).size < MIN_DIFFERENT) {
+    return { rule: "repetitive", message: "This password repeats too few characters." };
+  }
   const [name = ""] = email.toLowerCase().split("@");
   const lower = password.toLowerCase();
   if (lower === email.toLowerCase() || lower.replaceAll(name, "").length < MIN_DIFFERENT) {
-    return "This password is the e-mail address, or nearly.";
+    return { rule: "address", message: "This password is the e-mail address, or nearly." };
   }
   return undefined;
 }

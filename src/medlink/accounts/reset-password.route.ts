@@ -27,7 +27,7 @@ export const resetPassword = openOperation(
     if (found === undefined) return VOID_LINK;
     const { user } = found;
     const fault = passwordFault(body.password, user.email);
-    if (fault !== undefined) return refuse("invalid_body", fault, { issues: [{ path: "password", message: fault }] });
+    if (fault !== undefined) return refuse("invalid_body", fault.message, { issues: [{ path: "password", ...fault }] });
     const passwordHash = await hashPassword(body.password, hub.random);
     if (!(await takeReset(hub.db, hash))) return VOID_LINK;
     const now = hub.now();

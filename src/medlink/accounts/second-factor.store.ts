@@ -2,6 +2,8 @@
 import { and, eq, gt, isNull } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
+import { toHex, utf8 } from "../../platform/encoding.ts";
+import { hmacSha256 } from "../../platform/signature.ts";
 import type { Fields } from "../fields.ts";
 import { pendingSignIns, secondFactors, users } from "../schema.ts";
 import { normalizeBackupCode } from "./totp.ts";
@@ -69,20 +71,24 @@ export const secondFactorDelete = (db: D1Database, userId: string): readonly D1P
   db.prepare("DELETE FROM backup_codes WHERE user_id = ?").bind(userId),
 ];
 
-const codeHash = (fields: Fields, userId: string, code: string): string =>
-  fields.hash("backup-code", userId, normalizeBackupCode(code));
+/**
+ * Keyed by the factor's own secret, which is sealed: whoever reads the table alone cannot try codes, and no rotation of the
+ * hub's keys voids codes that people keep on paper.
+ */
+const codeHash = (secret: string, userId: string, code: string): string =>
+  toHex(hmacSha256(utf8(secret), utf8(JSON.stringify(["backup-code", userId, normalizeBackupCode(code)]))));
 
-/** The codes in force are these, and no others. */
+/** The codes in force are these, and no others. @param secret of the second factor that they stand in for. */
 export const backupCodesReplace = (
   db: D1Database,
-  fields: Fields,
+  secret: string,
   userId: string,
   codes: readonly string[],
 ): readonly D1PreparedStatement[] => [
   db.prepare("DELETE FROM backup_codes WHERE user_id = ?").bind(userId),
   db
     .prepare("INSERT INTO backup_codes (user_id, code_hash) SELECT ?1, value FROM json_each(?2)")
-    .bind(userId, JSON.stringify(codes.map((code) => codeHash(fields, userId, code)))),
+    .bind(userId, JSON.stringify(codes.map((code) => codeHash(secret, userId, code)))),
 ];
 
 /** @returns false when it is no code of this user, or was used. */
@@ -93,9 +99,19 @@ export async function spendBackupCode(
   code: string,
   now: number,
 ): Promise<boolean> {
+  const factor = await findSecondFactor(db, fields, userId);
+  if (factor === undefined) return false;
+  // Codes made by earlier versions are hashed under HASH_KEY.
+  const hashes = [
+    codeHash(factor.secret, userId, code),
+    ...fields.hashes("backup-code", userId, normalizeBackupCode(code)),
+  ];
   const result = await db
-    .prepare("UPDATE backup_codes SET used_at = ? WHERE user_id = ? AND code_hash = ? AND used_at IS NULL")
-    .bind(now, userId, codeHash(fields, userId, code))
+    .prepare(
+      `UPDATE backup_codes SET used_at = ?1
+       WHERE user_id = ?2 AND code_hash IN (SELECT value FROM json_each(?3)) AND used_at IS NULL`,
+    )
+    .bind(now, userId, JSON.stringify(hashes))
     .run();
   return result.meta.changes > 0;
 }

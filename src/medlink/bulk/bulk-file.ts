@@ -6,6 +6,7 @@ import { CsvError, parse } from "csv-parse/sync";
 import * as z from "zod";
 import { DEFAULT_CURRENCY } from "../../platform/money.ts";
 import { claimFields, readAmount } from "../claims/show-claim.ts";
+import { type FieldIssue, issueOf, noAmount } from "../field-rule.ts";
 
 export const MAX_ROWS = 1_000;
 const MAX_CELL = 10_000;
@@ -27,10 +28,8 @@ type Column = (typeof COLUMNS)[number];
 
 const REQUIRED: readonly Column[] = ["providerId", "insurerId", "amount"];
 
-export interface RowFault {
+export interface RowFault extends Omit<FieldIssue, "path"> {
   readonly column: string;
-  /** Says the rule, never the value. */
-  readonly message: string;
 }
 
 const rowSchema = claimFields.omit({ patientId: true, codes: true }).extend({
@@ -98,9 +97,15 @@ export function readBulkFile(text: string): ReadFile {
   return { ok: true, rows };
 }
 
+const faultOf = ({ path, ...fault }: FieldIssue): RowFault => ({ column: path.split(".")[0] ?? "", ...fault });
+
 function readRow(row: number, columns: readonly string[], cells: readonly string[]): ReadRow {
   if (cells.length > columns.length) {
-    return { row, ok: false, faults: [{ column: "", message: "has more cells than there are columns" }] };
+    return {
+      row,
+      ok: false,
+      faults: [{ column: "", rule: "cells", message: "has more cells than there are columns" }],
+    };
   }
   const values: Partial<Record<string, string>> = Object.fromEntries(
     columns.flatMap((column, at) => {
@@ -115,18 +120,19 @@ function readRow(row: number, columns: readonly string[], cells: readonly string
     codes: (values.codes ?? "").split(/[\s|]+/).filter((code) => code !== ""),
   });
   if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => ({
-      column: String(issue.path[0] ?? ""),
-      message: issue.message,
-    }));
+    const faults = parsed.error.issues.map((issue) => faultOf(issueOf(issue)));
     return { row, ok: false, faults };
   }
   const fields = parsed.data;
   if ((fields.patientId === undefined) === (fields.healthNumber === undefined)) {
-    return { row, ok: false, faults: [{ column: "patientId", message: "give either patientId or healthNumber" }] };
+    return {
+      row,
+      ok: false,
+      faults: [{ column: "patientId", rule: "either", message: "give either patientId or healthNumber" }],
+    };
   }
   if (!readAmount(fields.amount, fields.currency, []).ok) {
-    return { row, ok: false, faults: [{ column: "amount", message: "is no amount of the currency" }] };
+    return { row, ok: false, faults: [faultOf(noAmount("amount"))] };
   }
   return { row, ok: true, fields };
 }

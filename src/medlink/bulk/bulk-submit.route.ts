@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { FIELD_RULES } from "../field-rule.ts";
 import { flagIsOn } from "../flags/flags.edge.ts";
 import { none, ok, operation, readText, refuse } from "../operation.edge.ts";
 import { COLUMNS, MAX_ROWS, readBulkFile } from "./bulk-file.ts";
@@ -34,7 +35,14 @@ export const bulkSubmit = operation(
               claimId: z.string().nullable(),
               jobId: z.string().nullable(),
               sameAsRow: count.nullable(),
-              faults: z.array(z.object({ column: z.string(), message: z.string() })),
+              faults: z.array(
+                z.object({
+                  column: z.string(),
+                  message: z.string(),
+                  rule: z.enum(FIELD_RULES),
+                  limit: z.number().optional(),
+                }),
+              ),
             }),
           ),
         }),

@@ -1,6 +1,7 @@
 import type { Claim } from "../claims/claim.ts";
 import { claimPlace } from "../claims/claims.store.ts";
 import type { Fields } from "../fields.ts";
+import { type FiledSource, filedSourcesInsert } from "../keys/filed-sources.store.ts";
 
 /** Rows filed before, by their key. */
 export async function findFiledRows(
@@ -48,6 +49,7 @@ export interface FiledRow {
   readonly claim: Claim;
   readonly rowKey: string;
   readonly contentHash: string;
+  readonly source: FiledSource;
 }
 
 /** Many new claims with what belongs to each, for one batch. It fails whole when one of the rows was filed meanwhile. */
@@ -69,6 +71,11 @@ export async function filedRowsInsert(
     })),
   );
   const json = JSON.stringify(claims);
+  const sources = await filedSourcesInsert(
+    db,
+    fields,
+    rows.map(({ claim, source }) => ({ ...claim, kind: "bulk", source })),
+  );
   return [
     db
       .prepare(
@@ -103,6 +110,7 @@ export async function filedRowsInsert(
          FROM json_each(?1)`,
       )
       .bind(json, correlationId),
+    sources,
   ];
 }
 

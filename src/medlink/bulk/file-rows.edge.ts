@@ -5,8 +5,9 @@ import { DECIDE_AGAIN_LIMIT, isTaken } from "../batch.store.ts";
 import { cachedInsurers, cachedProviders } from "../cache/record-cache.edge.ts";
 import type { Claim } from "../claims/claim.ts";
 import { readAmount } from "../claims/show-claim.ts";
-import { normalizeHealthNumber } from "../fields.ts";
 import { newId } from "../ids.ts";
+import type { FiledSource } from "../keys/filed-sources.store.ts";
+import { healthNumberHashes } from "../records/patients.store.ts";
 import {
   type FiledRow,
   filedRowsInsert,
@@ -35,8 +36,11 @@ interface KnownRow {
   readonly row: number;
   readonly fields: BulkFields;
   readonly patientId: string;
-  readonly rowKey: string;
-  readonly contentHash: string;
+  /** What the hashes are made of. */
+  readonly source: FiledSource;
+  /** Under the key of now, then under those still accepted. */
+  readonly rowKeys: readonly [string, ...string[]];
+  readonly contentHashes: readonly [string, ...string[]];
 }
 
 type Resolved = KnownRow | { readonly row: number; readonly faults: readonly RowFault[] };
@@ -53,7 +57,9 @@ const report = (row: number, result: RowReport["result"], more: Partial<RowRepor
   ...more,
 });
 
-const REUSED: readonly RowFault[] = [{ column: "reference", message: "was used for a row that says something else" }];
+const REUSED: readonly RowFault[] = [
+  { column: "reference", rule: "reused", message: "was used for a row that says something else" },
+];
 
 /** @returns one report a row, in the file's order. */
 export async function fileRows(deed: Deed, rows: readonly ReadRow[], dryRun: boolean): Promise<readonly RowReport[]> {
@@ -66,9 +72,10 @@ export async function fileRows(deed: Deed, rows: readonly ReadRow[], dryRun: boo
       reports.set(one.row, report(one.row, "invalid", { faults: one.faults }));
       continue;
     }
-    const first = byKey.get(one.rowKey);
-    if (first === undefined) byKey.set(one.rowKey, one);
-    else if (first.contentHash !== one.contentHash)
+    const [rowKey] = one.rowKeys;
+    const first = byKey.get(rowKey);
+    if (first === undefined) byKey.set(rowKey, one);
+    else if (first.source.content !== one.source.content)
       reports.set(one.row, report(one.row, "invalid", { faults: REUSED }));
     else reports.set(one.row, report(one.row, "duplicate", { sameAsRow: first.row }));
   }
@@ -94,13 +101,14 @@ export async function fileRows(deed: Deed, rows: readonly ReadRow[], dryRun: boo
 
 async function resolve({ hub, user }: Deed, rows: readonly ReadRow[]): Promise<readonly Resolved[]> {
   const { clinicId } = user;
-  const hashOf = (healthNumber: string): string =>
-    hub.fields.hash("health-number", clinicId, normalizeHealthNumber(healthNumber));
+  const hashesOf = (healthNumber: string): readonly string[] => healthNumberHashes(hub.fields, clinicId, healthNumber);
   const valid = rows.flatMap((one) => (one.ok ? [one.fields] : []));
   const [patients, providers, insurers] = await Promise.all([
     findFilablePatients(hub.db, clinicId, {
       ids: valid.flatMap(({ patientId }) => patientId ?? []),
-      healthNumberHashes: valid.flatMap(({ healthNumber }) => (healthNumber === undefined ? [] : hashOf(healthNumber))),
+      healthNumberHashes: valid.flatMap(({ healthNumber }) =>
+        healthNumber === undefined ? [] : hashesOf(healthNumber),
+      ),
     }),
     cachedProviders(
       hub,
@@ -119,9 +127,10 @@ async function resolve({ hub, user }: Deed, rows: readonly ReadRow[]): Promise<r
     const patientId =
       fields.healthNumber === undefined
         ? [fields.patientId ?? ""].find((id) => patients.ids.has(id))
-        : patients.byHealthNumber.get(hashOf(fields.healthNumber));
+        : hashesOf(fields.healthNumber).flatMap((hash) => patients.byHealthNumber.get(hash) ?? [])[0];
     const faults: RowFault[] = [];
-    const missing = (column: string) => faults.push({ column, message: "this clinic has no such record" });
+    const missing = (column: string) =>
+      faults.push({ column, rule: "unknown", message: "this clinic has no such record" });
     if (patientId === undefined) missing(fields.healthNumber === undefined ? "patientId" : "healthNumber");
     if (!providers.has(fields.providerId)) missing("providerId");
     if (!insurers.has(fields.insurerId)) missing("insurerId");
@@ -131,8 +140,8 @@ async function resolve({ hub, user }: Deed, rows: readonly ReadRow[]): Promise<r
     const { providerId, insurerId, type, currency, codes, notes, reference } = fields;
     const content = JSON.stringify([patientId, providerId, insurerId, type, minor, currency, codes, notes]);
     const key = JSON.stringify(reference === undefined ? ["content", content] : ["reference", reference]);
-    const hash = (value: string): string => hub.fields.hash("bulk-row", clinicId, value);
-    return { row, fields, patientId, rowKey: hash(key), contentHash: hash(content) };
+    const hashes = (value: string) => hub.fields.hashes("bulk-row", clinicId, value);
+    return { row, fields, patientId, source: { key, content }, rowKeys: hashes(key), contentHashes: hashes(content) };
   });
 }
 
@@ -141,17 +150,18 @@ async function lookAt({ hub, user }: Deed, chunk: readonly KnownRow[]): Promise<
   const known = await findFiledRows(
     hub.db,
     user.clinicId,
-    chunk.map(({ rowKey }) => rowKey),
+    chunk.flatMap(({ rowKeys }) => rowKeys),
   );
-  return chunk.map((one) => reportKnown(one, known.get(one.rowKey)) ?? report(one.row, "valid"));
+  return chunk.map((one) => reportKnown(one, known) ?? report(one.row, "valid"));
 }
 
 function reportKnown(
-  { row, contentHash }: KnownRow,
-  filed: { readonly contentHash: string; readonly claimId: string } | undefined,
+  { row, rowKeys, contentHashes }: KnownRow,
+  known: Awaited<ReturnType<typeof findFiledRows>>,
 ): RowReport | undefined {
+  const filed = rowKeys.flatMap((rowKey) => known.get(rowKey) ?? [])[0];
   if (filed === undefined) return undefined;
-  if (filed.contentHash !== contentHash) return report(row, "invalid", { faults: REUSED });
+  if (!contentHashes.includes(filed.contentHash)) return report(row, "invalid", { faults: REUSED });
   return report(row, "filed_before", { claimId: filed.claimId });
 }
 
@@ -162,15 +172,16 @@ async function fileChunk(deed: Deed, chunk: readonly KnownRow[]): Promise<readon
     const known = await findFiledRows(
       hub.db,
       clinicId,
-      chunk.map(({ rowKey }) => rowKey),
+      chunk.flatMap(({ rowKeys }) => rowKeys),
     );
     const now = hub.now();
     const fresh: FiledRow[] = [];
     const reports = chunk.map((one): RowReport => {
-      const before = reportKnown(one, known.get(one.rowKey));
+      const before = reportKnown(one, known);
       if (before !== undefined) return before;
       const claim = claimOf(deed, one, now);
-      fresh.push({ claim, rowKey: one.rowKey, contentHash: one.contentHash });
+      const { source, rowKeys, contentHashes } = one;
+      fresh.push({ claim, source, rowKey: rowKeys[0], contentHash: contentHashes[0] });
       return report(one.row, "filed", { claimId: claim.claimId });
     });
     // Rows filed before are queued too, if they are still to be submitted: the queue may have been full then.

@@ -1,15 +1,19 @@
 /** What a list of claims is narrowed by, and which index walks it: one index per list, never the whole table. */
 import type { ClaimStatus, ClaimType } from "./claim.ts";
 
-export interface ClaimFilter {
+/** What a claim is and whose, as lists of claims are narrowed by. */
+export interface ClaimTraits {
   readonly status?: ClaimStatus | undefined;
   readonly type?: ClaimType | undefined;
-  /** Filed at this time or later, and before `to`: milliseconds since the epoch. */
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
   readonly patientId?: string | undefined;
   readonly providerId?: string | undefined;
   readonly insurerId?: string | undefined;
+}
+
+export interface ClaimFilter extends ClaimTraits {
+  /** Filed at this time or later, and before `to`: milliseconds since the epoch. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
   readonly named?: NamedClaims | undefined;
 }
 

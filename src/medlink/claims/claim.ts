@@ -17,6 +17,9 @@ export type ProcedureCode =
       readonly unitPrice?: string | undefined;
     };
 
+/** HL7's kinds of claim. */
+export const CLAIM_CATEGORIES = ["institutional", "oral", "pharmacy", "professional", "vision"] as const;
+
 export interface Diagnosis {
   /** URI of the code system. */
   readonly system?: string | undefined;
@@ -30,14 +33,14 @@ export interface ExternalIdentifier {
   readonly value: string;
 }
 
-/** What is stored sealed. */
+/** What a claim says beside its parties and its amount. Stored sealed. */
 export interface ClaimDetails {
   readonly codes: readonly ProcedureCode[];
   readonly notes: string;
   readonly diagnoses?: readonly Diagnosis[] | undefined;
   readonly identifiers?: readonly ExternalIdentifier[] | undefined;
-  /** HL7's kind of claim; undefined: oral. */
-  readonly category?: "institutional" | "oral" | "pharmacy" | "professional" | "vision" | undefined;
+  /** undefined: oral. */
+  readonly category?: (typeof CLAIM_CATEGORIES)[number] | undefined;
   /** `YYYY-MM-DD`; undefined: the day it was filed. */
   readonly serviceDate?: string | undefined;
 }

@@ -7,7 +7,7 @@ import { columnsOf } from "../columns.store.ts";
 import type { Fields } from "../fields.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
 import { claimEvents, claims } from "../schema.ts";
-import type { Claim, ClaimDetails, ClaimStatus, ClaimType } from "./claim.ts";
+import { CLAIM_CATEGORIES, type Claim, type ClaimDetails, type ClaimStatus, type ClaimType } from "./claim.ts";
 import { type ClaimFilter, indexFor } from "./claim-filter.ts";
 
 const detailsSchema = z.object({
@@ -27,7 +27,7 @@ const detailsSchema = z.object({
     .array(z.object({ system: z.string().optional(), code: z.string(), display: z.string().optional() }))
     .optional(),
   identifiers: z.array(z.object({ system: z.string().optional(), value: z.string() })).optional(),
-  category: z.enum(["institutional", "oral", "pharmacy", "professional", "vision"]).optional(),
+  category: z.enum(CLAIM_CATEGORIES).optional(),
   serviceDate: z.string().optional(),
 });
 
@@ -417,6 +417,15 @@ export const readTimeline = async (
   clinicId: string,
   claimId: string,
 ): Promise<readonly (typeof claimEvents.$inferSelect)[]> => timelineSelect(db, clinicId, claimId);
+
+export async function hasClaim(db: D1Database, clinicId: string, claimId: string): Promise<boolean> {
+  const row = await drizzle(db)
+    .select({ claimId: claims.claimId })
+    .from(claims)
+    .where(and(eq(claims.claimId, claimId), eq(claims.clinicId, clinicId)))
+    .get();
+  return row !== undefined;
+}
 
 /** True when a claim of another clinic has this id: it must not be submitted under it. */
 export async function isForeignClaim(db: D1Database, clinicId: string, claimId: string): Promise<boolean> {

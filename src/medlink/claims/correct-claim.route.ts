@@ -4,7 +4,7 @@ import { isTaken } from "../batch.store.ts";
 import { notFound, operation, refuse } from "../operation.edge.ts";
 import { findClaim, findCorrection } from "./claims.store.ts";
 import { fileClaim } from "./file-claim.edge.ts";
-import { claimPatch, claimSchema, submissionSchema } from "./show-claim.ts";
+import { claimPatch, claimSchema, patchedDetails, submissionSchema } from "./show-claim.ts";
 
 /** Nothing that is recorded changes: the new claim supersedes the old one once core has taken it. */
 export const correctClaim = operation(
@@ -44,8 +44,7 @@ export const correctClaim = operation(
           type: fields.type ?? claim.type,
           amount: fields.amount ?? formatMoney(claim.amount),
           currency: fields.currency ?? claim.amount.currency,
-          codes: fields.codes ?? claim.details.codes,
-          notes: fields.notes ?? claim.details.notes,
+          ...patchedDetails(claim.details, fields),
         },
         { claimId: claim.claimId, requestIdHash: claim.requestIdHash, incidentTicket },
       );

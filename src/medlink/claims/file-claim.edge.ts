@@ -7,32 +7,37 @@ import {
   sendHint,
   showSubmission,
 } from "../auto-submit/submit.edge.ts";
+import { noAmount, unknownRecord } from "../field-rule.ts";
 import { newId } from "../ids.ts";
 import { type Answer, ok, refuse } from "../operation.edge.ts";
 import { missingParties } from "../records/records.store.ts";
-import type { Claim, ClaimType, Corrects, ProcedureCode } from "./claim.ts";
+import type { Claim, ClaimDetails, ClaimType, Corrects } from "./claim.ts";
 import { claimInsert, timelineInsert } from "./claims.store.ts";
 import { readAmount, showClaim } from "./show-claim.ts";
 
-export interface FiledFields {
+export interface FiledFields extends ClaimDetails {
   readonly patientId: string;
   readonly providerId: string;
   readonly insurerId: string;
   readonly type: ClaimType;
   readonly amount: string | number;
   readonly currency: string;
-  readonly codes: readonly ProcedureCode[];
-  readonly notes: string;
 }
+
+export const noSuchAmount = (path: string): Answer =>
+  refuse("invalid_amount", `This is no amount of the currency: ${path}.`, { issues: [noAmount(path)] });
+
+export const noSuchRecords = (paths: readonly string[]): Answer =>
+  refuse("invalid_body", `This clinic has no such record: ${paths.join(", ")}.`, { issues: paths.map(unknownRecord) });
 
 /** Writes the claim as a draft and, with auto-submit on, queues it. @returns 201 with the claim, or what is wrong. */
 export async function fileClaim(deed: Deed, fields: FiledFields, corrects?: Corrects): Promise<Answer> {
   const { hub, user, correlationId } = deed;
   const { clinicId, userId } = user;
   const money = readAmount(fields.amount, fields.currency, fields.codes);
-  if (!money.ok) return refuse("invalid_amount", `This is no amount of the currency: ${money.path}.`);
+  if (!money.ok) return noSuchAmount(money.path);
   const missing = await missingParties(hub.db, clinicId, fields);
-  if (missing.length > 0) return refuse("invalid_body", `This clinic has no such record: ${missing.join(", ")}.`);
+  if (missing.length > 0) return noSuchRecords(missing);
   const now = hub.now();
   const claim: Claim = {
     claimId: newId("clm", hub.random),
@@ -43,7 +48,14 @@ export async function fileClaim(deed: Deed, fields: FiledFields, corrects?: Corr
     type: fields.type,
     status: "draft",
     amount: money.amount,
-    details: { codes: fields.codes, notes: fields.notes },
+    details: {
+      codes: fields.codes,
+      notes: fields.notes,
+      diagnoses: fields.diagnoses,
+      identifiers: fields.identifiers,
+      category: fields.category,
+      serviceDate: fields.serviceDate,
+    },
     requestId: undefined,
     requestIdHash: undefined,
     lastEvent: undefined,

@@ -1,6 +1,6 @@
 /** What is signed and sent to core for one claim. The same claim always gives the same bytes, so a resend is recognized. */
 import { formatMoney, parseMoney } from "../../platform/money.ts";
-import type { Claim, ClaimType, ProcedureCode } from "./claim.ts";
+import type { Claim, ClaimDetails, ClaimType, Diagnosis, ProcedureCode } from "./claim.ts";
 
 export interface Service {
   readonly code: string;
@@ -20,6 +20,10 @@ export interface OffchainPayload {
   readonly insurerId: string;
   readonly notes: string;
   readonly type: ClaimType;
+  /** These only where the claim says so. */
+  readonly serviceDate?: string;
+  readonly category?: NonNullable<ClaimDetails["category"]>;
+  readonly diagnoses?: readonly Diagnosis[];
 }
 
 /** Codes without a price share what the priced ones leave of the total; minor units that do not divide go to the first. */
@@ -53,6 +57,7 @@ function readCode(entry: ProcedureCode, currency: string) {
 export function offchainPayload(
   claim: Pick<Claim, "patientId" | "providerId" | "insurerId" | "amount" | "details" | "type">,
 ): OffchainPayload {
+  const { serviceDate, category, diagnoses } = claim.details;
   return {
     patientId: claim.patientId,
     providerId: claim.providerId,
@@ -62,5 +67,8 @@ export function offchainPayload(
     insurerId: claim.insurerId,
     notes: claim.details.notes,
     type: claim.type,
+    ...(serviceDate === undefined ? {} : { serviceDate }),
+    ...(category === undefined ? {} : { category }),
+    ...(diagnoses === undefined || diagnoses.length === 0 ? {} : { diagnoses }),
   };
 }

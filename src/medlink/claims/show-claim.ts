@@ -2,9 +2,20 @@
 import { z } from "@hono/zod-openapi";
 import { DEFAULT_CURRENCY, formatMoney, isCurrency, type Money, parseMoney } from "../../platform/money.ts";
 import { iso } from "../page-query.ts";
-import { CLAIM_STATUSES, CLAIM_TYPES, type Claim, type ProcedureCode } from "./claim.ts";
+import {
+  CLAIM_CATEGORIES,
+  CLAIM_STATUSES,
+  CLAIM_TYPES,
+  type Claim,
+  type ClaimDetails,
+  type ProcedureCode,
+} from "./claim.ts";
 
 const id = z.string().min(1).max(64);
+/** ISO 4217. */
+export const currencyField = z
+  .string()
+  .refine(isCurrency, { message: "three capital letters (ISO 4217)", params: { rule: "currency" } });
 const codeText = z.string().trim().min(1).max(40);
 
 const procedureCode = z.union([
@@ -17,6 +28,22 @@ const procedureCode = z.union([
   }),
 ]);
 
+const diagnosis = z.object({
+  system: z.string().max(200).optional(),
+  code: codeText,
+  display: z.string().max(500).optional(),
+});
+
+const externalIdentifier = z.object({ system: z.string().max(200).optional(), value: z.string().min(1).max(200) });
+
+/** What clients in the field do not send. */
+const detailFields = {
+  diagnoses: z.array(diagnosis).max(200),
+  identifiers: z.array(externalIdentifier).max(50).openapi({ description: "Its names in other systems" }),
+  category: z.enum(CLAIM_CATEGORIES).openapi({ description: "HL7's kind of claim; oral where it is not said" }),
+  serviceDate: z.iso.date().openapi({ description: "Where it is not said, the day it was filed" }),
+};
+
 export const claimFields = z.object({
   patientId: id,
   providerId: id,
@@ -24,9 +51,10 @@ export const claimFields = z.object({
   type: z.enum(CLAIM_TYPES),
   /** Major units, as a decimal string or a number. */
   amount: z.union([z.string().max(30), z.number()]),
-  currency: z.string().refine(isCurrency, "three capital letters (ISO 4217)").default(DEFAULT_CURRENCY),
+  currency: currencyField.default(DEFAULT_CURRENCY),
   codes: z.array(procedureCode).max(200).default([]),
   notes: z.string().max(10_000).default(""),
+  ...z.object(detailFields).partial().shape,
 });
 
 export const claimPatch = z
@@ -36,12 +64,27 @@ export const claimPatch = z
     insurerId: id,
     type: z.enum(CLAIM_TYPES),
     amount: z.union([z.string().max(30), z.number()]),
-    currency: z.string().refine(isCurrency, "three capital letters (ISO 4217)"),
+    currency: currencyField,
     codes: z.array(procedureCode).max(200),
     notes: z.string().max(10_000),
     status: z.enum(CLAIM_STATUSES),
+    ...detailFields,
+    serviceDate: detailFields.serviceDate.nullable().openapi({ description: "null: not said" }),
   })
   .partial();
+
+/** What a claim says once what is given stands in place of what it said. */
+export const patchedDetails = (
+  details: ClaimDetails,
+  patch: Omit<z.output<typeof claimPatch>, "status">,
+): ClaimDetails => ({
+  codes: patch.codes ?? details.codes,
+  notes: patch.notes ?? details.notes,
+  diagnoses: patch.diagnoses ?? details.diagnoses,
+  identifiers: patch.identifiers ?? details.identifiers,
+  category: patch.category ?? details.category,
+  serviceDate: patch.serviceDate === undefined ? details.serviceDate : (patch.serviceDate ?? undefined),
+});
 
 export type ReadAmount =
   | { readonly ok: true; readonly amount: Money }
@@ -69,6 +112,7 @@ export const claimSchema = z
     currency: z.string(),
     codes: z.array(procedureCode),
     notes: z.string(),
+    ...z.object(detailFields).partial().shape,
     requestId: z.string().nullable(),
     requestIdHash: z.string().nullable(),
     corrects: z.object({ claimId: z.string(), incidentTicket: z.string().nullable() }).nullable(),
@@ -99,8 +143,7 @@ export const showClaim = (claim: Claim) => ({
   status: claim.status,
   amount: formatMoney(claim.amount),
   currency: claim.amount.currency,
-  codes: claim.details.codes,
-  notes: claim.details.notes,
+  ...claim.details,
   requestId: claim.requestId ?? null,
   requestIdHash: claim.requestIdHash ?? null,
   corrects:

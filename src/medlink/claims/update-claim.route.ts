@@ -8,7 +8,8 @@ import { missingParties } from "../records/records.store.ts";
 import type { Claim } from "./claim.ts";
 import { isEditable, personMayMove } from "./claim-state.ts";
 import { claimFieldsUpdate, findClaim, timelineInsert } from "./claims.store.ts";
-import { claimPatch, claimSchema, readAmount, showClaim } from "./show-claim.ts";
+import { noSuchAmount, noSuchRecords } from "./file-claim.edge.ts";
+import { claimPatch, claimSchema, patchedDetails, readAmount, showClaim } from "./show-claim.ts";
 
 export const updateClaim = operation(
   {
@@ -33,9 +34,9 @@ export const updateClaim = operation(
       return refuse("conflict", `A person cannot move this claim from ${claim.status} to ${status}.`);
     }
     const currency = fields.currency ?? claim.amount.currency;
-    const codes = fields.codes ?? claim.details.codes;
-    const money = readAmount(fields.amount ?? formatMoney(claim.amount), currency, codes);
-    if (!money.ok) return refuse("invalid_amount", `This is no amount of the currency: ${money.path}.`);
+    const details = patchedDetails(claim.details, fields);
+    const money = readAmount(fields.amount ?? formatMoney(claim.amount), currency, details.codes);
+    if (!money.ok) return noSuchAmount(money.path);
     const now = hub.now();
     const next: Claim = {
       ...claim,
@@ -45,12 +46,12 @@ export const updateClaim = operation(
       type: fields.type ?? claim.type,
       status,
       amount: money.amount,
-      details: { ...claim.details, codes, notes: fields.notes ?? claim.details.notes },
+      details,
       version: claim.version + 1,
       updatedAt: now,
     };
     const missing = await missingParties(hub.db, clinicId, next);
-    if (missing.length > 0) return refuse("invalid_body", `This clinic has no such record: ${missing.join(", ")}.`);
+    if (missing.length > 0) return noSuchRecords(missing);
     const entry = { claimId: claim.claimId, clinicId, status, actor: userId, at: now };
     try {
       await hub.db.batch([

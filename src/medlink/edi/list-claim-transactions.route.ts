@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
-import { none, ok, operation } from "../operation.edge.ts";
+import { hasClaim } from "../claims/claims.store.ts";
+import { none, notFound, ok, operation } from "../operation.edge.ts";
 import { showTransaction, transactionSchema } from "./show-edi.ts";
 import { listOfClaim } from "./transactions.store.ts";
 
@@ -13,7 +14,12 @@ export const listClaimTransactions = operation(
     answers: { 200: { description: "At most 50", schema: z.object({ transactions: z.array(transactionSchema) }) } },
   },
   async ({ hub, user, params }) => {
-    const transactions = await listOfClaim(hub.db, user.clinicId, params.claimId);
+    const [transactions, isOurs] = await Promise.all([
+      listOfClaim(hub.db, user.clinicId, params.claimId),
+      hasClaim(hub.db, user.clinicId, params.claimId),
+    ]);
+    // Of an erased claim the transactions stay, which name nobody.
+    if (!isOurs && transactions.length === 0) return notFound("claim");
     return ok(200, { transactions: transactions.map(showTransaction) });
   },
 );

@@ -75,7 +75,7 @@ export const sendClaimByEdi = operation(
 
 const unfit = (fields: readonly string[], why: string): Answer =>
   refuse("invalid_body", `${why}: ${fields.join(", ")}.`, {
-    issues: fields.map((path) => ({ path, message: "is not fit for this network" })),
+    issues: fields.map((path) => ({ path, rule: "network", message: "is not fit for this network" })),
   });
 
 function answerOf(result: SendResult, gaps: readonly string[]): Answer {

@@ -1,16 +1,16 @@
 /** A FHIR Claim as the hub files it: what R4 requires, then what this server can keep. */
 import { DEFAULT_CURRENCY, formatMoney, parseMoney } from "../../platform/money.ts";
-import type { ClaimDetails, ClaimType, Diagnosis, ExternalIdentifier, ProcedureCode } from "../claims/claim.ts";
-import { idOfReference, type References, type ResourceType } from "./ids.ts";
-import { expressionOf, type Issue, issuesOfZod } from "./outcome.ts";
 import {
   CLAIM_CATEGORIES,
-  CLAIM_TYPE_SYSTEM,
-  type ClaimResource,
-  type CodeableConcept,
-  claimResource,
-  type Reference,
-} from "./r4.ts";
+  type ClaimDetails,
+  type ClaimType,
+  type Diagnosis,
+  type ExternalIdentifier,
+  type ProcedureCode,
+} from "../claims/claim.ts";
+import { idOfReference, type References, type ResourceType } from "./ids.ts";
+import { expressionOf, type Issue, issuesOfZod } from "./outcome.ts";
+import { CLAIM_TYPE_SYSTEM, type ClaimResource, type CodeableConcept, claimResource, type Reference } from "./r4.ts";
 
 export interface ClaimDraft {
   readonly patientId: string;

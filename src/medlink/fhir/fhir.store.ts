@@ -1,4 +1,4 @@
-import { and, eq } from "drizzle-orm";
+import { and, eq, inArray } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { fhirClaims } from "../schema.ts";
 
@@ -7,16 +7,16 @@ export interface FiledClaim {
   readonly contentHash: string;
 }
 
-/** The claim that was filed under an identifier. */
+/** The claim that was filed under an identifier, of which these are the hashes that it may be stored under. */
 export async function findFiled(
   db: D1Database,
   clinicId: string,
-  identifierHash: string,
+  identifierHashes: readonly string[],
 ): Promise<FiledClaim | undefined> {
   return drizzle(db)
     .select({ claimId: fhirClaims.claimId, contentHash: fhirClaims.contentHash })
     .from(fhirClaims)
-    .where(and(eq(fhirClaims.clinicId, clinicId), eq(fhirClaims.identifierHash, identifierHash)))
+    .where(and(eq(fhirClaims.clinicId, clinicId), inArray(fhirClaims.identifierHash, [...identifierHashes])))
     .get();
 }
 

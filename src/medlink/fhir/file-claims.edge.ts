@@ -10,6 +10,7 @@ import type { Claim } from "../claims/claim.ts";
 import { claimInsert, findClaim, timelineInsert } from "../claims/claims.store.ts";
 import type { Hub } from "../hub.edge.ts";
 import { newId } from "../ids.ts";
+import { filedSourcesInsert } from "../keys/filed-sources.store.ts";
 import { missingParties } from "../records/records.store.ts";
 import { type ClaimDraft, identifierOf, identifierToken } from "./claim-in.ts";
 import { filedInsert, findFiled } from "./fhir.store.ts";
@@ -114,9 +115,10 @@ async function planOf(
   { user, correlationId }: FilingBy,
 ): Promise<Planned | Extract<FilingResult, { ok: false }>> {
   const { clinicId, userId } = user;
-  const contentHash = hub.fields.hash("content", clinicId, JSON.stringify(draft));
-  const identifierHash = token === undefined ? undefined : hub.fields.hash("identifier", clinicId, token);
-  const known = identifierHash === undefined ? undefined : await findFiled(hub.db, clinicId, identifierHash);
+  const content = JSON.stringify(draft);
+  const contentHashes = hub.fields.hashes("content", clinicId, content);
+  const identifierHashes = token === undefined ? undefined : hub.fields.hashes("identifier", clinicId, token);
+  const known = identifierHashes === undefined ? undefined : await findFiled(hub.db, clinicId, identifierHashes);
   const expression = `${root}.identifier`;
   if (known !== undefined) {
     const claim = await findClaim(hub.db, hub.fields, clinicId, known.claimId);
@@ -128,7 +130,7 @@ async function planOf(
       };
     }
     // With If-None-Exist the identifier alone counts (FHIR R4, conditional create).
-    if (ifNoneExist === undefined && known.contentHash !== contentHash) {
+    if (ifNoneExist === undefined && !contentHashes.includes(known.contentHash)) {
       const text = "A claim of this identifier was filed with another content.";
       return { ok: false, status: 409, issues: [{ code: "duplicate", text, expression }] };
     }
@@ -189,9 +191,20 @@ async function planOf(
         correlationId,
         at: now,
       }),
-      ...(identifierHash === undefined
+      ...(identifierHashes === undefined || token === undefined
         ? []
-        : [filedInsert(hub.db, { claimId, contentHash, clinicId, identifierHash, now })]),
+        : [
+            filedInsert(hub.db, {
+              claimId,
+              clinicId,
+              identifierHash: identifierHashes[0],
+              contentHash: contentHashes[0],
+              now,
+            }),
+            await filedSourcesInsert(hub.db, hub.fields, [
+              { claimId, clinicId, kind: "fhir", source: { key: token, content } },
+            ]),
+          ]),
     ],
   };
 }

@@ -3,6 +3,7 @@
  * the codes of required bindings. What R4 does not know is refused; what we do not keep is allowed.
  */
 import * as z from "zod";
+import { CLAIM_CATEGORIES } from "../claims/claim.ts";
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 
@@ -181,7 +182,6 @@ const insurance = backbone({
 });
 
 export const CLAIM_TYPE_SYSTEM = "http://terminology.hl7.org/CodeSystem/claim-type";
-export const CLAIM_CATEGORIES = ["institutional", "oral", "pharmacy", "professional", "vision"] as const;
 
 /** The binding is extensible: another system's code may stand there, a code that this system does not have may not. */
 const claimType = codeableConcept.superRefine((value, context) => {

@@ -1,4 +1,11 @@
-import type { SealedColumn } from "./re-encrypt.ts";
+/** A column whose values are sealed, bound to `<table>/<primary key>`. */
+export interface SealedColumn {
+  readonly table: string;
+  readonly column: string;
+  readonly key: string;
+  /** Whether each change must move the row's version. */
+  readonly versioned: boolean;
+}
 
 /** A sealed value names its key in its first 8 characters. */
 const KEY_ID_LENGTH = 8;
@@ -24,12 +31,9 @@ export async function sealedColumns(db: D1Database): Promise<readonly SealedColu
   return columns;
 }
 
-export async function countRows(db: D1Database, columns: readonly SealedColumn[]): Promise<number> {
-  const counts = await Promise.all(
-    columns.map(({ table }) => db.prepare(`SELECT COUNT(*) AS n FROM "${table}"`).first<number>("n")),
-  );
-  return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
-}
+/** @param table of a sealed column. */
+export const countRows = async (db: D1Database, table: string): Promise<number> =>
+  (await db.prepare(`SELECT COUNT(*) AS n FROM "${table}"`).first<number>("n")) ?? 0;
 
 /** Values sealed under any other key. */
 export async function countUnderOtherKeys(

@@ -2,8 +2,10 @@ import { auditInsert } from "../audit/audit.store.ts";
 import { isTaken } from "../batch.store.ts";
 import { newId } from "../ids.ts";
 import { none, ok, operation, refuse } from "../operation.edge.ts";
-import { patientUpsert } from "./patients.store.ts";
+import { isHealthNumberTakenBefore, patientUpsert } from "./patients.store.ts";
 import { patientFields, patientSchema, showPatient } from "./schemas.ts";
+
+export const HEALTH_NUMBER_TAKEN = refuse("conflict", "A patient of this clinic has this health number already.");
 
 export const createPatient = operation(
   {
@@ -17,9 +19,11 @@ export const createPatient = operation(
   async ({ hub, user, body, correlationId }) => {
     const patientId = newId("pat", hub.random);
     const now = hub.now();
+    const write = { clinicId: user.clinicId, patientId, details: body };
+    if (await isHealthNumberTakenBefore(hub.db, hub.fields, write)) return HEALTH_NUMBER_TAKEN;
     try {
       await hub.db.batch([
-        ...(await patientUpsert(hub.db, hub.fields, { clinicId: user.clinicId, patientId, details: body }, now)),
+        ...(await patientUpsert(hub.db, hub.fields, write, now)),
         auditInsert(hub.db, {
           clinicId: user.clinicId,
           actor: user.userId,
@@ -31,7 +35,7 @@ export const createPatient = operation(
       ]);
     } catch (thrown) {
       if (!isTaken(thrown, "patients.clinic_id")) throw thrown;
-      return refuse("conflict", "A patient of this clinic has this health number already.");
+      return HEALTH_NUMBER_TAKEN;
     }
     return ok(201, showPatient({ patientId, ...body, createdAt: now }));
   },

@@ -47,6 +47,7 @@ export const searchPatients = operation(
     method: "post",
     path: "/api/patients/search",
     summary: "Patients by whole words of the name, birth date or health number, newest first",
+    scope: "read",
     params: none,
     body: z.object({
       ...pageQuery,

@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, ne, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
 import { type Fields, normalizeHealthNumber, normalizeName, searchTerms } from "../fields.ts";
@@ -6,7 +6,7 @@ import { cutPage, type Page, type PageKey } from "../page.ts";
 import { patients } from "../schema.ts";
 import type { Patient, PatientDetails } from "./record.ts";
 
-const personalSchema = z.object({
+export const personalSchema = z.object({
   firstName: z.string(),
   lastName: z.string(),
   birthDate: z.string().optional(),
@@ -26,7 +26,7 @@ async function readPatient(fields: Fields, row: typeof patients.$inferSelect): P
   return { patientId: row.patientId, ...personal, createdAt: row.createdAt, sealed: row.personalSealed };
 }
 
-interface PatientWrite {
+export interface PatientWrite {
   readonly clinicId: string;
   readonly patientId: string;
   readonly details: PatientDetails;
@@ -40,16 +40,26 @@ const healthNumberHash = (fields: Fields, { clinicId, details }: PatientWrite): 
 const nameHash = (fields: Fields, { clinicId, details }: PatientWrite): string =>
   fields.hash("name", clinicId, normalizeName(details.firstName, details.lastName));
 
-const termHashes = (fields: Fields, clinicId: string, text: string): readonly string[] =>
-  searchTerms(text).map((term) => fields.hash("patient-term", clinicId, term));
+const termText = ({ firstName, lastName, birthDate }: PatientDetails): string =>
+  `${firstName} ${lastName} ${birthDate ?? ""}`;
+
+const termHashes = (fields: Fields, { clinicId, details }: PatientWrite): readonly string[] =>
+  searchTerms(termText(details)).map((term) => fields.hash("patient-term", clinicId, term));
+
+/** All that a patient is found by, under the key of now. */
+export const patientHashes = (fields: Fields, patient: PatientWrite) => ({
+  healthNumber: healthNumberHash(fields, patient),
+  name: nameHash(fields, patient),
+  terms: termHashes(fields, patient),
+});
 
 /** The words a patient is found by, in place of those of before. */
 export function patientTermStatements(
   db: D1Database,
   fields: Fields,
-  { clinicId, patientId, details }: PatientWrite,
+  patient: PatientWrite,
 ): readonly [D1PreparedStatement, D1PreparedStatement] {
-  const text = `${details.firstName} ${details.lastName} ${details.birthDate ?? ""}`;
+  const { clinicId, patientId } = patient;
   return [
     db.prepare("DELETE FROM patient_terms WHERE patient_id = ? AND clinic_id = ?").bind(patientId, clinicId),
     db
@@ -58,7 +68,7 @@ export function patientTermStatements(
          SELECT ?1, value, ?2 FROM json_each(?3)
          WHERE EXISTS (SELECT 1 FROM patients WHERE patient_id = ?2 AND clinic_id = ?1)`,
       )
-      .bind(clinicId, patientId, JSON.stringify(termHashes(fields, clinicId, text))),
+      .bind(clinicId, patientId, JSON.stringify(termHashes(fields, patient))),
   ];
 }
 
@@ -171,8 +181,8 @@ export async function listPatients(
         eq(patients.clinicId, clinicId),
         healthNumber === undefined
           ? undefined
-          : eq(patients.healthNumberHash, fields.hash("health-number", clinicId, normalizeHealthNumber(healthNumber))),
-        q === undefined ? undefined : withTerms(termHashes(fields, clinicId, q), clinicId),
+          : inArray(patients.healthNumberHash, [...healthNumberHashes(fields, clinicId, healthNumber)]),
+        q === undefined ? undefined : withTerms(fields, clinicId, searchTerms(q)),
         after === undefined
           ? undefined
           : sql`(${patients.createdAt}, ${patients.patientId}) < (${after.createdAt}, ${after.id})`,
@@ -184,10 +194,49 @@ export async function listPatients(
   return { ...page, items: await Promise.all(page.items.map((row) => readPatient(fields, row))) };
 }
 
-const withTerms = (hashes: readonly string[], clinicId: string): SQL =>
-  sql`${patients.patientId} IN (SELECT patient_id FROM patient_terms WHERE clinic_id = ${clinicId}
-    AND term_hash IN (SELECT value FROM json_each(${JSON.stringify(hashes)}))
-    GROUP BY patient_id HAVING COUNT(*) = ${hashes.length})`;
+/** A word counts once, under whichever key it was stored. */
+function withTerms(fields: Fields, clinicId: string, terms: readonly string[]): SQL {
+  const wanted = terms.flatMap((term, word) =>
+    fields.hashes("patient-term", clinicId, term).map((hash) => ({ word, hash })),
+  );
+  return sql`${patients.patientId} IN (SELECT t.patient_id
+    FROM json_each(${JSON.stringify(wanted)}) AS w CROSS JOIN patient_terms AS t
+      ON t.clinic_id = ${clinicId} AND t.term_hash = w.value ->> 'hash'
+    GROUP BY t.patient_id HAVING COUNT(DISTINCT w.value ->> 'word') = ${terms.length})`;
+}
+
+/** By what a health number may be stored: under the key of now, or under one still accepted. */
+export const healthNumberHashes = (
+  fields: Fields,
+  clinicId: string,
+  healthNumber: string,
+): readonly [string, ...string[]] => fields.hashes("health-number", clinicId, normalizeHealthNumber(healthNumber));
+
+/**
+ * While hashes are moved to a new key: whether another patient has the health number under another key than today's. Under
+ * today's the unique index sees to it.
+ */
+export async function isHealthNumberTakenBefore(
+  db: D1Database,
+  fields: Fields,
+  { clinicId, patientId, details }: PatientWrite,
+): Promise<boolean> {
+  if (details.healthNumber === undefined) return false;
+  const [, ...previous] = healthNumberHashes(fields, clinicId, details.healthNumber);
+  if (previous.length === 0) return false;
+  const row = await drizzle(db)
+    .select({ patientId: patients.patientId })
+    .from(patients)
+    .where(
+      and(
+        eq(patients.clinicId, clinicId),
+        inArray(patients.healthNumberHash, previous),
+        ne(patients.patientId, patientId),
+      ),
+    )
+    .get();
+  return row !== undefined;
+}
 
 /** Whether this clinic has the patient, and may file for them. */
 export async function isFilable(db: D1Database, clinicId: string, patientId: string): Promise<boolean> {

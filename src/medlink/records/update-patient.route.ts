@@ -2,7 +2,8 @@ import { z } from "@hono/zod-openapi";
 import { changed } from "../audit/audited.edge.ts";
 import { isTaken } from "../batch.store.ts";
 import { notFound, ok, operation, refuse } from "../operation.edge.ts";
-import { findPatient, patientTermStatements, patientUpdate } from "./patients.store.ts";
+import { HEALTH_NUMBER_TAKEN } from "./create-patient.route.ts";
+import { findPatient, isHealthNumberTakenBefore, patientTermStatements, patientUpdate } from "./patients.store.ts";
 import type { PatientDetails } from "./record.ts";
 import { patientPatch, patientSchema, showPatient } from "./schemas.ts";
 
@@ -32,6 +33,7 @@ export const updatePatient = operation(
       notes: given(body.notes, patient.notes),
     };
     const write = { clinicId, patientId, details };
+    if (await isHealthNumberTakenBefore(hub.db, hub.fields, write)) return HEALTH_NUMBER_TAKEN;
     try {
       const update = await patientUpdate(hub.db, hub.fields, write, patient.sealed, hub.now());
       const [updated] = await hub.db.batch([
@@ -42,7 +44,7 @@ export const updatePatient = operation(
       if (updated?.meta.changes !== 1) return refuse("conflict", "The patient changed meanwhile. Read it again.");
     } catch (thrown) {
       if (!isTaken(thrown, "patients.clinic_id")) throw thrown;
-      return refuse("conflict", "A patient of this clinic has this health number already.");
+      return HEALTH_NUMBER_TAKEN;
     }
     return ok(200, showPatient({ patientId, ...details, createdAt: patient.createdAt }));
   },

@@ -1,5 +1,6 @@
 import { changed } from "../audit/audited.edge.ts";
 import { isTaken } from "../batch.store.ts";
+import { noAmount, unknownRecord } from "../field-rule.ts";
 import { newId } from "../ids.ts";
 import { type Answer, none, ok, operation, refuse } from "../operation.edge.ts";
 import { findInsurer } from "../records/records.store.ts";
@@ -24,7 +25,10 @@ export const createRemittance = operation(
     const { hub, user, body } = input;
     const { clinicId, userId } = user;
     const insurer = await findInsurer(hub.db, clinicId, body.insurerId);
-    if (insurer === undefined) return refuse("invalid_body", "This clinic has no such record: insurerId.");
+    if (insurer === undefined)
+      return refuse("invalid_body", "This clinic has no such record: insurerId.", {
+        issues: [unknownRecord("insurerId")],
+      });
     const known = await findByReference(hub.db, clinicId, insurer.insurerId, body.reference);
     const claimIds = body.lines.map(({ claimId }) => claimId);
     const { claims, paidBefore } = await readPaidClaims(hub.db, clinicId, claimIds);
@@ -32,11 +36,11 @@ export const createRemittance = operation(
     if (!read.ok) {
       switch (read.reason) {
         case "total":
-          return refuse("invalid_amount", "This is no amount of the currency: total.");
+          return refuse("invalid_amount", "This is no amount of the currency: total.", { issues: [noAmount("total")] });
         case "sum":
           return refuse("invalid_amount", "The lines do not add up to the total.");
         case "lines": {
-          const issues = read.faults.map(({ line, fault }) => ({ path: `lines.${line}`, message: fault }));
+          const issues = read.faults.map(({ line, fault }) => ({ path: `lines.${line}`, rule: fault, message: fault }));
           return refuse("invalid_body", `These lines are wrong: ${issues.map(({ path }) => path).join(", ")}.`, {
             issues,
           });

@@ -1,6 +1,7 @@
 /** A remittance as the API takes it and shows it. */
 import { z } from "@hono/zod-openapi";
-import { DEFAULT_CURRENCY, formatMoney, isCurrency } from "../../platform/money.ts";
+import { DEFAULT_CURRENCY, formatMoney } from "../../platform/money.ts";
+import { currencyField } from "../claims/show-claim.ts";
 import { iso } from "../page-query.ts";
 import { MAX_LINES, type Remittance } from "./remittance.ts";
 
@@ -15,7 +16,7 @@ export const remittanceFields = z.object({
     .trim()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, "1 to 64 letters, digits and . _ / -"),
   paidOn: z.iso.date(),
-  currency: z.string().refine(isCurrency, "three capital letters (ISO 4217)").default(DEFAULT_CURRENCY),
+  currency: currencyField.default(DEFAULT_CURRENCY),
   total: amount,
   lines: z
     .array(z.object({ claimId: id, paid: amount }))

@@ -126,6 +126,7 @@ export const claimErased = (
   db.prepare("DELETE FROM auto_submit_jobs WHERE claim_id = ? AND state <> 'running'").bind(claimId),
   db.prepare("DELETE FROM attachments WHERE claim_id = ?").bind(claimId),
   db.prepare("DELETE FROM bulk_rows WHERE claim_id = ?").bind(claimId),
+  db.prepare("DELETE FROM filed_sources WHERE claim_id = ?").bind(claimId),
   db.prepare("DELETE FROM claim_events WHERE claim_id = ?").bind(claimId),
   db.prepare("DELETE FROM claims WHERE claim_id = ? AND clinic_id = ?").bind(claimId, clinicId),
 ];

@@ -29,7 +29,7 @@ export const seedAdmin = operatorOperation(
     }
     const fault = passwordFault(body.adminPassword, body.adminEmail);
     if (fault !== undefined) {
-      return refuse("invalid_body", fault, { issues: [{ path: "adminPassword", message: fault }] });
+      return refuse("invalid_body", fault.message, { issues: [{ path: "adminPassword", ...fault }] });
     }
     const seeded = await seedDemo(hub, body, "keep");
     await auditInsert(hub.db, {

@@ -23,7 +23,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     dataDir: join(directory, "data"),
     secretsFile: join(directory, "secrets"),
     environment: { LOG_LEVEL: "error" },
-    ports: { core: 0, hub: 0, relay: 0, anvil: 0, insurer: 0 },
+    ports: { core: 0, hub: 0, relay: 0, anvil: 0, insurer: 0, operator: 0 },
     cronEveryMs: 1_500,
     onLog: (line) => {
       logs.push(line);

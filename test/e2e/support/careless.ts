@@ -5,8 +5,9 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
-import { call, summaryOf } from "../../../scripts/lib/http.ts";
+import { summaryOf } from "../../../scripts/lib/http.ts";
 import { type Stack, startStack } from "../../../scripts/lib/stack.ts";
+import { drained } from "./drained.ts";
 import { checkLane } from "./kill-rounds.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { type Post, type Receiver, type Reply, startReceiver } from "./receiver.ts";
@@ -53,8 +54,9 @@ export interface CarelessReport {
 }
 
 const CLIENTS = 24;
-const DRAIN_MS = 12 * 60_000;
-const SAY_EVERY_MS = 15_000;
+/** A timeout, the wait behind it and the longest backoff, three times over. */
+const stuckMs = ({ timeoutMs, afterTimeoutWaitMs, maxBackoffMs }: Pace): number =>
+  60_000 + 3 * (timeoutMs + afterTimeoutWaitMs + maxBackoffMs);
 
 /** The share of each is of all posts. */
 function replyOf(random: Random, { timeoutMs, afterTimeoutWaitMs }: Pace): () => Reply {
@@ -69,7 +71,6 @@ function replyOf(random: Random, { timeoutMs, afterTimeoutWaitMs }: Pace): () =>
 }
 
 const submittedSchema = z.looseObject({ requestIdHash: z.string() });
-const statusSchema = z.looseObject({ pending: z.number(), deadLetterCount: z.number() });
 const decisionSchema = z.looseObject({ data: z.looseObject({ decision: z.string().optional() }) });
 
 interface Tracked {
@@ -140,29 +141,12 @@ export async function runCareless(options: CarelessOptions): Promise<CarelessRep
     };
     await Promise.all(Array.from({ length: CLIENTS }, client));
     say(`${requests} requests decided after ${Math.round((performance.now() - startedAt) / 1_000)} s`);
-    faults.push(...(await drained(core, say)));
+    faults.push(...(await drained(core, { posts: () => receiver.posts.length, stuckMs: stuckMs(pace), say })));
     await landed(receiver, pace);
     return { ...judge(tracked, receiver.posts, faults), durationMs: Math.round(performance.now() - startedAt) };
   } finally {
     await stack?.dispose();
     await receiver.dispose();
-  }
-}
-
-/** @returns what is wrong; empty once nothing is pending. */
-async function drained(core: string, say: (text: string) => void): Promise<readonly string[]> {
-  const startedAt = performance.now();
-  for (let said = 0; ; await sleep(250)) {
-    const answer = await call(`${core}/relay/workflow/status`, { headers: { "x-api-key": KEYS.workflow } });
-    const { pending, deadLetterCount } = statusSchema.parse(answer.body);
-    if (deadLetterCount > 0) return [`${deadLetterCount} dead letters`];
-    if (pending === 0) return [];
-    const passed = performance.now() - startedAt;
-    if (passed > DRAIN_MS) return [`deliveries are still pending: ${summaryOf(answer)}`];
-    if (passed > said + SAY_EVERY_MS) {
-      said = passed;
-      say(`${pending} deliveries pending`);
-    }
   }
 }
 

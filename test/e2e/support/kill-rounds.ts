@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import { type Answer, call, summaryOf } from "../../../scripts/lib/http.ts";
 import { type Stack, startStack } from "../../../scripts/lib/stack.ts";
+import { drained } from "./drained.ts";
 import { checkLedger } from "./ledger-check.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { type Post, type Receiver, type Reply, startReceiver } from "./receiver.ts";
@@ -75,8 +76,8 @@ const FRESH_REQUESTS = 26;
 const LONGEST_LOAD_MS = 1_600;
 const WEBHOOK_TIMEOUT_MS = 1_000;
 const AFTER_TIMEOUT_WAIT_MS = 1_000;
-/** A lease that a kill left behind lasts 17 s; the rest is for retries. */
-const DRAIN_MS = 180_000;
+/** A lease that a kill left behind lasts 17 s, a wait between retries less than two. */
+const STUCK_MS = 90_000;
 
 type Stage = "submit" | "acknowledge" | "adjudicate" | "done";
 
@@ -150,6 +151,8 @@ export async function runKillRounds(options: KillOptions): Promise<KillReport> {
           RELAY_AFTER_TIMEOUT_WAIT_MS: String(AFTER_TIMEOUT_WAIT_MS),
           RELAY_INITIAL_BACKOFF_MS: "50",
           RELAY_MAX_BACKOFF_MS: "400",
+          // On a busy machine many a post in a row outlasts so short a timeout.
+          RELAY_MAX_RETRIES: "60",
         },
       }),
     });
@@ -187,7 +190,8 @@ export async function runKillRounds(options: KillOptions): Promise<KillReport> {
     const drainedAt = performance.now();
     stack = await start(250);
     await finishAll(world, stack);
-    await drain(world, stack);
+    const posts = (): number => medlink.posts.length + insurer.posts.length;
+    world.faults.push(...(await drained(stack.urls.core, { posts, stuckMs: STUCK_MS })));
     const drainMs = Math.round(performance.now() - drainedAt);
     await checkVerify(world, stack, "at the end");
     const { entries, events, repeated } = await checkAll(world, stack);
@@ -386,26 +390,6 @@ async function finishAll(world: World, stack: Stack): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: CLIENTS }, client));
-}
-
-const statusSchema = z.looseObject({
-  deliveredCount: z.number(),
-  pending: z.number(),
-  retrying: z.number(),
-  deadLetterCount: z.number(),
-});
-
-async function drain(world: World, { urls }: Stack): Promise<void> {
-  for (const until = performance.now() + DRAIN_MS; ; await sleep(200)) {
-    const answer = await call(`${urls.core}/relay/workflow/status`, { headers: { "x-api-key": KEYS.workflow } });
-    const status = statusSchema.parse(answer.body);
-    if (status.deadLetterCount > 0) world.faults.push(`${status.deadLetterCount} dead letters`);
-    if (status.pending === 0 || status.deadLetterCount > 0) return;
-    if (performance.now() > until) {
-      world.faults.push(`callbacks are still under way after ${DRAIN_MS / 1000} s: ${summaryOf(answer)}`);
-      return;
-    }
-  }
 }
 
 const LIFE = ["REQUEST_SUBMITTED", "REQUEST_ACKNOWLEDGED", "REQUEST_ADJUDICATED"] as const;

@@ -28,7 +28,10 @@ export interface Started {
   dispose(): Promise<void>;
 }
 
-export const FREE_PORTS = ["core", "hub", "relay", "anvil", "insurer"].flatMap((name) => [`--port-${name}`, "0"]);
+export const FREE_PORTS = ["core", "hub", "relay", "anvil", "insurer", "operator"].flatMap((name) => [
+  `--port-${name}`,
+  "0",
+]);
 
 /** @param by `node`: the script that npm would start, so that its own exit code is seen. */
 export function npmStart(

@@ -98,7 +98,7 @@ describe.each(WORKERS)("the environments of %s", (worker) => {
   it("keep calls off private addresses where they go to others", () => {
     for (const environment of ["staging", "production"] as const) {
       const flags = configOf(worker, environment).compatibility_flags;
-      if (worker !== "medlink-hub") expect(flags).toContain("global_fetch_strictly_public");
+      expect(flags).toContain("global_fetch_strictly_public");
     }
   });
 });

@@ -6,6 +6,7 @@ import { CATALOGUES } from "../../../src/medlink/console/i18n/catalogue.ts";
 import { preferredLocale } from "../../../src/medlink/console/i18n/locale.ts";
 import { fill } from "../../../src/medlink/console/i18n/messages.ts";
 import { makeUi } from "../../../src/medlink/console/i18n/ui.ts";
+import { FIELD_RULES } from "../../../src/medlink/field-rule.ts";
 
 const CONSOLE = join(import.meta.dirname, "..", "..", "..", "src", "medlink", "console");
 
@@ -27,6 +28,11 @@ describe("the two catalogues", () => {
       expect(text.trim(), key).not.toBe("");
       expect(other.trim(), key).not.toBe("");
     }
+  });
+
+  it("have words for every rule by which a field is refused", () => {
+    const ruled = Object.keys(en).filter((key) => key.startsWith("rule."));
+    expect(ruled.sort()).toEqual(FIELD_RULES.map((rule) => `rule.${rule}`).sort());
   });
 
   it("use each message somewhere, so that none is translated for nothing", () => {

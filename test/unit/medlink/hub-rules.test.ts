@@ -68,10 +68,10 @@ it("tells a request of another site's page from a client's own", () => {
 
 describe("sealed fields", () => {
   it("open in their own place alone, under current and previous keys", async () => {
-    const old = makeFields(await makeKeyring(["old key"], "field"), "hash", random);
+    const old = makeFields(await makeKeyring(["old key"], "field"), ["hash"], random);
     const sealed = await old.seal({ lastName: "Planted" }, "patients/1");
     expect(sealed).not.toContain("Planted");
-    const rotated = makeFields(await makeKeyring(["new key", "old key"], "field"), "hash", random);
+    const rotated = makeFields(await makeKeyring(["new key", "old key"], "field"), ["hash"], random);
     expect(await rotated.open(sealed, "patients/1")).toEqual({ lastName: "Planted" });
     await expect(rotated.open(sealed, "patients/2")).rejects.toThrow();
     expect(rotated.hash("name", "cln_1", "a")).toBe(old.hash("name", "cln_1", "a"));

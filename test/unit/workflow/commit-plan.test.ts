@@ -134,9 +134,9 @@ describe("planning a commit", () => {
       { requests: existing() },
     );
     expect(planned.payloads).toEqual([
-      { subject: hashOf("R"), part: "ack", ciphertext: notes("a") },
-      { subject: hashOf("R"), part: "adj:0", ciphertext: notes("b") },
-      { subject: hashOf("R"), part: "adj:1", ciphertext: { type: "object", key: "k" } },
+      { subjectSeq: 7, subject: hashOf("R"), part: "ack", ciphertext: notes("a") },
+      { subjectSeq: 7, subject: hashOf("R"), part: "adj:0", ciphertext: notes("b") },
+      { subjectSeq: 7, subject: hashOf("R"), part: "adj:1", ciphertext: { type: "object", key: "k" } },
     ]);
     expect(plan([acknowledgeCommand("R")], { requests: existing() }).payloads).toEqual([]);
   });

@@ -3,7 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, it } from "vitest";
 import { LedgerSequencer } from "../../../durable-objects/ledger-sequencer.ts";
 import { INSURER, submitCommand } from "../../support/commands.ts";
-import { call, callWith, makeKey, migrate, payloadOf, rowCounts, signed, submit, testEnv } from "./support.ts";
+import { call, callWith, KEYS, makeKey, migrate, payloadOf, rowCounts, signed, submit, testEnv } from "./support.ts";
 
 const db = testEnv.DB;
 
@@ -238,6 +238,22 @@ describe("/ledger/verify", () => {
     });
     expect(answer.json).not.toHaveProperty("valid");
     expect((await verified()).status).toBe(200);
+  });
+
+  it("says the same to auditors who ask for a range or for everything", async () => {
+    const DB = bindingOf({
+      prepare: () => {
+        throw new Error("D1_ERROR: the database is out of reach");
+      },
+    });
+    const range = await callWith({ DB }, "/ledger/verify?from=0&to=2", { key: KEYS.AUDITOR_TOKEN });
+    expect(range.status).toBe(503);
+    expect(range.json).toMatchObject({ status: "unverified", findings: [] });
+    expect(range.json).not.toHaveProperty("valid");
+    const full = await callWith({ DB }, "/ledger/verify?full=true", { key: KEYS.AUDITOR_TOKEN });
+    const report = JSON.parse(full.text.trim().split("\n").at(-1) ?? "");
+    expect(report).toMatchObject({ type: "report", status: "unverified", findings: [] });
+    expect(report).not.toHaveProperty("valid");
   });
 
   it("answers from its cache for as long as the setting says", async () => {

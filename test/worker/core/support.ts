@@ -1,18 +1,11 @@
 /** What worker tests of core share: the migrated database, keys, a signed submit. */
 import { applyD1Migrations, createExecutionContext, SELF, waitOnExecutionContext } from "cloudflare:test";
-import { env } from "cloudflare:workers";
-import type { CoreEnv } from "../../../src/core/env.ts";
 import worker from "../../../src/core/worker.ts";
 import { signProviderPayload } from "../../../src/platform/signature.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
+import { testEnv } from "./test-env.ts";
 
-type D1Migrations = Parameters<typeof applyD1Migrations>[1];
-
-interface TestEnv extends CoreEnv {
-  readonly TEST_MIGRATIONS: D1Migrations;
-}
-
-export const testEnv = env as unknown as TestEnv;
+export { testEnv };
 
 export const KEYS = TEST_SECRETS.core;
 export const INSURER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";

@@ -75,6 +75,8 @@ interface Rest extends Omit<Row, "outcomes"> {
   /** false: not for integrations. */
   readonly tokens?: boolean;
   readonly roles?: readonly ("provider" | "billing" | "admin")[];
+  /** What a token needs for it, where the method does not tell. */
+  readonly scope?: "read" | "write";
 }
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -86,11 +88,11 @@ const open = (method: Method, rest: Omit<Row, "outcomes"> = {}, outcome: Outcome
 });
 
 function clinic(method: Method, rest: Rest = {}): Row {
-  const { stranger = "in", tokens = true, roles = ["provider", "billing", "admin"], ...row } = rest;
+  const { stranger = "in", tokens = true, roles = ["provider", "billing", "admin"], ...given } = rest;
+  const { scope: needed = method === "GET" ? "read" : "write", ...row } = given;
   const byRole = (role: "provider" | "billing" | "admin"): Outcome => (roles.includes(role) ? "in" : 403);
   // An integration has the rights of billing.
-  const token = (scope: "read" | "write"): Outcome =>
-    tokens && (scope === "read") === (method === "GET") ? byRole("billing") : 403;
+  const token = (scope: "read" | "write"): Outcome => (tokens && scope === needed ? byRole("billing") : 403);
   return {
     ...row,
     outcomes: {
@@ -278,6 +280,8 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "GET /api/admin/cache": operators("GET"),
   "GET /api/admin/re-encrypt": operators("GET"),
   "POST /api/admin/re-encrypt": operators("POST"),
+  "GET /api/admin/re-hash": operators("GET"),
+  "POST /api/admin/re-hash": operators("POST"),
   "POST /api/admin/seed": operators("POST"),
   // As if it were not there, without its token.
   "POST /api/dev/seed": { outcomes: everyone(404) },
@@ -289,7 +293,7 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "GET /api/insurers": clinic("GET"),
   "POST /api/insurers": clinic("POST", { roles: ["admin"], body: () => newInsurer }),
 
-  "POST /api/patients/search": clinic("POST"),
+  "POST /api/patients/search": clinic("POST", { scope: "read" }),
   "GET /api/patients/{patientId}": clinic("GET", patient),
   "PATCH /api/patients/{patientId}": clinic("PATCH", { ...patient, body: () => ({ notes: "changed" }) }),
   "GET /api/patients/{patientId}/export": clinic("GET", { ...erasable, roles: ["admin"] }),
@@ -362,8 +366,7 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "POST /api/edi/sandbox/reset": staff("POST", ["admin"]),
   "GET /api/edi/exchanges": staff("GET", ["billing", "admin"]),
   "POST /api/claims/{claimId}/edi": clinic("POST", { ...claim, body: () => ({ connector: "cdanet" }) }),
-  // A claim that is not there has no transactions either.
-  "GET /api/claims/{claimId}/edi": clinic("GET", { ...claim, stranger: "in" }),
+  "GET /api/claims/{claimId}/edi": clinic("GET", claim),
 
   "GET /fhir/metadata": open("GET"),
   "POST /fhir": clinic("POST", { body: () => ({ resourceType: "Bundle" }) }),
@@ -403,6 +406,8 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   }),
   "GET /api/itrans/workflow/requests/{id}": clinic("GET", core),
 
+  "GET /api/operations/maintenance": operators("GET"),
+  "PUT /api/operations/maintenance": operators("PUT", { body: () => ({ on: false }) }),
   "POST /api/operations/relay/pause": operators("POST"),
   "POST /api/operations/relay/resume": operators("POST"),
   "POST /api/operations/relay/destinations/{destinationId}/pause": operators("POST", destination),

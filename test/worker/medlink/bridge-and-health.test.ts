@@ -106,6 +106,10 @@ describe("the bridge", () => {
   });
 });
 
+it("is deployed with its own calls kept off private addresses", () => {
+  expect(Cloudflare.compatibilityFlags.global_fetch_strictly_public).toBe(true);
+});
+
 describe("health", () => {
   it("is ok with database and core, degraded without core, 503 without the database", async () => {
     hub.answer = () => Response.json({ status: "ok" });

@@ -20,7 +20,7 @@ beforeAll(async () => {
   admin = await hub.signIn();
   const fields = makeFields(
     await makeKeyring([TEST_SECRETS.hub.ENCRYPTION_KEY], "field"),
-    TEST_SECRETS.hub.HASH_KEY,
+    [TEST_SECRETS.hub.HASH_KEY],
     systemRandomBytes,
   );
   const user = { userId: "usr_x", clinicId: "cln_x", role: "admin", email: "x@other.test", name: "X" } as const;

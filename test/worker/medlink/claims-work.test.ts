@@ -82,6 +82,37 @@ describe("correcting a claim", () => {
     expect(audit).toBe("INC-2026-7");
   });
 
+  it("says again all that the claim said and is not corrected, to the clinic and to core", async () => {
+    const said = {
+      diagnoses: [{ system: "http://hl7.org/fhir/sid/icd-10", code: "K02.1", display: "Caries of dentine" }],
+      identifiers: [{ system: "urn:chart", value: "A-17" }],
+      category: "professional",
+      serviceDate: "2026-10-31",
+    };
+    // What other systems call the claim is theirs and the clinic's business.
+    const { identifiers, ...told } = said;
+    const { claimId } = await submitted(said);
+    const first = JSON.parse(hub.calls.at(-1)?.body ?? "").offchainPayload;
+    expect(first).toMatchObject(told);
+    expect(first).not.toHaveProperty("identifiers");
+    const corrected = await admin.read("POST", `/api/claims/${claimId}/correct`, { notes: "corrected" });
+    expect(corrected.body).toMatchObject({ ...said, notes: "corrected", codes: CLAIM.codes });
+    const successor = corrected.body.claimId;
+    const undated = (await admin.read("PATCH", `/api/claims/${successor}`, { serviceDate: null })).body;
+    expect(undated).toMatchObject({ diagnoses: said.diagnoses, identifiers });
+    expect(undated).not.toHaveProperty("serviceDate");
+    await admin.call("POST", `/api/claims/${successor}/submit`);
+    await submitAll();
+    const { offchainPayload } = JSON.parse(hub.calls.at(-1)?.body ?? "");
+    expect(offchainPayload).toMatchObject({ category: said.category, diagnoses: said.diagnoses });
+    expect(offchainPayload).not.toHaveProperty("serviceDate");
+    expect((await admin.read("GET", `/fhir/Claim/${successor.replace("_", "-")}`)).body).toMatchObject({
+      identifier: expect.arrayContaining(identifiers),
+      diagnosis: [{ diagnosisCodeableConcept: { coding: said.diagnoses } }],
+      type: { coding: [{ code: "professional" }] },
+    });
+  });
+
   it("is refused for a claim that is not submitted, was corrected before, or is another clinic's", async () => {
     const draft = await filed();
     expect((await admin.call("POST", `/api/claims/${draft}/correct`, {})).status).toBe(409);

@@ -282,3 +282,77 @@ describe("the relay, worked from the hub", () => {
     expect(await audited()).toEqual([]);
   });
 });
+
+describe("an operator's page", () => {
+  const page = async (path: string, user = "usr_demo_operator"): Promise<string> => {
+    const session = await hub.signInAs(user);
+    const response = await hub.fetch(path, { headers: { accept: "text/html", cookie: session.cookie } });
+    expect(response.status).toBe(200);
+    return response.text();
+  };
+
+  test("lists deliveries by state and destination, as core lists them, a page at a time", async () => {
+    const asked: string[] = [];
+    hub.answer = (request) => {
+      const { pathname, search } = new URL(request.url);
+      if (pathname !== "/relay/workflow/deliveries") return new Response("{}", { status: 503 });
+      asked.push(search);
+      return Response.json({
+        deliveries: [
+          {
+            deliveryId: 41,
+            eventId: "main:9:MEDLINK",
+            eventType: "REQUEST_SUBMITTED",
+            destination: "medlink",
+            status: "delivered",
+            attempts: 2,
+            createdAt: 1_800_000_000_000,
+            deliveredAt: "2027-01-15T08:00:03.000Z",
+            lastStatusCode: 204,
+          },
+        ],
+        nextCursor: "NDE",
+      });
+    };
+    const shown = await page("/operations/deliveries?list=all&status=delivered&destinationId=medlink");
+    expect(asked).toEqual(["?limit=50&status=delivered&destination=medlink"]);
+    expect(shown).toContain('href="/operations/deliveries/41"');
+    expect(shown).toContain("204");
+    expect(shown).toContain("list=all&amp;destinationId=medlink&amp;status=delivered&amp;cursor=NDE");
+    await page("/operations/deliveries?list=all&cursor=NDE");
+    expect(asked[1]).toBe("?limit=50&cursor=NDE");
+  });
+
+  test("says so where core does not list deliveries, or does not tell the ages of its secrets", async () => {
+    hub.answer = () => Response.json({ code: "not_found" }, { status: 404 });
+    expect(await page("/operations/deliveries?list=all")).toContain("iTrans does not list deliveries yet");
+    expect(await page("/admin/secrets")).toContain("iTrans does not tell the ages of its secrets yet");
+  });
+
+  test("shows an operator the ages of core's and the relay's secrets beside the hub's, and an administrator the hub's", async () => {
+    const dayMs = 86_400_000;
+    const secret = (name: string, worker: string, setAt: number | null) => ({
+      name,
+      worker,
+      setAt: setAt === null ? null : new Date(setAt).toISOString(),
+      ageDays: setAt === null ? null : 100,
+    });
+    hub.answer = ({ url }) =>
+      new URL(url).pathname === "/operations/secrets"
+        ? Response.json({
+            secrets: [
+              secret("PAYLOAD_MASTER_KEY", "itrans-core", Date.now() - 100.5 * dayMs),
+              secret("RELAY_WEBHOOK_SIGNING_SECRET", "itrans-relay", null),
+            ],
+          })
+        : new Response("{}", { status: 503 });
+    const shown = await page("/admin/secrets");
+    expect(shown).toMatch(/PAYLOAD_MASTER_KEY.*itrans-core.*100 days.*Rotate now/s);
+    expect(shown).toMatch(/RELAY_WEBHOOK_SIGNING_SECRET.*itrans-relay/s);
+    expect(shown).toContain("SESSION_SECRET");
+    expect(hub.calls.map(({ path }) => path)).toContain("/operations/secrets");
+    hub.calls.length = 0;
+    expect(await page("/admin/secrets", "usr_demo_admin")).not.toContain("PAYLOAD_MASTER_KEY");
+    expect(hub.calls).toEqual([]);
+  });
+});

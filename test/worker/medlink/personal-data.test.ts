@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { sweepRetention } from "../../../src/medlink/retention/retention.cron.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
 import {
+  ADMIN,
   CLAIM,
   forgetClaims,
   hashFor,
@@ -303,6 +304,94 @@ describe("a new encryption key", () => {
     }
     expect(state).toMatchObject({ state: "complete" });
     expect((await admin.read("GET", "/api/patients/pat_demo_1")).status).toBe(200);
+  });
+});
+
+describe("a new hash key", () => {
+  const NEW_KEY = "a-new-equality-hash-key-91c2d7e05b6f4a38";
+  const OLD_KEY = TEST_SECRETS.hub.HASH_KEY;
+
+  const call = async (on: TestHub, method: string, body?: unknown) => {
+    const init = body === undefined ? { method, headers: {} } : json(method, body);
+    const response = await on.fetch("/api/admin/re-hash", { ...init, headers: { ...init.headers, ...OPERATOR } });
+    return { status: response.status, body: await response.json<Record<string, unknown>>() };
+  };
+
+  const runOut = async (on: TestHub): Promise<Record<string, unknown>> => {
+    let { body } = await call(on, "POST", { start: true, rows: 200 });
+    for (let calls = 0; calls < 50 && body.state === "running"; calls++) {
+      body = (await call(on, "POST", { rows: 200 })).body;
+    }
+    return body;
+  };
+
+  const foundBy = async (on: TestHub, what: Record<string, unknown>): Promise<readonly unknown[]> => {
+    const session = await on.signInAs("usr_demo_admin");
+    const { body } = await session.read("POST", "/api/patients/search", what);
+    return body.patients.map(({ firstName }) => firstName);
+  };
+
+  it("finds people under both keys meanwhile, and under the new one alone once every hash is made anew", async () => {
+    await env.DB.exec(
+      "INSERT INTO flags (name, enabled, percentage, updated_by, updated_at) VALUES ('FEATURE_FLAG_BULK_OPERATIONS', 1, 100, 'test', 0) ON CONFLICT (name) DO UPDATE SET enabled = 1, percentage = 100",
+    );
+    for (let i = 0; i < 210; i++) await newPatient({ firstName: `Rotated${i}`, healthNumber: `ROT ${i}` });
+    // As rows were before there were words to search by.
+    await env.DB.exec(
+      "DELETE FROM patient_terms WHERE patient_id = (SELECT patient_id FROM patients ORDER BY patient_id LIMIT 1)",
+    );
+    const rotating = new TestHub({ HASH_KEY: NEW_KEY, HASH_KEY_PREVIOUS: OLD_KEY });
+    const file = "reference,patientId,providerId,insurerId,amount\nR-1,pat_demo_1,prv_demo_1,ins_demo_1,10.00\n";
+    const send = async (on: TestHub) => {
+      const session = await on.signInAs("usr_demo_admin");
+      const response = await session.send("POST", "/api/claims/bulk?dryRun=false", file, {
+        "content-type": "text/csv",
+      });
+      return (await response.json<{ rows: { result: string }[] }>()).rows.map(({ result }) => result);
+    };
+    expect(await send(hub)).toEqual(["filed"]);
+
+    expect(await foundBy(rotating, { healthNumber: "rot-7" })).toEqual(["Rotated7"]);
+    expect(await foundBy(rotating, { q: "leaving rotated7" })).toEqual(["Rotated7"]);
+    expect(await send(rotating)).toEqual(["filed_before"]);
+    const session = await rotating.signInAs("usr_demo_admin");
+    const twin = { firstName: "Twin", lastName: "Leaving", healthNumber: "ROT7" };
+    expect((await session.call("POST", "/api/patients", twin)).status).toBe(409);
+    expect((await rotating.fetch("/api/auth/login", json("POST", ADMIN))).status).toBe(200);
+
+    expect((await admin.call("POST", "/api/admin/re-hash", { start: true })).status).toBe(403);
+    expect(await runOut(rotating)).toMatchObject({ state: "complete", held: 0 });
+    const only = new TestHub({ HASH_KEY: NEW_KEY });
+    expect(await foundBy(only, { healthNumber: "rot-7" })).toEqual(["Rotated7"]);
+    expect(await foundBy(only, { q: "leaving rotated7" })).toEqual(["Rotated7"]);
+    expect(await send(only)).toEqual(["filed_before"]);
+    expect((await only.fetch("/api/auth/login", json("POST", ADMIN))).status).toBe(200);
+    const wordless = await env.DB.prepare(
+      "SELECT COUNT(*) AS n FROM patients WHERE patient_id NOT IN (SELECT patient_id FROM patient_terms)",
+    ).first("n");
+    expect(wordless).toBe(0);
+    const back = new TestHub({ HASH_KEY: OLD_KEY, HASH_KEY_PREVIOUS: NEW_KEY });
+    expect(await runOut(back)).toMatchObject({ state: "complete", held: 0 });
+    expect(await foundBy(hub, { healthNumber: "rot-7" })).toEqual(["Rotated7"]);
+    await env.DB.exec("DELETE FROM flags");
+  });
+
+  it("leaves a row that a worker of before wrote twice to a person, and says how many there are", async () => {
+    const older = await newPatient({ firstName: "Written", healthNumber: "TWICE 1" });
+    const only = new TestHub({ HASH_KEY: NEW_KEY });
+    const session = await only.signInAs("usr_demo_admin");
+    const again = await session.read("POST", "/api/patients", {
+      firstName: "Written",
+      lastName: "Twice",
+      healthNumber: "TWICE 1",
+    });
+    expect(again.status).toBe(201);
+    const rotating = new TestHub({ HASH_KEY: NEW_KEY, HASH_KEY_PREVIOUS: OLD_KEY });
+    expect(await runOut(rotating)).toMatchObject({ state: "complete", held: 1 });
+    await env.DB.exec(`DELETE FROM patient_terms WHERE patient_id IN ('${older}', '${again.body.patientId}')`);
+    await env.DB.exec(`DELETE FROM patients WHERE patient_id IN ('${older}', '${again.body.patientId}')`);
+    const back = new TestHub({ HASH_KEY: OLD_KEY, HASH_KEY_PREVIOUS: NEW_KEY });
+    expect(await runOut(back)).toMatchObject({ state: "complete", held: 0 });
   });
 });
 

@@ -1,12 +1,15 @@
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { expect, test } from "vitest";
 import type { MetricRow } from "../../../src/operations/metrics-buffer.ts";
+import type { Log } from "../../../src/platform/log.ts";
 import type { SecretSighting } from "../../../src/platform/secret-fingerprint.ts";
 import { relaySettingsSchema } from "../../../src/platform/settings.ts";
+import { startDeliveries } from "../../../src/relay/deliveries.edge.ts";
 import type { RelayEnv } from "../../../src/relay/env.ts";
+import { KnownReceivers } from "../../../src/relay/known-receivers.ts";
 import type { DeliveryOutcome, Lease, LeasedPing, PostResult, RelayHint } from "../../../src/relay/port.ts";
-import { consumeDeadHints, consumeHints } from "../../../src/relay/relay.consumer.ts";
-import worker from "../../../src/relay/worker.ts";
+import { consumeDeadHints, consumeHints, type PingHint } from "../../../src/relay/relay.consumer.ts";
+import worker, { consumeBatch } from "../../../src/relay/worker.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
 
 const NOTHING: Lease = { deliveries: [], more: false, rateLimitedUntilMs: undefined };
@@ -56,6 +59,14 @@ const batchOf = (queue: string, count: number) =>
 
 const settings = relaySettingsSchema.parse({ ENVIRONMENT: "development" });
 const silent = () => {};
+
+/** The entry point as the platform would call it, until everything has ended. */
+const deliveriesOf = (env: RelayEnv, log: Log = silent) => ({
+  async deliver(pings: readonly PingHint[]) {
+    const { free, ended } = await startDeliveries(pings, env, settings, log, new KnownReceivers());
+    await Promise.all([free, ended]);
+  },
+});
 
 const get = (path: string, init: RequestInit<IncomingRequestCfProperties> = {}, env = coreWith([]).env) =>
   worker.fetch(new Request<unknown, IncomingRequestCfProperties>(`http://relay${path}`, init), env);
@@ -112,7 +123,7 @@ test("a hint makes the relay post what is leased and record what became of it", 
     },
   ]);
   const batch = batchOf("relay", 2);
-  await consumeHints(batch, env, settings, silent);
+  await consumeHints(batch, deliveriesOf(env));
   expect(recorded).toMatchObject([
     { outboxId: 7, leaseToken: 3, type: "posted", result: { type: "connection-failed" } },
   ]);
@@ -147,7 +158,10 @@ test("a sealed secret that does not open is a failed attempt, not a lost deliver
     },
   ]);
   const lines: string[] = [];
-  await consumeHints(batchOf("relay", 1), env, settings, (_, event) => lines.push(event));
+  await consumeHints(
+    batchOf("relay", 1),
+    deliveriesOf(env, (_, event) => lines.push(event)),
+  );
   expect(recorded).toMatchObject([{ outboxId: 8, result: { type: "connection-failed" } }]);
   expect(lines).toContain("relay.not_signed");
 });
@@ -167,14 +181,14 @@ test("a ping that was asked for is made beside the deliveries, and one that nobo
     attempts: 1,
     body: { outboxIds: [], ping: { destinationId: "d", pingId } },
   }));
-  await consumeHints(createMessageBatch<RelayHint>("relay", messages), env, settings, silent);
+  await consumeHints(createMessageBatch<RelayHint>("relay", messages), deliveriesOf(env));
   expect(pinged).toMatchObject([{ destinationId: "d", pingId: "p1", result: { type: "connection-failed" } }]);
 });
 
 test("core out of reach fails the batch, so that the queue tries it again", async () => {
   const { env } = coreWith([]);
   const away = { ...env, CORE: { ...env.CORE, lease: () => Promise.reject(new Error("core is away")) } };
-  await expect(consumeHints(batchOf("relay", 1), away, settings, silent)).rejects.toThrow("core is away");
+  await expect(consumeHints(batchOf("relay", 1), deliveriesOf(away))).rejects.toThrow("core is away");
 });
 
 test("hints that were given up are logged and let go", async () => {
@@ -191,7 +205,7 @@ test("/metrics is for the scrape token; it hands on what this isolate measured, 
   const scrape = (headers: Record<string, string>) => get("/metrics", { headers }, on);
   expect((await scrape({})).status).toBe(401);
   expect((await scrape({ authorization: "Bearer wrong" })).status).toBe(401);
-  await worker.queue(batchOf("relay", 3), on);
+  await consumeBatch(batchOf("relay", 3), on, deliveriesOf(on));
   const response = await scrape({ authorization: `Bearer ${TEST_SECRETS.relay.METRICS_SCRAPE_TOKEN}` });
   expect(await response.text()).toBe("# relay\n");
   const rows = measured.flatMap((batch) => batch.rows);
@@ -216,8 +230,8 @@ test("/metrics says that core does not answer, and keeps what was measured", asy
 
 test("tells core by fingerprints, once, which secrets it holds", async () => {
   const { env, sighted } = coreWith([]);
-  for (let i = 0; i < 2; i++)
-    await worker.queue(batchOf("relay", 1), { ...env, ENVIRONMENT: "development" } as RelayEnv);
+  const on = { ...env, ENVIRONMENT: "development" } as RelayEnv;
+  for (let i = 0; i < 2; i++) await consumeBatch(batchOf("relay", 1), on, deliveriesOf(on));
   const names = sighted.map(({ name }) => name).sort();
   expect([...new Set(names)]).toEqual([
     "DESTINATION_WRAPPING_KEY",
@@ -230,7 +244,7 @@ test("tells core by fingerprints, once, which secrets it holds", async () => {
 test("does not deliver with a weak secret outside development, and says which it is and not what", async () => {
   const { env } = coreWith([]);
   const weak = { ...env, ENVIRONMENT: "staging", RELAY_WEBHOOK_SIGNING_SECRET: "short-value" } as RelayEnv;
-  const failing = worker.queue(batchOf("relay", 1), weak);
+  const failing = consumeBatch(batchOf("relay", 1), weak, deliveriesOf(weak));
   await expect(failing).rejects.toThrow("RELAY_WEBHOOK_SIGNING_SECRET is shorter");
   await expect(failing).rejects.not.toThrow("short-value");
 });

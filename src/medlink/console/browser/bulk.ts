@@ -1,7 +1,7 @@
 /** A file of claims: a dry run, its report, then the filing of what is good. */
 import { bulkEn, bulkFr } from "../i18n/messages/bulk.ts";
 import { fill } from "../i18n/messages.ts";
-import { callFile, isObject, sentenceOf } from "./lib/api.ts";
+import { callFile, isObject, ruleText, sentenceOf } from "./lib/api.ts";
 import { showFieldError } from "./lib/forms.ts";
 import { language, say } from "./lib/say.ts";
 
@@ -18,7 +18,7 @@ interface Row {
   readonly result: "valid" | "filed" | "filed_before" | "duplicate" | "invalid";
   readonly claimId: string | undefined;
   readonly sameAsRow: number | undefined;
-  readonly columns: readonly string[];
+  readonly faults: readonly string[];
 }
 
 const RESULTS = ["valid", "filed", "filed_before", "duplicate", "invalid"] as const;
@@ -34,7 +34,10 @@ function readRow(value: unknown): Row | undefined {
     result,
     claimId: typeof value.claimId === "string" ? value.claimId : undefined,
     sameAsRow: typeof value.sameAsRow === "number" ? value.sameAsRow : undefined,
-    columns: faults.map(({ column }) => String(column)),
+    faults: faults.map((fault) => {
+      const said = ruleText(fault) ?? say("field.refused");
+      return fault.column === "" ? said : `${String(fault.column)}: ${said}`;
+    }),
   };
 }
 
@@ -57,9 +60,9 @@ function rowElement(row: Row): HTMLElement {
     link.textContent = row.claimId;
     what.push(link);
   }
-  for (const column of row.columns) {
+  for (const said of row.faults) {
     const fault = document.createElement("div");
-    fault.textContent = fill(text["bulkReport.column"], { column });
+    fault.textContent = said;
     what.push(fault);
   }
   const made = document.createElement("tr");

@@ -12,9 +12,12 @@ const TONES: Readonly<Record<ClaimStatus, Tone>> = {
   denied: "bad",
 };
 
-export const ClaimBadge = ({ ui, status }: { readonly ui: Ui; readonly status: ClaimStatus }) => (
-  <Badge tone={TONES[status]}>{ui.t(`status.${status}`)}</Badge>
-);
+/** Nothing is paid for a pre-authorization: what the API calls paid is an approval. */
+export const ClaimBadge = (props: { readonly ui: Ui; readonly status: ClaimStatus; readonly type: ClaimType }) => {
+  const { ui, status, type } = props;
+  const approved = status === "paid" && type === "preauth";
+  return <Badge tone={TONES[status]}>{ui.t(approved ? "status.approved" : `status.${status}`)}</Badge>;
+};
 
 /** The beginning of a claim's id, as people read it out. */
 export const shortId = (claimId: string): string => (claimId.length > 14 ? `${claimId.slice(0, 12)}…` : claimId);

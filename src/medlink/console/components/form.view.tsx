@@ -177,21 +177,42 @@ export const Submit = ({ children, danger }: { readonly children?: Child; readon
   </button>
 );
 
+/** Below a form in a dialog: away from it, or on. */
+export const FormButtons = ({
+  ui,
+  action,
+  danger = false,
+}: {
+  readonly ui: Ui;
+  readonly action: string;
+  readonly danger?: boolean;
+}) => (
+  <div class="actions end">
+    <button type="button" class="plain" data-close>
+      {ui.t("app.cancel")}
+    </button>
+    <Submit danger={danger}>{action}</Submit>
+  </div>
+);
+
 /** A form that asks for a list: its fields stand in the address, so that the list can be kept and sent. Nothing personal goes here. */
 export const FilterForm = ({
   path,
   ui,
+  action = ui.t("app.apply"),
   children,
 }: {
   readonly path: string;
   readonly ui: Ui;
+  /** What the button says. */
+  readonly action?: string;
   readonly children?: Child;
 }) => (
   <search>
     <form class="filters" method="get" action={path} data-filter>
       {children}
       <button type="submit" class="plain">
-        {ui.t("app.apply")}
+        {action}
       </button>
     </form>
   </search>

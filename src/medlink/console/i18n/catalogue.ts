@@ -1,10 +1,14 @@
 /** All that the console says, in both languages. An area is a file under messages/. */
 import { accountsEn, accountsFr } from "./messages/accounts.ts";
+import { autoSubmitEn, autoSubmitFr } from "./messages/auto-submit.ts";
 import { browserEn, browserFr } from "./messages/browser.ts";
 import { bulkEn, bulkFr } from "./messages/bulk.ts";
+import { chartsEn, chartsFr } from "./messages/charts.ts";
 import { claimsEn, claimsFr } from "./messages/claims.ts";
+import { ledgerEn, ledgerFr } from "./messages/ledger.ts";
 import { operationsEn, operationsFr } from "./messages/operations.ts";
 import { recordsEn, recordsFr } from "./messages/records.ts";
+import { relayEn, relayFr } from "./messages/relay.ts";
 import { settingsEn, settingsFr } from "./messages/settings.ts";
 import { shellEn, shellFr } from "./messages/shell.ts";
 import { verifyEn, verifyFr } from "./messages/verify.ts";
@@ -17,6 +21,10 @@ const english = {
   ...bulkEn,
   ...claimsEn,
   ...operationsEn,
+  ...autoSubmitEn,
+  ...chartsEn,
+  ...ledgerEn,
+  ...relayEn,
   ...recordsEn,
   ...settingsEn,
   ...verifyEn,
@@ -40,6 +48,10 @@ export const CATALOGUES: {
     ...bulkFr,
     ...claimsFr,
     ...operationsFr,
+    ...autoSubmitFr,
+    ...chartsFr,
+    ...ledgerFr,
+    ...relayFr,
     ...recordsFr,
     ...settingsFr,
     ...verifyFr,

@@ -76,13 +76,25 @@ export const ClaimFormView = (props: ClaimFormProps) => {
                 blank={ui.t("claimForm.choose")}
               />
             </div>
-            <SelectField
-              ui={ui}
-              name="type"
-              label={ui.t("claims.type")}
-              options={CLAIM_TYPES.map((value) => ({ value, label: ui.t(`type.${value}`) }))}
-              value={claim?.type ?? "claim"}
-            />
+            <div class="pair">
+              <SelectField
+                ui={ui}
+                name="type"
+                label={ui.t("claims.type")}
+                options={CLAIM_TYPES.map((value) => ({ value, label: ui.t(`type.${value}`) }))}
+                value={claim?.type ?? "claim"}
+              />
+              <TextField
+                ui={ui}
+                name="serviceDate"
+                type="date"
+                label={ui.t("claim.serviceDate")}
+                hint={ui.t("claimForm.serviceDateHint")}
+                value={claim?.details.serviceDate}
+                optional
+                empty={kind === "new" ? "omit" : "null"}
+              />
+            </div>
           </div>
         </Card>
         <Card title={ui.t("claimForm.what")}>

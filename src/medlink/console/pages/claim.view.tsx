@@ -76,7 +76,7 @@ export const ClaimView = (props: ClaimViewProps) => {
             title={ui.t("claim.facts")}
             aside={
               <Live id="claim-status" everyMs={CALM_MS}>
-                <ClaimBadge ui={ui} status={claim.status} />
+                <ClaimBadge ui={ui} status={claim.status} type={claim.type} />
               </Live>
             }
           >
@@ -201,6 +201,19 @@ const Details = ({ ui, claim, patient, provider, insurer }: ClaimViewProps) => (
       [ui.t("claims.provider"), provider ?? "–"],
       [ui.t("claims.insurer"), insurer ?? "–"],
       [ui.t("claims.amount"), <strong class="numeric">{ui.money(claim.amount)}</strong>],
+      ...(claim.details.serviceDate === undefined
+        ? []
+        : [[ui.t("claim.serviceDate"), ui.day(claim.details.serviceDate)] as const]),
+      ...(claim.details.diagnoses === undefined || claim.details.diagnoses.length === 0
+        ? []
+        : [
+            [
+              ui.t("claim.diagnoses"),
+              claim.details.diagnoses
+                .map(({ code, display }) => (display === undefined ? code : `${code} ${display}`))
+                .join(", "),
+            ] as const,
+          ]),
       [ui.t("claim.created"), <Time ui={ui} at={claim.createdAt} both />],
       [ui.t("claim.updated"), <Time ui={ui} at={claim.updatedAt} both />],
       ...(claim.requestIdHash === undefined
@@ -295,13 +308,13 @@ const Attachments = ({ ui, claim, attachments, maxAttachmentBytes }: ClaimViewPr
   );
 };
 
-const Timeline = ({ ui, timeline }: ClaimViewProps) => (
+const Timeline = ({ ui, claim, timeline }: ClaimViewProps) => (
   <ol class="timeline">
     {timeline.map((event) => (
       <li class={event.ledger === null ? "" : "in-ledger"}>
         <div class="what">
           <strong>{ui.label("timeline", event.kind)}</strong>
-          <ClaimBadge ui={ui} status={event.status} />
+          <ClaimBadge ui={ui} status={event.status} type={claim.type} />
         </div>
         <div class="when">
           <Time ui={ui} at={event.at} both /> · <span>{ui.t("claim.by", { actor: actorOf(ui, event.actor) })}</span>

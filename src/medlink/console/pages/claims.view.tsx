@@ -1,5 +1,6 @@
 import type { Money } from "../../../platform/money.ts";
 import { CLAIM_STATUSES, CLAIM_TYPES, type ClaimStatus, type ClaimType } from "../../claims/claim.ts";
+import type { ClaimTraits } from "../../claims/claim-filter.ts";
 import { ClaimBadge, ClaimLink } from "../components/claim.view.tsx";
 import { FilterForm, FilterSelect, FilterText, type Option } from "../components/form.view.tsx";
 import { Icon } from "../components/icon.view.tsx";
@@ -29,17 +30,12 @@ export const claimColumns = (ui: Ui): readonly Column<ClaimLine>[] => [
   },
   { label: ui.t("claims.insurer"), cell: ({ insurer }) => insurer ?? "–" },
   { label: ui.t("claims.amount"), align: "right", cell: ({ amount }) => ui.money(amount) },
-  { label: ui.t("claims.status"), cell: ({ status }) => <ClaimBadge ui={ui} status={status} /> },
+  { label: ui.t("claims.status"), cell: ({ status, type }) => <ClaimBadge ui={ui} status={status} type={type} /> },
   { label: ui.t("claims.filed"), cell: ({ createdAt }) => <Time ui={ui} at={createdAt} /> },
 ];
 
-export interface ClaimFilters {
+export interface ClaimFilters extends ClaimTraits {
   readonly q?: string | undefined;
-  readonly status?: ClaimStatus | undefined;
-  readonly type?: ClaimType | undefined;
-  readonly insurerId?: string | undefined;
-  readonly providerId?: string | undefined;
-  readonly patientId?: string | undefined;
   /** Days, `YYYY-MM-DD`, in the viewer's zone; both are within. */
   readonly from?: string | undefined;
   readonly to?: string | undefined;

@@ -1,5 +1,5 @@
 import { ERASURE_REASONS } from "../../../workflow/erasure.ts";
-import { ApiForm, SelectField, Submit } from "../components/form.view.tsx";
+import { ApiForm, FormButtons, SelectField } from "../components/form.view.tsx";
 import { Dialog, Notice } from "../components/parts.view.tsx";
 import type { Ui } from "../i18n/ui.ts";
 
@@ -21,12 +21,7 @@ export const EraseForm = ({ ui, patientId }: { readonly ui: Ui; readonly patient
         blank={ui.t("claimForm.choose")}
         options={ERASURE_REASONS.map((value) => ({ value, label: ui.label("erasure", value) }))}
       />
-      <div class="actions end">
-        <button type="button" class="plain" data-close>
-          {ui.t("app.cancel")}
-        </button>
-        <Submit danger>{ui.t("patient.erase")}</Submit>
-      </div>
+      <FormButtons ui={ui} action={ui.t("patient.erase")} danger />
     </ApiForm>
   </Dialog>
 );

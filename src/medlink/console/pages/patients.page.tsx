@@ -3,6 +3,7 @@ import { viewed } from "../../audit/audited.edge.ts";
 import { listClaims } from "../../claims/claims.store.ts";
 import { decodeCursor } from "../../page.ts";
 import { findPatient, listPatients } from "../../records/patients.store.ts";
+import { findErasure } from "../../retention/erasure.store.ts";
 import { page } from "../page.edge.tsx";
 import { claimLines } from "./parties.edge.ts";
 import { NewPatientView, PatientsView, PatientView } from "./patients.view.tsx";
@@ -68,8 +69,9 @@ export const patientPage = page(
     const patient = await findPatient(hub.db, hub.fields, clinicId, params.patientId);
     if (patient === undefined) return { type: "error", status: 404 };
     const { patientId } = patient;
-    const [claims] = await Promise.all([
+    const [claims, erasure] = await Promise.all([
       listClaims(hub.db, hub.fields, clinicId, { patientId, limit: CLAIMS, after: undefined }),
+      findErasure(hub.db, clinicId, patientId),
       viewed(input, "patient.view", patientId),
     ]);
     return {
@@ -82,6 +84,7 @@ export const patientPage = page(
           patient={patient}
           claims={await claimLines(hub, clinicId, claims.items)}
           moreClaims={claims.nextCursor !== undefined}
+          erasingSince={erasure?.requestedAt}
           mayErase={user.role === "admin"}
         />
       ),

@@ -1,7 +1,7 @@
 import type { Patient } from "../../records/record.ts";
-import { ApiForm, Submit, TextArea, TextField } from "../components/form.view.tsx";
+import { ApiForm, FormButtons, Submit, TextArea, TextField } from "../components/form.view.tsx";
 import { Icon } from "../components/icon.view.tsx";
-import { Card, Dialog, Empty, Facts, PageHead, Pager, Table, Time } from "../components/parts.view.tsx";
+import { Card, Dialog, Empty, Facts, Notice, PageHead, Pager, Table, Time } from "../components/parts.view.tsx";
 import type { Ui } from "../i18n/ui.ts";
 import { type ClaimLine, claimColumns } from "./claims.view.tsx";
 import { EraseForm } from "./erase.view.tsx";
@@ -167,25 +167,38 @@ export interface PatientViewProps {
   readonly patient: Patient;
   readonly claims: readonly ClaimLine[];
   readonly moreClaims: boolean;
+  /** Epoch milliseconds; undefined: nobody asked for an erasure. */
+  readonly erasingSince: number | undefined;
   readonly mayErase: boolean;
 }
 
-export const PatientView = ({ ui, patient, claims, moreClaims, mayErase }: PatientViewProps) => (
+export const PatientView = ({ ui, patient, claims, moreClaims, erasingSince, mayErase }: PatientViewProps) => (
   <>
     <PageHead
       ui={ui}
       title={`${patient.firstName} ${patient.lastName}`}
       trail={[{ href: "/patients", label: ui.t("patients.title") }]}
     >
-      <button type="button" class="plain" data-open="edit-patient">
-        <Icon name="edit" />
-        {ui.t("patient.edit")}
-      </button>
-      <a class="button primary" href={`/claims/new?patientId=${patient.patientId}`}>
-        <Icon name="plus" />
-        {ui.t("patient.newClaim")}
-      </a>
+      {erasingSince === undefined ? (
+        <>
+          <button type="button" class="plain" data-open="edit-patient">
+            <Icon name="edit" />
+            {ui.t("patient.edit")}
+          </button>
+          <a class="button primary" href={`/claims/new?patientId=${patient.patientId}`}>
+            <Icon name="plus" />
+            {ui.t("patient.newClaim")}
+          </a>
+        </>
+      ) : null}
     </PageHead>
+    {erasingSince === undefined ? null : (
+      <div class="notices">
+        <Notice tone="warn" title={ui.t("patient.erasing")}>
+          {ui.t("patient.erasingText")} <Time ui={ui} at={erasingSince} both />
+        </Notice>
+      </div>
+    )}
     <div class="grid">
       <Card title={ui.t("patient.facts")}>
         <Facts
@@ -206,10 +219,12 @@ export const PatientView = ({ ui, patient, claims, moreClaims, mayErase }: Patie
               <Icon name="download" />
               {ui.t("patient.export")}
             </a>
-            <button type="button" class="plain" data-open="erase-patient">
-              <Icon name="trash" />
-              {ui.t("patient.erase")}
-            </button>
+            {erasingSince === undefined ? (
+              <button type="button" class="plain" data-open="erase-patient">
+                <Icon name="trash" />
+                {ui.t("patient.erase")}
+              </button>
+            ) : null}
           </div>
         </Card>
       ) : null}
@@ -236,12 +251,7 @@ export const PatientView = ({ ui, patient, claims, moreClaims, mayErase }: Patie
         problems={{ conflict: ui.t("patient.taken") }}
       >
         <PatientFields ui={ui} patient={patient} />
-        <div class="actions end">
-          <button type="button" class="plain" data-close>
-            {ui.t("app.cancel")}
-          </button>
-          <Submit>{ui.t("app.save")}</Submit>
-        </div>
+        <FormButtons ui={ui} action={ui.t("app.save")} />
       </ApiForm>
     </Dialog>
     {mayErase ? <EraseForm ui={ui} patientId={patient.patientId} /> : null}

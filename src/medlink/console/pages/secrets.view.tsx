@@ -1,23 +1,40 @@
+import type { Asked } from "../../operations/asked.ts";
 import { SECRET_MAX_AGE_MS } from "../../secrets/secret-ages.ts";
 import { Badge, PageHead, Table, Time } from "../components/parts.view.tsx";
 import { DAY_MS } from "../i18n/day.ts";
 import type { Ui } from "../i18n/ui.ts";
+import { Away } from "./operations/away.view.tsx";
 
 export interface SecretLine {
   readonly name: string;
+  /** Who holds it. */
+  readonly worker: string;
   /** Epoch milliseconds; undefined: not recorded yet. */
   readonly since: number | undefined;
 }
 
-export const SecretsView = ({ ui, secrets }: { readonly ui: Ui; readonly secrets: readonly SecretLine[] }) => (
+export interface SecretsProps {
+  readonly ui: Ui;
+  readonly secrets: readonly SecretLine[];
+  /** What came of asking core for its own; undefined: it was not asked. */
+  readonly theirs: Asked<unknown> | undefined;
+}
+
+export const SecretsView = ({ ui, secrets, theirs }: SecretsProps) => (
   <>
     <PageHead ui={ui} title={ui.t("secrets.title")} lead={ui.t("secrets.lead")} />
+    {theirs === undefined ? null : (
+      <div class="notices">
+        <Away ui={ui} asked={theirs} missing={ui.t("secrets.notOffered")} />
+      </div>
+    )}
     <section class="card flush">
       <Table
         caption={ui.t("secrets.caption")}
         rows={secrets}
         columns={[
           { label: ui.t("secrets.name"), heading: true, cell: ({ name }) => <code>{name}</code> },
+          { label: ui.t("secrets.worker"), cell: ({ worker }) => worker },
           {
             label: ui.t("secrets.age"),
             align: "right",

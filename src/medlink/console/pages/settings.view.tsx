@@ -1,3 +1,4 @@
+import { UNKNOWN_DEVICE } from "../../accounts/device.ts";
 import { PASSWORD_MIN_LENGTH } from "../../accounts/password.ts";
 import type { Account, Preferences } from "../../accounts/user.ts";
 import { ApiForm, SelectField, Submit, TextField } from "../components/form.view.tsx";
@@ -282,7 +283,8 @@ const Sessions = ({ ui, sessions }: SettingsViewProps) => (
           heading: true,
           cell: ({ device, current, secondFactor }) => (
             <>
-              {device} {current ? <Badge tone="good">{ui.t("settings.thisSession")}</Badge> : null}{" "}
+              {device === UNKNOWN_DEVICE ? ui.t("settings.deviceUnknown") : device}{" "}
+              {current ? <Badge tone="good">{ui.t("settings.thisSession")}</Badge> : null}{" "}
               {secondFactor ? <Badge tone="neutral">{ui.t("settings.withFactor")}</Badge> : null}
             </>
           ),

@@ -2,25 +2,15 @@
  * The fault table: each step of commit and deliver fails once, or until the caller gives up for now, before or after it took effect.
  * Whatever it was, in the end everything acknowledged is there, each event had one effect, in order, and all is settled.
  */
-import {
-  createExecutionContext,
-  createMessageBatch,
-  runInDurableObject,
-  waitOnExecutionContext,
-} from "cloudflare:test";
+import { createExecutionContext, runInDurableObject, waitOnExecutionContext } from "cloudflare:test";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { LedgerSequencer } from "../../../../durable-objects/ledger-sequencer.ts";
 import type { CoreEnv } from "../../../../src/core/env.ts";
 import { relaySettingsSchema } from "../../../../src/platform/settings.ts";
+import { startDeliveries } from "../../../../src/relay/deliveries.edge.ts";
+import { KnownReceivers } from "../../../../src/relay/known-receivers.ts";
 import { RelayPort } from "../../../../src/relay/port.edge.ts";
-import type {
-  MetricsPortApi,
-  PingPortApi,
-  RelayHint,
-  RelayPortApi,
-  SecretsPortApi,
-} from "../../../../src/relay/port.ts";
-import { consumeHints } from "../../../../src/relay/relay.consumer.ts";
+import type { MetricsPortApi, PingPortApi, RelayPortApi, SecretsPortApi } from "../../../../src/relay/port.ts";
 import { sweepRelay } from "../../../../src/relay/sweep.cron.ts";
 import type { Command } from "../../../../src/workflow/commit-plan.ts";
 import { TEST_SECRETS } from "../../../secrets.ts";
@@ -167,14 +157,10 @@ async function consume(fault: Fault): Promise<boolean> {
   );
   globalThis.fetch = (input, init) =>
     String(input) === RECEIVER ? fault.through("POST", () => receive(String(init?.body))) : realFetch(input, init);
-  const hint = { id: "m", timestamp: new Date(0), attempts: 1, body: { outboxIds: [] } };
   try {
-    await consumeHints(
-      createMessageBatch<RelayHint>("relay", [hint]),
-      { ...TEST_SECRETS.relay, CORE },
-      settings,
-      () => {},
-    );
+    const env = { ...TEST_SECRETS.relay, CORE };
+    const { ended } = await startDeliveries([], env, settings, () => {}, new KnownReceivers());
+    await ended;
     return true;
   } catch {
     return false;

@@ -1,28 +1,17 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { BREAKER_POLICY } from "../../../../src/relay/breaker.ts";
-import {
-  discardDeadLetter,
-  findDelivery,
-  listDeadLetters,
-  pruneDeadLetters,
-  pruneSettled,
-  RETENTION_REASON,
-  replayDeadLetter,
-  replayDeadLetters,
-} from "../../../../src/relay/dead-letters.store.ts";
-import { setDestinationState, setRelayPaused } from "../../../../src/relay/destinations.store.ts";
-import {
-  beginSuspected,
-  HELD_DUE_AT,
-  LEASE_SLACK_MS,
-  MAX_EXPIRED_LEASES,
-  parkExpired,
-  recordOutcomes,
-  relayStatus,
-  releaseCovered,
-  sweepDue,
-} from "../../../../src/relay/outbox.store.ts";
+import { listDeadLetters } from "../../../../src/relay/dead-letters.store.ts";
+import { findDelivery } from "../../../../src/relay/deliveries.store.ts";
+import { discardDeadLetter } from "../../../../src/relay/discards.store.ts";
+import { HELD_DUE_AT, MAX_EXPIRED_LEASES } from "../../../../src/relay/lanes.store.ts";
+import { beginSuspected, LEASE_SLACK_MS } from "../../../../src/relay/leases.store.ts";
+import { parkExpired, releaseCovered, sweepDue } from "../../../../src/relay/outbox.store.ts";
+import { recordOutcomes } from "../../../../src/relay/outcomes.store.ts";
+import { setDestinationState, setRelayPaused } from "../../../../src/relay/pauses.store.ts";
 import type { LeasedDelivery, PostResult } from "../../../../src/relay/port.ts";
+import { relayStatus } from "../../../../src/relay/relay-status.store.ts";
+import { replayDeadLetter, replayDeadLetters } from "../../../../src/relay/replays.store.ts";
+import { pruneDeadLetters, pruneSettled, RETENTION_REASON } from "../../../../src/relay/retention.store.ts";
 import { migrate } from "../support.ts";
 import {
   AFTER_TIMEOUT_WAIT_MS,
@@ -362,8 +351,12 @@ describe("dead letters", () => {
   test("one that is replayed has all its retries again, and its lane follows in order; again changes nothing", async () => {
     await deadLane(1, "s");
     expect((await rowOf(2)).due_at).toBe(HELD_DUE_AT);
-    expect(await replayDeadLetter(db, 1, undefined, T0 + 100)).toBe("replayed");
-    expect(await replayDeadLetter(db, 1, undefined, T0 + 100)).toBe("on-its-way");
+    expect(await replayDeadLetter(db, 1, undefined, AFTER_TIMEOUT_WAIT_MS, T0 + 100)).toMatchObject({
+      type: "replayed",
+    });
+    expect(await replayDeadLetter(db, 1, undefined, AFTER_TIMEOUT_WAIT_MS, T0 + 100)).toMatchObject({
+      type: "on-its-way",
+    });
     expect(await rowOf(1)).toMatchObject({ state: "due", attempts: 0, due_at: T0 + 100, settled_at: null });
     const got: number[] = [];
     for (let now = T0 + 100; now < T0 + 104; now++) {
@@ -372,21 +365,25 @@ describe("dead letters", () => {
       await record(now, deliveries, () => answered(200));
     }
     expect(got).toEqual([1, 2, 3]);
-    expect(await replayDeadLetter(db, 1, undefined, T0 + 200)).toBe("on-its-way");
-    expect(await replayDeadLetter(db, 99, undefined, T0)).toBe("unknown");
-    expect(await replayDeadLetter(db, 1, "another", T0)).toBe("unknown");
+    expect(await replayDeadLetter(db, 1, undefined, AFTER_TIMEOUT_WAIT_MS, T0 + 200)).toMatchObject({
+      type: "on-its-way",
+    });
+    expect(await replayDeadLetter(db, 99, undefined, AFTER_TIMEOUT_WAIT_MS, T0)).toMatchObject({ type: "unknown" });
+    expect(await replayDeadLetter(db, 1, "another", AFTER_TIMEOUT_WAIT_MS, T0)).toMatchObject({ type: "unknown" });
   });
 
   test("many are replayed in ledger order at the rate asked for, once", async () => {
     await addRows(...range(1, 10).map((outboxId) => ({ outboxId, state: "dead" as const })));
     await db.prepare("UPDATE outbox SET settled_at = 5, last_error = 'http-503'").run();
     const filter = { tenantId: undefined, errorClass: "http-5xx" };
-    const first = await replayDeadLetters(db, filter, { limit: 6, perMinute: 60 }, T0);
+    const first = await replayDeadLetters(db, filter, { limit: 6, perMinute: 60, waitMs: AFTER_TIMEOUT_WAIT_MS }, T0);
     expect(first).toEqual({ replayed: 6, overtaken: 0, remaining: 4, lastDueAt: T0 + 5_000 });
     expect((await rowOf(3)).due_at).toBe(T0 + 2_000);
     expect((await rowOf(7)).state).toBe("dead");
-    await replayDeadLetters(db, filter, { limit: 6, perMinute: 60 }, T0);
-    expect(await replayDeadLetters(db, filter, { limit: 6, perMinute: 60 }, T0)).toMatchObject({ replayed: 0 });
+    await replayDeadLetters(db, filter, { limit: 6, perMinute: 60, waitMs: AFTER_TIMEOUT_WAIT_MS }, T0);
+    expect(
+      await replayDeadLetters(db, filter, { limit: 6, perMinute: 60, waitMs: AFTER_TIMEOUT_WAIT_MS }, T0),
+    ).toMatchObject({ replayed: 0 });
     const replays = await db.prepare("SELECT MAX(replays) AS n FROM outbox").first("n");
     expect(replays).toBe(1);
   });
@@ -394,8 +391,13 @@ describe("dead letters", () => {
   test("discarding one gives up the rest of its lane with the same reason", async () => {
     await deadLane(1, "s");
     const discard = { reason: "TICKET-7", by: "key_1", rest: "discard" } as const;
-    expect(await discardDeadLetter(db, 1, undefined, discard, T0 + 9)).toEqual({ type: "discarded", rest: 2 });
-    expect(await discardDeadLetter(db, 1, undefined, discard, T0 + 10)).toEqual({ type: "already" });
+    expect(await discardDeadLetter(db, 1, undefined, discard, AFTER_TIMEOUT_WAIT_MS, T0 + 9)).toEqual({
+      type: "discarded",
+      rest: 2,
+    });
+    expect(await discardDeadLetter(db, 1, undefined, discard, AFTER_TIMEOUT_WAIT_MS, T0 + 10)).toEqual({
+      type: "already",
+    });
     for (const id of [1, 2, 3]) {
       const { discardReason, discardedBy, state, settledAt } = (await findDelivery(db, id, undefined)) ?? {};
       expect({ discardReason, discardedBy, state, settledAt }).toEqual({
@@ -405,16 +407,19 @@ describe("dead letters", () => {
         settledAt: T0 + 9,
       });
     }
-    expect(await replayDeadLetter(db, 1, undefined, T0)).toBe("discarded");
+    expect(await replayDeadLetter(db, 1, undefined, AFTER_TIMEOUT_WAIT_MS, T0)).toMatchObject({ type: "discarded" });
     await addRows({ outboxId: 8, subject: "s" });
     expect(idsOf(await lease(T0 + 10))).toEqual([8]);
-    expect(await discardDeadLetter(db, 8, undefined, discard, T0)).toEqual({ type: "not-dead" });
+    expect(await discardDeadLetter(db, 8, undefined, discard, AFTER_TIMEOUT_WAIT_MS, T0)).toEqual({ type: "not-dead" });
   });
 
   test("discarding one alone lets the rest of its lane go on", async () => {
     await deadLane(1, "s");
     const discard = { reason: "TICKET-8", by: "key_1", rest: "release" } as const;
-    expect(await discardDeadLetter(db, 1, undefined, discard, T0 + 9)).toEqual({ type: "discarded", rest: 2 });
+    expect(await discardDeadLetter(db, 1, undefined, discard, AFTER_TIMEOUT_WAIT_MS, T0 + 9)).toEqual({
+      type: "discarded",
+      rest: 2,
+    });
     expect(idsOf(await lease(T0 + 9))).toEqual([2]);
   });
 
@@ -438,12 +443,81 @@ describe("dead letters", () => {
       ),
       db.prepare("UPDATE outbox SET state = 'delivered' WHERE outbox_id = 2"),
     ]);
-    expect(await replayDeadLetter(db, 1, undefined, T0)).toBe("overtaken");
-    const many = await replayDeadLetters(db, { tenantId: undefined }, { limit: 5, perMinute: 60 }, T0);
+    expect(await replayDeadLetter(db, 1, undefined, AFTER_TIMEOUT_WAIT_MS, T0)).toMatchObject({ type: "overtaken" });
+    const many = await replayDeadLetters(
+      db,
+      { tenantId: undefined },
+      { limit: 5, perMinute: 60, waitMs: AFTER_TIMEOUT_WAIT_MS },
+      T0,
+    );
     expect(many).toMatchObject({ replayed: 0, overtaken: 1 });
     expect((await rowOf(1)).state).toBe("dead");
     await db.prepare("UPDATE outbox SET state = 'due' WHERE outbox_id = 2").run();
-    expect(await replayDeadLetter(db, 1, undefined, T0)).toBe("replayed");
+    expect(await replayDeadLetter(db, 1, undefined, AFTER_TIMEOUT_WAIT_MS, T0)).toMatchObject({ type: "replayed" });
+  });
+});
+
+describe("a dead letter whose last post was not answered", () => {
+  const UNANSWERED: readonly (readonly [string, PostResult])[] = [
+    ["timed out", { type: "timeout" }],
+    ["lost its connection", REFUSED],
+    ["got 504 from a proxy", answered(504)],
+  ];
+
+  beforeEach(async () => {
+    await addDestination("a");
+    await addRows(...[1, 2].map((outboxId) => ({ outboxId, subject: "s" })));
+  });
+
+  const die = async (result: PostResult): Promise<void> => {
+    await db.prepare("UPDATE outbox SET attempts = ?1 WHERE outbox_id = 1").bind(POLICY.maxRetries).run();
+    await record(T0, (await lease(T0)).deliveries, () => result);
+    expect(await rowOf(1)).toMatchObject({ state: "dead", settled_at: T0 });
+  };
+
+  test.each(UNANSWERED)("is replayed 30 s after the post that %s, and so is its lane", async (_, result) => {
+    await die(result);
+    const dueAt = T0 + AFTER_TIMEOUT_WAIT_MS;
+    expect(await replayDeadLetter(db, 1, undefined, AFTER_TIMEOUT_WAIT_MS, T0 + 5)).toEqual({
+      type: "replayed",
+      dueAt,
+    });
+    expect(idsOf(await lease(dueAt - 1))).toEqual([]);
+    const { deliveries } = await lease(dueAt);
+    expect(deliveries.map(({ outboxId }) => outboxId)).toEqual([1]);
+    await record(dueAt, deliveries, () => answered(200));
+    expect(idsOf(await lease(dueAt))).toEqual([2]);
+  });
+
+  test("waits as long when many are replayed", async () => {
+    await die({ type: "timeout" });
+    const options = { limit: 5, perMinute: 60, waitMs: AFTER_TIMEOUT_WAIT_MS };
+    const replayed = await replayDeadLetters(db, { tenantId: undefined }, options, T0 + 5);
+    expect(replayed).toMatchObject({ replayed: 1, lastDueAt: T0 + AFTER_TIMEOUT_WAIT_MS });
+    expect(idsOf(await lease(T0 + AFTER_TIMEOUT_WAIT_MS - 1))).toEqual([]);
+  });
+
+  test.each(UNANSWERED)("is not discarded within 30 s of the post that %s: its lane would go on", async (_, result) => {
+    await die(result);
+    for (const rest of ["discard", "release"] as const) {
+      const discard = { reason: "TICKET-9", by: "key_1", rest };
+      const early = await discardDeadLetter(db, 1, undefined, discard, AFTER_TIMEOUT_WAIT_MS, T0 + 10);
+      expect(early).toEqual({ type: "too-soon", waitMs: AFTER_TIMEOUT_WAIT_MS - 10 });
+    }
+    expect(await rowOf(1)).toMatchObject({ state: "dead" });
+    const now = T0 + AFTER_TIMEOUT_WAIT_MS;
+    const discard = { reason: "TICKET-9", by: "key_1", rest: "release" } as const;
+    expect(await discardDeadLetter(db, 1, undefined, discard, AFTER_TIMEOUT_WAIT_MS, now)).toEqual({
+      type: "discarded",
+      rest: 1,
+    });
+    expect(idsOf(await lease(now))).toEqual([2]);
+  });
+
+  test("that was refused goes at once: nobody is at it any more", async () => {
+    await record(T0, (await lease(T0)).deliveries, () => answered(400));
+    expect(await replayDeadLetter(db, 1, undefined, AFTER_TIMEOUT_WAIT_MS, T0 + 5)).toMatchObject({ dueAt: T0 + 5 });
+    expect(idsOf(await lease(T0 + 5))).toEqual([1]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** A migrated database with destinations and outbox rows as the ledger's commit writes them. */
 import { webhookBody } from "../../../../src/relay/events.ts";
-import { type LeaseOptions, leaseDue } from "../../../../src/relay/outbox.store.ts";
+import { type LeaseOptions, leaseDue } from "../../../../src/relay/leases.store.ts";
 import type { DeliveryOutcome, Lease, LeasedDelivery, PostResult } from "../../../../src/relay/port.ts";
 import type { RetryPolicy } from "../../../../src/relay/retry.ts";
 import { testEnv } from "../support.ts";

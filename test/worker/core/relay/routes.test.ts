@@ -4,8 +4,8 @@ import { makeKeyring } from "../../../../src/platform/keyring.ts";
 import { coreSettingsSchema } from "../../../../src/platform/settings.ts";
 import { destinationsFor, syncSettingsDestination } from "../../../../src/relay/destinations.store.ts";
 import { secretPlace } from "../../../../src/relay/destinations.ts";
-import { call, INSURER, KEYS, migrate } from "../support.ts";
-import { addDestination, addRows, db, emptyRelay, lease } from "./outbox-fixture.ts";
+import { call, INSURER, KEYS, migrate, payloadOf, signed, submit } from "../support.ts";
+import { addDestination, addRows, db, emptyRelay, lease, type RowOptions, T0 } from "./outbox-fixture.ts";
 
 beforeAll(migrate);
 beforeEach(emptyRelay);
@@ -272,6 +272,105 @@ describe("what is done about dead letters", () => {
     expect((await post(`${at}/replay`, { destinationId: "a", perMinute: 0 })).status).toBe(400);
     const replayed = await post(`${at}/replay`, { destinationId: "a", limit: 2 });
     expect(replayed.json).toMatchObject({ replayed: 2, overtaken: 0, remaining: 1 });
+  });
+});
+
+describe("deliveries", () => {
+  const at = "/relay/workflow/deliveries";
+  const idsOf = async (query: string, key?: string): Promise<number[]> => {
+    const { status, json } = await call(`${at}?${query}`, key === undefined ? {} : { key });
+    expect(status).toBe(200);
+    return json.deliveries.map(({ outboxId }: { outboxId: number }) => outboxId);
+  };
+
+  beforeEach(async () => {
+    await addDestination("a");
+    await addDestination("b");
+    const state = (outboxId: number): NonNullable<RowOptions["state"]> =>
+      outboxId < 7 ? "delivered" : outboxId < 9 ? "due" : "dead";
+    await addRows(
+      ...Array.from({ length: 9 }, (_, i) => ({
+        outboxId: i + 1,
+        destinationId: i % 2 === 0 ? "a" : "b",
+        state: state(i + 1),
+        dueAt: T0 - i,
+      })),
+    );
+    await db.prepare("UPDATE outbox SET settled_at = 100 + outbox_id / 2, attempts = 2, last_status = 200").run();
+  });
+
+  test("are listed newest first, by destination, a page at a time", async () => {
+    const { json } = await call(`${at}?destination=a&limit=1`);
+    expect(json.deliveries).toEqual([
+      {
+        outboxId: 5,
+        eventId: "31337:0x5:0:INSURER",
+        eventType: "REQUEST_ACKNOWLEDGED",
+        requestIdHash: "subject-5",
+        destinationId: "a",
+        correlationId: expect.any(String),
+        state: "delivered",
+        attempts: 2,
+        lastStatus: 200,
+        lastError: null,
+        createdAt: expect.any(Number),
+        deliveredAt: 102,
+        dueAt: null,
+      },
+    ]);
+    const seen: number[] = [];
+    let cursor = "";
+    for (let page = 0; page < 9; page++) {
+      const { deliveries, next } = (await call(`${at}?limit=2${cursor}`)).json;
+      seen.push(...deliveries.map(({ outboxId }: { outboxId: number }) => outboxId));
+      if (next === null) break;
+      cursor = `&cursor=${next}`;
+    }
+    expect(seen).toEqual([6, 5, 4, 3, 2, 1]);
+  });
+
+  test("of other statuses: pending ones by when they are due, dead ones newest first", async () => {
+    expect(await idsOf("status=pending")).toEqual([8, 7]);
+    expect((await call(`${at}?status=pending`)).json.deliveries[0]).toMatchObject({ dueAt: T0 - 7, deliveredAt: null });
+    expect(await idsOf("status=pending&destination=b")).toEqual([8]);
+    expect(await idsOf("status=dead")).toEqual([9]);
+    expect(await idsOf("status=dead&destination=b")).toEqual([]);
+  });
+
+  test("are a tenant's own, and an operator's all", async () => {
+    await db
+      .prepare("INSERT OR IGNORE INTO tenants (tenant_id, name, created_at) VALUES ('another', 'Another', 0)")
+      .run();
+    await db.prepare("UPDATE destinations SET tenant_id = 'another' WHERE destination_id = 'a'").run();
+    await db.prepare("UPDATE outbox SET tenant_id = 'another' WHERE destination_id = 'a'").run();
+    expect(await idsOf("")).toEqual([6, 4, 2]);
+    expect(await idsOf("destination=a")).toEqual([]);
+    expect(await idsOf("status=dead")).toEqual([]);
+    expect(await idsOf("", KEYS.OPERATOR_API_KEY)).toEqual([6, 5, 4, 3, 2, 1]);
+    expect((await call(at, { key: KEYS.CLAIMS_API_KEY })).status).toBe(403);
+    expect((await call(at, { key: "" })).status).toBe(401);
+  });
+
+  test("of one request are found whatever became of them, in the order of the ledger, and no other request's", async () => {
+    expect((await put("insurer", { ...body, deliverAfter: "commit" })).status).toBe(201);
+    const one = (await submit({ ...signed(payloadOf()), insurerAddress: INSURER })).json.requestIdHash;
+    const other = (await submit({ ...signed(payloadOf()), insurerAddress: INSURER })).json.requestIdHash;
+    await call(`/workflow/requests/${one}/acknowledge`, { method: "POST", body: {} });
+    const found = (await call(`${at}?request=${one}`)).json.deliveries;
+    const typesTo = (to: string): string[] =>
+      found
+        .filter(({ destinationId }: { destinationId: string }) => destinationId === to)
+        .map(({ eventType }: { eventType: string }) => eventType);
+    expect(typesTo("insurer")).toEqual(["REQUEST_SUBMITTED", "REQUEST_ACKNOWLEDGED"]);
+    expect(found.every(({ requestIdHash }: { requestIdHash: string }) => requestIdHash === one)).toBe(true);
+    expect(await idsOf(`request=${other}&destination=insurer`)).toHaveLength(1);
+    expect(await idsOf(`request=${other}&destination=b`)).toEqual([]);
+  });
+
+  test("with a query that is none", async () => {
+    for (const query of ["status=sent", "cursor=x", "limit=0", "limit=201", "request=claim-1"]) {
+      expect((await call(`${at}?${query}`)).status).toBe(400);
+    }
   });
 });
 

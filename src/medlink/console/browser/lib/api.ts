@@ -1,9 +1,10 @@
 /** Calls to the hub's API, and what its refusals mean to a person. */
-import { say, sayProblem } from "./say.ts";
+import { say, sayProblem, sayRule } from "./say.ts";
 
 export interface Issue {
   readonly path: string;
-  readonly message: string;
+  /** In the page's language; undefined where there are no words for the rule. */
+  readonly text: string | undefined;
 }
 
 export type ApiAnswer =
@@ -20,8 +21,14 @@ export type ApiAnswer =
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const isIssue = (value: unknown): value is Issue =>
-  isObject(value) && typeof value.path === "string" && typeof value.message === "string";
+/** What an object says of a rule, in the page's language. */
+export const ruleText = ({ rule, limit }: Readonly<Record<string, unknown>>): string | undefined =>
+  sayRule(typeof rule === "string" ? rule : undefined, typeof limit === "number" ? limit : undefined);
+
+const issuesOf = (value: unknown): readonly Issue[] =>
+  (Array.isArray(value) ? value.filter(isObject) : []).flatMap((issue) =>
+    typeof issue.path === "string" ? [{ path: issue.path, text: ruleText(issue) }] : [],
+  );
 
 /** @param body sent as JSON; undefined: none. */
 export function callApi(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
@@ -62,7 +69,7 @@ async function send(
     type: "refused",
     status: response.status,
     code: typeof problem.code === "string" ? problem.code : "",
-    issues: Array.isArray(problem.issues) ? problem.issues.filter(isIssue) : [],
+    issues: issuesOf(problem.issues),
     retryAfterSeconds: Number.isFinite(retryAfter) ? retryAfter : undefined,
   };
 }

@@ -137,13 +137,36 @@ export function showRefusal(form: HTMLFormElement, answer: Exclude<ApiAnswer, { 
   showFormError(form, sentenceOf(answer, problemsOf(form)));
   if (answer.type !== "refused") return;
   let first: Control | undefined;
-  for (const { path } of answer.issues) {
-    const control = controlsOf(form).find(({ name }) => name !== "" && (path === name || path.startsWith(`${name}.`)));
+  const lines: string[] = [];
+  for (const { path, text = say("field.refused") } of answer.issues) {
+    const item = itemAt(form, path);
+    const control = item?.control ?? controlAt(form, path);
     if (control === undefined) continue;
-    showFieldError(control, say("field.refused"));
+    showFieldError(control, text);
+    if (item !== undefined) lines.push(say("form.line", { line: item.line, text }));
     first ??= control;
   }
+  if (lines.length > 0) showFormError(form, lines.join(" "));
   first?.focus();
+}
+
+/** What a person sees of a field: one that is chosen through another control is kept in a hidden one. */
+function controlAt(form: HTMLFormElement, path: string): Control | undefined {
+  const control = controlsOf(form).find(({ name }) => name !== "" && (path === name || path.startsWith(`${name}.`)));
+  const shown = control?.dataset.shownBy === undefined ? control : document.getElementById(control.dataset.shownBy);
+  return shown instanceof Element && isControl(shown) ? shown : undefined;
+}
+
+/** A field of a list, `lines.2` or `lines.2.paid`: lines that are empty were not sent. */
+function itemAt(form: HTMLFormElement, path: string): { readonly line: number; readonly control: Control } | undefined {
+  const [list = "", index = "", name] = path.split(".");
+  const items = [...form.querySelectorAll(`[data-list="${CSS.escape(list)}"] [data-item]`)].map((item) =>
+    [...item.querySelectorAll("input, select, textarea")].filter(isControl),
+  );
+  const sent = items.flatMap((controls, at) => (Object.keys(fieldsOf(controls)).length > 0 ? [{ at, controls }] : []));
+  const item = /^\d+$/.test(index) ? sent[Number(index)] : undefined;
+  const control = item?.controls.find((each) => name === undefined || each.name === name);
+  return item === undefined || control === undefined ? undefined : { line: item.at + 1, control };
 }
 
 /** Emitted on a form or button once the API has said yes; `detail` is the answer's body. Prevented: nothing more happens. */

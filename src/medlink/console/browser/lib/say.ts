@@ -13,3 +13,9 @@ export const say = <Key extends SayKey>(key: Key, ...values: Values<(typeof brow
 /** What a problem of this code means to a person; undefined where there are no words for it. */
 export const sayProblem = (code: string): string | undefined =>
   Object.entries(text).find(([key]) => key === `problem.${code}`)?.[1];
+
+/** Why the API refused a field; undefined where there are no words for the rule. @param limit that the rule speaks of. */
+export function sayRule(rule: string | undefined, limit: number | undefined): string | undefined {
+  const message = Object.entries(text).find(([key]) => key === `rule.${rule}`)?.[1];
+  return message === undefined ? undefined : fill(message, limit === undefined ? {} : { limit });
+}

@@ -13,7 +13,6 @@ export const bulkEn = {
   "bulkReport.invalid": "Wrong",
   "bulkReport.checked": "Good rows: {good}. Wrong or double: {bad}. Nothing is filed yet.",
   "bulkReport.done": "Claims filed: {filed}. On their way: {queued}.",
-  "bulkReport.column": "{column}: check this column",
   "bulkReport.noFile": "The file is no CSV with the columns that are asked for. Check its first line.",
 } as const;
 
@@ -29,6 +28,5 @@ export const bulkFr: Translation<typeof bulkEn> = {
   "bulkReport.invalid": "Inexacte",
   "bulkReport.checked": "Lignes bonnes : {good}. Inexactes ou doubles : {bad}. Rien n’est encore présenté.",
   "bulkReport.done": "Réclamations présentées : {filed}. En route : {queued}.",
-  "bulkReport.column": "{column} : vérifiez cette colonne",
   "bulkReport.noFile": "Le fichier n’est pas un CSV aux colonnes demandées. Vérifiez sa première ligne.",
 };

@@ -60,6 +60,9 @@ export const recordsEn = {
     "Name, numbers, notes, attachments and the readable content of claims are destroyed, here and at the ledger. The entries stay and name nobody. This can not be undone.",
   "patient.eraseReason": "Reason",
   "patient.eraseDone": "The erasure has begun.",
+  "patient.erasing": "This patient is being erased",
+  "patient.erasingText":
+    "Claims on their way are waited for; the rest goes by itself. Nothing needs to be done. Asked for:",
 
   "parties.title": "Providers and insurers",
   "parties.lead": "Who treats, and who pays.",
@@ -167,6 +170,9 @@ export const recordsFr: Translation<typeof recordsEn> = {
     "Le nom, les numéros, les notes, les pièces jointes et le contenu lisible des réclamations sont détruits, ici et au registre. Les inscriptions restent et ne nomment personne. C’est irréversible.",
   "patient.eraseReason": "Motif",
   "patient.eraseDone": "L’effacement a commencé.",
+  "patient.erasing": "Ce patient est en cours d’effacement",
+  "patient.erasingText":
+    "Les réclamations en route sont attendues; le reste se fait de soi-même. Il n’y a rien à faire. Demandé :",
 
   "parties.title": "Professionnels et assureurs",
   "parties.lead": "Qui traite, et qui paie.",

@@ -48,6 +48,7 @@ export const settingsEn = {
   "settings.sessions": "Sessions",
   "settings.sessionsLead": "Where you are signed in. End what you do not know, and change the password.",
   "settings.sessionsCaption": "Your sessions, newest first",
+  "settings.deviceUnknown": "Unknown device",
   "settings.device": "Device",
   "settings.thisSession": "This one",
   "settings.withFactor": "second factor",
@@ -162,16 +163,18 @@ export const settingsEn = {
 
   "secrets.title": "Secrets",
   "secrets.lead":
-    "How long each of the hub’s secrets has had its value. Values are never shown. Rotate at least every 90 days, and at once after a disclosure.",
+    "How long each secret has had its value. Values are never shown. Rotate at least every 90 days, and at once after a disclosure.",
   "secrets.caption": "Secrets by age",
   "secrets.name": "Secret",
+  "secrets.worker": "Held by",
+  "secrets.notOffered": "iTrans does not tell the ages of its secrets yet: these are the hub’s alone.",
   "secrets.since": "Since",
   "secrets.age": "Age",
   "secrets.days.one": "{count} day",
   "secrets.days.other": "{count} days",
   "secrets.due": "Rotate now",
   "secrets.fresh": "Fresh",
-  "secrets.unknown": "Age not recorded",
+  "secrets.unknown": "Not set, or not recorded yet",
 
   "audit.title": "Audit",
   "audit.lead": "Every sign-in, view and change, newest first. It names people and things by their numbers.",
@@ -236,6 +239,7 @@ export const settingsFr: Translation<typeof settingsEn> = {
   "settings.sessionsLead":
     "Où vous êtes en session. Mettez fin à celles que vous ne connaissez pas et changez le mot de passe.",
   "settings.sessionsCaption": "Vos sessions, les plus récentes d’abord",
+  "settings.deviceUnknown": "Appareil inconnu",
   "settings.device": "Appareil",
   "settings.thisSession": "Celle-ci",
   "settings.withFactor": "deuxième facteur",
@@ -355,13 +359,15 @@ export const settingsFr: Translation<typeof settingsEn> = {
     "Depuis quand chaque secret a sa valeur. Les valeurs ne sont jamais montrées. Renouvelez au moins tous les 90 jours, et aussitôt après une divulgation.",
   "secrets.caption": "Secrets par âge",
   "secrets.name": "Secret",
+  "secrets.worker": "Détenu par",
+  "secrets.notOffered": "iTrans ne dit pas encore l’âge de ses secrets : voici seulement ceux du hub.",
   "secrets.since": "Depuis",
   "secrets.age": "Âge",
   "secrets.days.one": "{count} jour",
   "secrets.days.other": "{count} jours",
   "secrets.due": "À renouveler",
   "secrets.fresh": "Récent",
-  "secrets.unknown": "Âge non consigné",
+  "secrets.unknown": "Absent, ou pas encore consigné",
 
   "audit.title": "Journal d’audit",
   "audit.lead":

@@ -3,12 +3,21 @@ import { Notice } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
 
 /** Why there is nothing of core's to show; nothing where there is. */
-export const Away = ({ ui, asked }: { readonly ui: Ui; readonly asked: Asked<unknown> }) => {
+export const Away = ({
+  ui,
+  asked,
+  missing = ui.t("ops.away.missing"),
+}: {
+  readonly ui: Ui;
+  readonly asked: Asked<unknown>;
+  /** Said where core has no such thing. */
+  readonly missing?: string;
+}) => {
   switch (asked.type) {
     case "ok":
       return null;
     case "missing":
-      return <Notice tone="info">{ui.t("ops.away.missing")}</Notice>;
+      return <Notice tone="info">{missing}</Notice>;
     case "away":
       return <Notice tone="warn">{ui.t("ops.away.away")}</Notice>;
     case "closed":

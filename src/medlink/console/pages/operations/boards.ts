@@ -63,6 +63,27 @@ const quantiles = (name: string): readonly Curve[] => [
   { name, quantile: "p99", label: "ops.curve.p99", tone: "warn" },
 ];
 
+const CLAIM_EVENTS = "medlink_claim_events_total";
+const ANCHOR_EVENTS = "itrans_core_anchor_events_total";
+
+/** Claims to which this happened. */
+const claimCurve = (kind: string, label: PlainKey, tone: ChartTone): Curve => ({
+  name: CLAIM_EVENTS,
+  match: `kind:${kind}`,
+  label,
+  tone,
+});
+const CLAIM_SPLIT: Split = { name: CLAIM_EVENTS, by: "kind", title: "ops.split.kind" };
+
+const anchorCurve = (type: AnchorEventType, tone: ChartTone): Curve => ({
+  name: ANCHOR_EVENTS,
+  match: `type:${type}`,
+  label: `ops.anchorEvent.${type}`,
+  tone,
+});
+const ANCHOR_SPLIT: Split = { name: ANCHOR_EVENTS, by: "type", title: "ops.split.anchorType" };
+type AnchorEventType = "submitted" | "confirmed" | "dropped" | "reverted" | "reorganized" | "halted";
+
 const http = (worker: "medlink" | "itrans_core" | "itrans_relay") => `${worker}_http_requests_total`;
 const duration = (worker: "medlink" | "itrans_core" | "itrans_relay") => `${worker}_http_request_duration_seconds`;
 
@@ -86,17 +107,12 @@ export const PANELS: Readonly<Record<Board, readonly Panel[]>> = {
       title: "ops.panel.steps",
       unit: "count",
       curves: [
-        { name: "medlink_claim_events_total", match: "kind:created", label: "ops.curve.created", tone: "quiet" },
-        {
-          name: "medlink_claim_events_total",
-          match: "kind:submissionAccepted",
-          label: "ops.curve.submitted",
-          tone: "accent",
-        },
+        claimCurve("created", "ops.curve.created", "quiet"),
+        claimCurve("submissionAccepted", "ops.curve.submitted", "accent"),
         { name: "itrans_core_anchor_latency_seconds_count", label: "ops.curve.anchored", tone: "info" },
         { name: "medlink_claim_callback_seconds_count", label: "ops.curve.calledBack", tone: "good" },
       ],
-      splits: [{ name: "medlink_claim_events_total", by: "kind", title: "ops.split.kind" }],
+      splits: [CLAIM_SPLIT],
     },
     {
       id: "callback",
@@ -230,21 +246,8 @@ export const PANELS: Readonly<Record<Board, readonly Panel[]>> = {
       id: "rate",
       title: "ops.panel.anchors",
       unit: "count",
-      curves: [
-        {
-          name: "itrans_core_anchor_events_total",
-          match: "type:submitted",
-          label: "ops.anchorEvent.submitted",
-          tone: "accent",
-        },
-        {
-          name: "itrans_core_anchor_events_total",
-          match: "type:confirmed",
-          label: "ops.anchorEvent.confirmed",
-          tone: "good",
-        },
-      ],
-      splits: [{ name: "itrans_core_anchor_events_total", by: "type", title: "ops.split.anchorType" }],
+      curves: [anchorCurve("submitted", "accent"), anchorCurve("confirmed", "good")],
+      splits: [ANCHOR_SPLIT],
       things: ANCHORS,
     },
     {
@@ -259,20 +262,13 @@ export const PANELS: Readonly<Record<Board, readonly Panel[]>> = {
       id: "trouble",
       title: "ops.panel.anchorTrouble",
       unit: "count",
-      curves: (
-        [
-          ["dropped", "warn"],
-          ["reverted", "bad"],
-          ["reorganized", "info"],
-          ["halted", "quiet"],
-        ] as const
-      ).map(([type, tone]) => ({
-        name: "itrans_core_anchor_events_total",
-        match: `type:${type}`,
-        label: `ops.anchorEvent.${type}` as const,
-        tone,
-      })),
-      splits: [{ name: "itrans_core_anchor_events_total", by: "type", title: "ops.split.anchorType" }],
+      curves: [
+        anchorCurve("dropped", "warn"),
+        anchorCurve("reverted", "bad"),
+        anchorCurve("reorganized", "info"),
+        anchorCurve("halted", "quiet"),
+      ],
+      splits: [ANCHOR_SPLIT],
       things: ANCHORS,
     },
     {
@@ -311,16 +307,8 @@ export const PANELS: Readonly<Record<Board, readonly Panel[]>> = {
       id: "claims",
       title: "ops.panel.claims",
       unit: "count",
-      curves: [
-        {
-          name: "medlink_claim_events_total",
-          match: "kind:created",
-          label: "ops.curve.claims",
-          tone: "accent",
-          shape: "bars",
-        },
-      ],
-      splits: [{ name: "medlink_claim_events_total", by: "kind", title: "ops.split.kind" }],
+      curves: [{ ...claimCurve("created", "ops.curve.claims", "accent"), shape: "bars" }],
+      splits: [CLAIM_SPLIT],
     },
     {
       id: "edi",

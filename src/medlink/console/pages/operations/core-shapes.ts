@@ -52,9 +52,33 @@ export const deadLettersShape = z.object({
 });
 export type DeadLetters = z.output<typeof deadLettersShape>;
 
+export const DELIVERY_STATES = ["waiting", "due", "leased", "delivered", "dead", "discarded"] as const;
+export type DeliveryState = (typeof DELIVERY_STATES)[number];
+
+/** Epoch milliseconds, or the time as ISO 8601. */
+const moment = z.union([at, z.iso.datetime().transform((text) => Date.parse(text))]);
+
+export const deliveriesShape = z.object({
+  deliveries: z.array(
+    z.object({
+      deliveryId: z.union([z.string(), z.number()]).transform(String),
+      eventId: z.string(),
+      eventType: z.string(),
+      destination: z.string(),
+      status: z.enum(DELIVERY_STATES),
+      attempts: count,
+      createdAt: moment,
+      deliveredAt: moment.nullable(),
+      lastStatusCode: count.nullable(),
+    }),
+  ),
+  nextCursor: z.string().nullable(),
+});
+export type Deliveries = z.output<typeof deliveriesShape>;
+
 export const deliveryShape = z.object({
   ...letter,
-  state: z.enum(["waiting", "due", "leased", "delivered", "dead", "discarded"]),
+  state: z.enum(DELIVERY_STATES),
   replays: count,
   discardReason: z.string().nullable(),
   settledAt: at.nullable(),
@@ -72,6 +96,17 @@ export const deliveryShape = z.object({
   held: count,
 });
 export type Delivery = z.output<typeof deliveryShape>;
+
+export const secretsShape = z.object({
+  secrets: z.array(
+    z.object({
+      name: z.string(),
+      worker: z.string(),
+      setAt: moment.nullable(),
+      ageDays: z.number().nullable(),
+    }),
+  ),
+});
 
 export const verificationShape = z.object({
   status: z.enum(["valid", "invalid", "unverified"]),

@@ -49,7 +49,7 @@ export const LedgerView = ({ ui, verification: asked, entries, cursor, nextCurso
         {verification === undefined ? null : <VerificationCard ui={ui} verification={verification} />}
       </Live>
       <div class="spaced">
-        <FilterForm ui={ui} path={PATH}>
+        <FilterForm ui={ui} path={PATH} action={ui.t("ops.ledger.go")}>
           <FilterText name="seq" label={ui.t("ops.ledger.goTo")} value={undefined} placeholder="0" />
         </FilterForm>
         {found === undefined ? (

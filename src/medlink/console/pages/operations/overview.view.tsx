@@ -15,6 +15,7 @@ import {
   type Tone,
 } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
+import { DeadLetterCount } from "./dead-letter-count.view.tsx";
 
 const EVERY_MS = 5_000;
 
@@ -204,14 +205,9 @@ const Destinations = ({ ui, overview }: Omit<OverviewProps, "operates">) => (
         {
           label: ui.t("ops.curve.dead"),
           align: "right",
-          cell: ({ deadLetters, destinationId }) =>
-            deadLetters === 0 ? (
-              ui.number(0)
-            ) : (
-              <a href={`/operations/deliveries?destinationId=${destinationId}#dead-letters`}>
-                {ui.number(deadLetters)}
-              </a>
-            ),
+          cell: ({ deadLetters, destinationId }) => (
+            <DeadLetterCount ui={ui} destinationId={destinationId} count={deadLetters} />
+          ),
         },
       ]}
     />

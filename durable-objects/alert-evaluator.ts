@@ -1,0 +1,246 @@
+/**
+ * AlertEvaluator: watches the running system and tells people. One object, named like the ledger.
+ *
+ * Invariant: an alert that opened is told of once on each channel, and its end once, whatever crashes: its state and its
+ * notifications are one transaction of own storage. It needs D1 for nothing but what it looks at, so that it can tell that D1 is away.
+ *
+ * Order of writes: 1. the alarm of the next evaluation; 2. the new state with its notifications; 3. after each post, its outcome. A
+ * crash between post and outcome sends it again: PagerDuty knows it by its dedup key, e-mail APIs by its idempotency key.
+ *
+ * One evaluation at a time: awaiting opens the input gate, so overlapping calls are joined explicitly.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { CoreEnv } from "../src/core/env.ts";
+import { type AlertRule, compress } from "../src/operations/alerts/alert-rule.ts";
+import { alertRules } from "../src/operations/alerts/alert-rules.ts";
+import { AlertStateStore } from "../src/operations/alerts/alert-state.store.ts";
+import { acknowledge, QUIET } from "../src/operations/alerts/alert-state.ts";
+import { type Contact, contactsFor, contactsSchema, ESCALATION } from "../src/operations/alerts/escalation.ts";
+import { type AlertReport, type EvaluatorState, evaluate, type Silence } from "../src/operations/alerts/evaluate.ts";
+import {
+  type NotificationKind,
+  type NotificationRecord,
+  notificationsOf,
+} from "../src/operations/alerts/notification.ts";
+import { look } from "../src/operations/alerts/observe.edge.ts";
+import { type AlertChannels, sendNotification } from "../src/operations/alerts/send.client.ts";
+import { makeLog, newUuid, systemNow } from "../src/platform/clock.edge.ts";
+import { reasonOf } from "../src/platform/log.ts";
+import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.ts";
+
+const MAX_SILENCES = 50;
+const MAX_SENDS = 50;
+const NOTIFICATIONS_SHOWN = 50;
+
+export class AlertEvaluator extends DurableObject<CoreEnv> {
+  readonly #settings: CoreSettings;
+  readonly #store: AlertStateStore;
+  readonly #rules: readonly AlertRule[];
+  #state: EvaluatorState;
+  #cronSeenAt: number;
+  #running: Promise<void> | undefined;
+
+  constructor(ctx: DurableObjectState, env: CoreEnv) {
+    super(ctx, env);
+    this.#settings = coreSettingsSchema.parse(env);
+    this.#store = new AlertStateStore(ctx.storage);
+    this.#state = this.#store.load();
+    this.#cronSeenAt = systemNow();
+    const { ANCHOR_INTERVAL_MS, ANCHOR_STUCK_AFTER_MS, ALERT_TIME_SCALE } = this.#settings;
+    this.#rules = alertRules(Math.max(ANCHOR_INTERVAL_MS, 5 * 60_000), 4 * ANCHOR_STUCK_AFTER_MS).map((rule) =>
+      compress(rule, ALERT_TIME_SCALE),
+    );
+  }
+
+  /** The cron's call: it starts the alarms, and is itself watched. */
+  async wake(): Promise<void> {
+    this.#cronSeenAt = systemNow();
+    if (this.#settings.ALERT_INTERVAL_MS === 0) return;
+    const alarmAt = await this.ctx.storage.getAlarm();
+    if (alarmAt === null) await this.ctx.storage.setAlarm(systemNow());
+  }
+
+  override async alarm(): Promise<void> {
+    const { ALERT_INTERVAL_MS } = this.#settings;
+    if (ALERT_INTERVAL_MS === 0) return;
+    await this.ctx.storage.setAlarm(systemNow() + ALERT_INTERVAL_MS);
+    await this.#run();
+  }
+
+  report(): AlertReport {
+    const now = systemNow();
+    const { alerts, silences, incidents, history } = this.#state;
+    return {
+      evaluatedAt: history.at(-1)?.at ?? null,
+      fault: this.#contacts().fault,
+      alerts: this.#rules.map(({ name, title, grade, severity, says }) => {
+        const state = alerts[name] ?? QUIET;
+        const open = state.phase === "open" ? state : undefined;
+        const silence = silences.find(({ alert, until }) => until > now && (alert === undefined || alert === name));
+        return {
+          ...{ name, title, grade, severity, says },
+          phase: state.phase,
+          openedAt: open?.openedAt ?? null,
+          value: open?.value ?? null,
+          acknowledgedAt: open?.acknowledged?.at ?? null,
+          acknowledgedBy: open?.acknowledged?.by ?? null,
+          silencedUntil: silence?.until ?? null,
+        };
+      }),
+      silences: silences.filter(({ until }) => until > now),
+      incidents: incidents.toReversed(),
+      notifications: this.#store.notifications(NOTIFICATIONS_SHOWN),
+    };
+  }
+
+  /** @returns what was wrong, or nothing. */
+  async acknowledge(name: string, by: string): Promise<"acknowledged" | "unknown" | "not-open"> {
+    const rule = this.#rules.find((each) => each.name === name);
+    if (rule === undefined) return "unknown";
+    const state = this.#state.alerts[name];
+    if (state?.phase !== "open") return "not-open";
+    if (state.acknowledged !== undefined) return "acknowledged";
+    const now = systemNow();
+    const after = { ...this.#state, alerts: { ...this.#state.alerts, [name]: acknowledge(state, { at: now, by }) } };
+    this.#keep(after, this.#told(rule, "acknowledged", state.incident, now));
+    await this.#send();
+    return "acknowledged";
+  }
+
+  silence(alert: string | undefined, until: number, reason: string, by: string): Silence | "unknown" | "too-many" {
+    if (alert !== undefined && !this.#rules.some(({ name }) => name === alert)) return "unknown";
+    const now = systemNow();
+    const live = this.#state.silences.filter((each) => each.until > now);
+    if (live.length >= MAX_SILENCES) return "too-many";
+    const made: Silence = { silenceId: newUuid(), alert, until, reason, by };
+    this.#keep({ ...this.#state, silences: [...live, made] }, []);
+    return made;
+  }
+
+  endSilence(silenceId: string): boolean {
+    const silences = this.#state.silences.filter((each) => each.silenceId !== silenceId);
+    const found = silences.length < this.#state.silences.length;
+    if (found) this.#keep({ ...this.#state, silences }, []);
+    return found;
+  }
+
+  /** Sends a test to every channel, and waits for what became of it. */
+  async sendTest(): Promise<readonly NotificationRecord[]> {
+    const now = systemNow();
+    const incident = this.#state.nextIncident;
+    const rule: AlertRule = {
+      name: "test",
+      title: "Test of the alert channels",
+      grade: "critical",
+      severity: "S4",
+      condition: { type: "any", of: [] },
+      forMs: 0,
+      clearMs: 0,
+      says: "Somebody asked for this test; there is nothing to do.",
+    };
+    const told = [...this.#told(rule, "test", incident, now), ...this.#told(rule, "resolved", incident, now)];
+    this.#keep({ ...this.#state, nextIncident: incident + 1 }, told);
+    await this.#send();
+    const ids = new Set(told.map(({ id }) => id));
+    return this.#store.notifications(NOTIFICATIONS_SHOWN).filter(({ id }) => ids.has(id));
+  }
+
+  #contacts(): { readonly contacts: readonly Contact[]; readonly fault: string | null } {
+    const text = this.#settings.ALERT_CONTACTS;
+    if (text === undefined) return { contacts: [], fault: null };
+    try {
+      return { contacts: contactsSchema.parse(JSON.parse(text)), fault: null };
+    } catch {
+      return { contacts: [], fault: "ALERT_CONTACTS is not a JSON list of contacts: nobody is mentioned or mailed." };
+    }
+  }
+
+  #told(rule: AlertRule, kind: NotificationKind, incident: number, at: number) {
+    const roles = ESCALATION[rule.severity][0]?.roles ?? [];
+    return notificationsOf(
+      rule,
+      { kind, incident, at, value: undefined },
+      contactsFor(this.#contacts().contacts, roles),
+    );
+  }
+
+  #keep(after: EvaluatorState, told: Parameters<AlertStateStore["save"]>[2]): void {
+    this.#store.save(this.#state, after, told);
+    this.#state = after;
+  }
+
+  #run(): Promise<void> {
+    this.#running ??= this.#evaluate().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #evaluate(): Promise<void> {
+    const log = makeLog("itrans-core", this.env);
+    const { ALERT_TIME_SCALE, ALERT_HEARTBEAT_URL } = this.#settings;
+    try {
+      const seen = await look(this.env, this.#settings, systemNow(), this.#cronSeenAt, ALERT_TIME_SCALE);
+      const { contacts, fault } = this.#contacts();
+      if (fault !== null) log("error", "alerts.contacts", { reason: fault });
+      const { state, notifications } = evaluate(this.#state, this.#rules, seen, contacts, ALERT_TIME_SCALE);
+      this.#keep(state, notifications);
+      for (const { alert, kind, channel } of notifications) {
+        if (channel === "slack") log(kind === "resolved" ? "info" : "warn", `alert.${kind}`, { code: alert });
+      }
+      await this.#send();
+      if (ALERT_HEARTBEAT_URL !== undefined) await beat(ALERT_HEARTBEAT_URL);
+    } catch (error) {
+      // The heartbeat is left out: what watches it raises the alarm.
+      log("error", "alerts.failed", { reason: reasonOf(error) });
+    }
+  }
+
+  async #send(): Promise<void> {
+    const channels = this.#channels();
+    const place = { environment: this.#settings.ENVIRONMENT, runbookUrl: this.#settings.ALERT_RUNBOOK_URL ?? "" };
+    for (let round = 0; round < MAX_SENDS; round++) {
+      const due = this.#store.due(systemNow());
+      if (due.length === 0) return;
+      await Promise.all(
+        due.map(async (waiting) => {
+          const result = await sendNotification(waiting.notification, place, channels);
+          const now = systemNow();
+          switch (result.type) {
+            case "sent":
+              this.#store.sent(waiting, now);
+              break;
+            case "not-configured":
+              this.#store.failed(waiting, "not configured", false, now);
+              break;
+            case "failed":
+              this.#store.failed(waiting, result.error, result.retryable, now);
+              break;
+          }
+        }),
+      );
+    }
+  }
+
+  #channels(): AlertChannels {
+    const { PAGERDUTY_EVENTS_URL, EMAIL_API_URL, EMAIL_FROM } = this.#settings;
+    const set = (value: string | undefined) => (value === undefined || value === "" ? undefined : value);
+    return {
+      pagerDutyUrl: PAGERDUTY_EVENTS_URL,
+      pagerDutyRoutingKey: set(this.env.PAGERDUTY_ROUTING_KEY),
+      slackWebhookUrl: set(this.env.SLACK_WEBHOOK_URL),
+      emailApiUrl: EMAIL_API_URL,
+      emailApiKey: set(this.env.EMAIL_API_KEY),
+      emailFrom: EMAIL_FROM,
+    };
+  }
+}
+
+async function beat(url: string): Promise<void> {
+  try {
+    const answer = await fetch(url, { method: "POST", redirect: "manual", signal: AbortSignal.timeout(5_000) });
+    await answer.body?.cancel();
+  } catch {
+    // The monitor counts what arrives; there is nobody else to tell.
+  }
+}

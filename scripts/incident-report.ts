@@ -1,0 +1,146 @@
+/**
+ * `npm run incident:report -- --output DIR`: a folder that somebody who was not there can work from. What a running system says of
+ * itself, each answer in a file of its own, and a page that says which is which. No secrets and no personal data: everything
+ * comes from operators' calls.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { DIAGNOSIS_CHECKS, runChecks, SMOKE_CHECKS } from "./lib/checks.ts";
+import { Failure, messageOf } from "./lib/fail.ts";
+import { hubOperatorOf, type Operator, operatorOf } from "./lib/operator.ts";
+import { makePrinter } from "./lib/print.ts";
+
+const USAGE = `npm run incident:report -- --output DIR [--hours N] [--ticket INC-7]
+
+ITRANS_CORE_URL and OPERATOR_API_KEY name core and its key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
+.dev.vars does.`;
+
+interface Part {
+  readonly file: string;
+  readonly of: "core" | "hub";
+  readonly path: string;
+  readonly says: string;
+}
+
+const PARTS: readonly Part[] = [
+  { file: "core-health.json", of: "core", path: "/health", says: "what of core works" },
+  { file: "core-version.json", of: "core", path: "/version", says: "which core is deployed" },
+  {
+    file: "ledger-verify.json",
+    of: "core",
+    path: "/ledger/verify",
+    says: "whether the ledger verifies, and every finding",
+  },
+  {
+    file: "anchors.json",
+    of: "core",
+    path: "/ledger/anchors?limit=50",
+    says: "the signer, the last anchors and their events",
+  },
+  { file: "relay-status.json", of: "core", path: "/relay/workflow/status", says: "destinations, queues, breakers" },
+  {
+    file: "dead-letters.json",
+    of: "core",
+    path: "/relay/workflow/dead-letters?limit=100",
+    says: "deliveries that were given up",
+  },
+  { file: "alerts.json", of: "core", path: "/operations/alerts", says: "alerts, incidents, and who was told" },
+  { file: "hub-health.json", of: "hub", path: "/api/health", says: "what of the hub works" },
+  { file: "hub-version.json", of: "hub", path: "/api/version", says: "which hub is deployed" },
+  {
+    file: "auto-submit.json",
+    of: "hub",
+    path: "/api/itrans/auto-submit/status",
+    says: "auto-submit's switch, queue and failures",
+  },
+];
+
+const SERIES: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+  ["itrans_core_http_requests_total", { by: "status" }],
+  ["itrans_core_http_request_duration_seconds", {}],
+  ["itrans_core_ledger_appends_total", {}],
+  ["itrans_core_ledger_append_duration_seconds", {}],
+  ["itrans_core_delivery_attempts_total", { by: "outcome" }],
+  ["itrans_core_outbox_dead_letters", {}],
+  ["medlink_http_requests_total", { by: "status" }],
+  ["medlink_http_request_duration_seconds", {}],
+  ["medlink_auto_submit_jobs", { by: "state" }],
+  ["medlink_claim_callback_seconds", {}],
+];
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      help: { type: "boolean" },
+      output: { type: "string" },
+      hours: { type: "string", default: "6" },
+      ticket: { type: "string" },
+    },
+  });
+  const printer = makePrinter(process.stdout, process.env);
+  if (values.help === true) return printer.line(USAGE);
+  const hours = Number(values.hours);
+  if (values.output === undefined || !Number.isInteger(hours) || hours < 1 || hours > 72) throw new Failure(USAGE);
+  const operators: Readonly<Record<"core" | "hub", Operator>> = {
+    core: operatorOf(process.env),
+    hub: hubOperatorOf(process.env),
+  };
+  const at = new Date();
+  const folder = join(values.output, `incident-${at.toISOString().replaceAll(/[:.]/g, "-")}`);
+  mkdirSync(folder, { recursive: true });
+  const lines: string[] = [];
+  const missing: string[] = [];
+  const total = PARTS.length + SERIES.length + 1;
+  let done = 0;
+  const keep = async (file: string, says: string, read: () => Promise<unknown>): Promise<void> => {
+    try {
+      writeFileSync(join(folder, file), `${JSON.stringify(await read(), null, 2)}\n`);
+      lines.push(`- \`${file}\`: ${says}`);
+    } catch (error) {
+      missing.push(`- ${says}: ${messageOf(error).slice(0, 200)}`);
+    }
+    done += 1;
+    printer.note(`${String(done).padStart(3)}/${total} ${says}`);
+  };
+  for (const { file, of, path, says } of PARTS) await keep(file, says, () => operators[of].ask(path));
+  const to = Math.floor(at.getTime() / 1000);
+  for (const [name, more] of SERIES) {
+    const query = new URLSearchParams({ name, from: String(to - hours * 3_600), to: String(to), ...more });
+    const of = name.startsWith("medlink_") ? "hub" : "core";
+    const path = `${of === "hub" ? "/api" : ""}/operations/series?${query}`;
+    await keep(`series-${name}.json`, `${name}, the last ${hours} h`, () => operators[of].ask(path));
+  }
+  await keep("checks.json", "every check, with its remedy", async () => {
+    const site = ({ url, key }: Operator) => ({ url, key });
+    return runChecks([...SMOKE_CHECKS, ...DIAGNOSIS_CHECKS], { core: site(operators.core), hub: site(operators.hub) });
+  });
+  const page = [
+    `# Incident report${values.ticket === undefined ? "" : ` ${values.ticket}`}`,
+    "",
+    `Taken ${at.toISOString()} from core at ${operators.core.url} and the hub at ${operators.hub.url}.`,
+    "",
+    "## What is here",
+    "",
+    ...lines,
+    ...(missing.length === 0 ? [] : ["", "## What could not be read", "", ...missing]),
+    "",
+    "## To fill in",
+    "",
+    "- Severity (S1 to S4), began, detected by, ended:",
+    "- What people noticed:",
+    "- What was done, with times:",
+    "- Root cause and what will prevent it:",
+    "",
+    "Runbook: docs/runbook.md has a section for each alert.",
+    "",
+  ].join("\n");
+  writeFileSync(join(folder, "README.md"), page);
+  printer.line(`Written to ${folder}; begin with README.md.`);
+  if (missing.length > 0) printer.warn(`${missing.length} parts could not be read: README.md says which.`);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exitCode = 1;
+});

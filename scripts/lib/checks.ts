@@ -1,0 +1,261 @@
+/**
+ * Checks of a running system over HTTP, each with a name, what was seen and what to do when it is bad. Smoke tests, diagnosis and
+ * cutover run the same ones.
+ */
+import * as z from "zod";
+import { messageOf } from "./fail.ts";
+import { type Answer, call } from "./http.ts";
+
+export interface Site {
+  /** Base URL without a slash at its end. */
+  readonly url: string;
+  /** The operator's key; undefined: checks that need one are left out. */
+  readonly key: string | undefined;
+}
+
+export interface Sites {
+  readonly core: Site | undefined;
+  readonly hub: Site | undefined;
+}
+
+export interface Check {
+  readonly name: string;
+  readonly of: "core" | "hub";
+  readonly needsKey?: true;
+  /** What to do when it fails. */
+  readonly remedy: string;
+  /** @returns what was seen. @throws with what is wrong. */
+  readonly run: (site: Site) => Promise<string>;
+}
+
+export interface CheckResult {
+  readonly name: string;
+  readonly of: "core" | "hub";
+  readonly ok: boolean;
+  readonly ms: number;
+  readonly detail: string;
+  readonly remedy: string;
+}
+
+const ask = (site: Site, path: string, authorized = false): Promise<Answer> =>
+  call(`${site.url}${path}`, {
+    timeoutMs: 10_000,
+    ...(authorized && site.key !== undefined ? { headers: { "x-api-key": site.key } } : {}),
+  });
+
+async function expectOk(site: Site, path: string, authorized = false): Promise<unknown> {
+  const { status, body } = await ask(site, path, authorized);
+  if (status !== 200) throw new Error(`${path} answers ${status}`);
+  return body;
+}
+
+async function expectStatus(site: Site, path: string, wanted: number): Promise<string> {
+  const { status } = await ask(site, path);
+  if (status !== wanted) throw new Error(`${path} answers ${status}, not ${wanted}`);
+  return `${path} answers ${wanted} to strangers`;
+}
+
+const version = z.object({ version: z.string(), commit: z.string(), builtAt: z.string() });
+const versionText = (body: unknown): string => {
+  const parsed = version.safeParse(body);
+  return parsed.success ? `${parsed.data.version}, commit ${parsed.data.commit.slice(0, 12)}` : "no version is said";
+};
+
+const coreHealth = z.object({
+  status: z.string(),
+  database: z.object({ latencyMs: z.number() }),
+  ledger: z.object({ size: z.number().nullable() }),
+  chain: z.object({ state: z.string(), reason: z.string().nullable() }),
+});
+const relayStatus = z.object({
+  status: z.string().optional(),
+  pending: z.number().optional(),
+  deadLetterCount: z.number().optional(),
+});
+const verification = z.object({ status: z.string(), size: z.number().optional(), findings: z.array(z.unknown()) });
+const autoSubmit = z.object({
+  enabled: z.boolean(),
+  core: z.object({ state: z.string() }),
+  stats: z.record(z.string(), z.number()),
+  failures: z.array(z.object({ error: z.string(), count: z.number() })),
+});
+const alerts = z.object({
+  evaluatedAt: z.string().nullable(),
+  alerts: z.array(z.object({ name: z.string(), phase: z.string() })),
+});
+
+/** Within which `/ledger/verify` must answer. */
+const VERIFY_WITHIN_MS = 500;
+
+/** Anyone may run these. */
+export const SMOKE_CHECKS: readonly Check[] = [
+  {
+    name: "core is in service",
+    of: "core",
+    remedy: "Look at /health: it names the part that is out. npm run logs:errors shows why.",
+    run: async (site) => {
+      const { status, ledger, chain, database } = coreHealth.parse(await expectOk(site, "/health"));
+      return `${status}, ${ledger.size ?? "?"} entries, database ${Math.round(database.latencyMs)} ms, chain ${chain.state}`;
+    },
+  },
+  {
+    name: "core says what is deployed",
+    of: "core",
+    remedy: "Deploy again with the build of this repository: it carries its version.",
+    run: async (site) => versionText(await expectOk(site, "/version")),
+  },
+  {
+    name: "the ledger verifies",
+    of: "core",
+    remedy: "Stop changes. Read the findings of /ledger/verify, then docs/runbook.md, ledger-integrity.",
+    run: async (site) => {
+      // The first answer may wait for a cold start; what is promised is the answer.
+      await ask(site, "/ledger/verify");
+      const began = performance.now();
+      const { status, body } = await ask(site, "/ledger/verify");
+      const ms = performance.now() - began;
+      const { status: verdict, size, findings } = verification.parse(body);
+      if (status !== 200) throw new Error(`${verdict}, ${findings.length} findings`);
+      if (ms > VERIFY_WITHIN_MS) throw new Error(`it took ${Math.round(ms)} ms, over ${VERIFY_WITHIN_MS} ms`);
+      return `${verdict}, ${size ?? 0} entries, ${Math.round(ms)} ms`;
+    },
+  },
+  {
+    name: "core's doors are shut",
+    of: "core",
+    remedy: "A call without a key was answered: take this version back at once.",
+    run: (site) => expectStatus(site, "/workflow/requests/smoke", 401),
+  },
+  {
+    name: "the hub lives",
+    of: "hub",
+    remedy: "Deploy the hub again, or the version before.",
+    run: async (site) => {
+      await expectOk(site, "/healthz");
+      return "ok";
+    },
+  },
+  {
+    name: "the hub can work",
+    of: "hub",
+    remedy: "Its database or core does not answer it: /api/health says which.",
+    run: async (site) => {
+      await expectOk(site, "/readyz");
+      await expectOk(site, "/api/health");
+      return "database and iTrans answer it";
+    },
+  },
+  {
+    name: "the hub says what is deployed",
+    of: "hub",
+    remedy: "Deploy again with the build of this repository: it carries its version.",
+    run: async (site) => versionText(await expectOk(site, "/api/version")),
+  },
+  {
+    name: "the sign-in page is served",
+    of: "hub",
+    remedy: "The console's assets are missing: npm run build, then deploy.",
+    run: async (site) => {
+      const page = await expectOk(site, "/sign-in");
+      if (typeof page !== "string" || !page.includes("<form")) throw new Error("/sign-in has no form");
+      return `${page.length} bytes`;
+    },
+  },
+  {
+    name: "the hub's doors are shut",
+    of: "hub",
+    remedy: "A call without a session was answered: take this version back at once.",
+    run: (site) => expectStatus(site, "/api/claims", 401),
+  },
+];
+
+/** For operators. */
+export const DIAGNOSIS_CHECKS: readonly Check[] = [
+  {
+    name: "the relay delivers",
+    of: "core",
+    needsKey: true,
+    remedy: "npm run relay:status and npm run relay:dead-letters; docs/runbook.md, relay-down.",
+    run: async (site) => {
+      const {
+        status = "?",
+        pending = 0,
+        deadLetterCount = 0,
+      } = relayStatus.parse(await expectOk(site, "/relay/workflow/status", true));
+      if (deadLetterCount > 0) throw new Error(`${deadLetterCount} dead letters hold their lanes`);
+      return `${status}, ${pending} on their way, no dead letters`;
+    },
+  },
+  {
+    name: "no alert is open",
+    of: "core",
+    needsKey: true,
+    remedy: "docs/runbook.md has a section for each alert, under its name.",
+    run: async (site) => {
+      const { evaluatedAt, alerts: all } = alerts.parse(await expectOk(site, "/operations/alerts", true));
+      if (evaluatedAt === null) throw new Error("the evaluator has never run: does core's cron?");
+      const open = all.filter(({ phase }) => phase === "open").map(({ name }) => name);
+      if (open.length > 0) throw new Error(`open: ${open.join(", ")}`);
+      return `evaluated at ${evaluatedAt}`;
+    },
+  },
+  {
+    name: "anchoring goes on",
+    of: "core",
+    needsKey: true,
+    remedy: "npm run anchors:status says what the signer waits for.",
+    run: async (site) => {
+      const { signer } = z
+        .object({ signer: z.object({ state: z.string(), reason: z.string().nullable() }) })
+        .parse(await expectOk(site, "/ledger/anchors?limit=1", true));
+      if (signer.state === "halted" || signer.state === "failing") {
+        throw new Error(`${signer.state}: ${signer.reason ?? "no reason is known"}`);
+      }
+      return signer.state;
+    },
+  },
+  {
+    name: "auto-submit drains",
+    of: "hub",
+    needsKey: true,
+    remedy: "npm run auto-submit:status; npm run auto-submit:requeue takes failed jobs up again.",
+    run: async (site) => {
+      const { enabled, core, stats, failures } = autoSubmit.parse(
+        await expectOk(site, "/api/itrans/auto-submit/status", true),
+      );
+      const failed = failures.map(({ error, count }) => `${count} ${error}`).join(", ");
+      if (failed !== "") throw new Error(`failed jobs: ${failed}`);
+      const waiting = (stats.queued ?? 0) + (stats.retrying ?? 0) + (stats.running ?? 0);
+      return `${enabled ? "on" : "off"}, core ${core.state}, ${waiting} waiting`;
+    },
+  },
+];
+
+export async function runCheck(check: Check, site: Site): Promise<CheckResult> {
+  const { name, of, remedy } = check;
+  const began = performance.now();
+  try {
+    const detail = await check.run(site);
+    return { name, of, remedy, ok: true, ms: performance.now() - began, detail };
+  } catch (error) {
+    const detail = error instanceof z.ZodError ? "the answer has another shape than expected" : messageOf(error);
+    return { name, of, remedy, ok: false, ms: performance.now() - began, detail };
+  }
+}
+
+/** One after another, in order. @param seen is told of each as it ends. */
+export async function runChecks(
+  checks: readonly Check[],
+  sites: Sites,
+  seen: (result: CheckResult) => void = () => {},
+): Promise<readonly CheckResult[]> {
+  const results: CheckResult[] = [];
+  for (const check of checks) {
+    const site = sites[check.of];
+    if (site === undefined || (check.needsKey === true && site.key === undefined)) continue;
+    const result = await runCheck(check, site);
+    seen(result);
+    results.push(result);
+  }
+  return results;
+}

@@ -1,0 +1,143 @@
+/**
+ * The restore drill that nobody has to remember: once a month the newest snapshot, and the minutes since it, are restored into the
+ * database SCRATCH, turn by turn, and held against what was promised of the ledger. Without that binding there is none, and the
+ * status says so; `npm run restore:drill` is the same on a machine of one's own.
+ */
+import type { VerifierKey } from "../ledger/note.ts";
+import {
+  beginDrill,
+  checkpointWithin,
+  copySchema,
+  type DrillRow,
+  listDrills,
+  listRuns,
+  newestGoodSize,
+  readProgress,
+  saveDrill,
+  takeDrill,
+} from "./backup.store.ts";
+import { readManifest } from "./manifest.ts";
+import { drillIsDue } from "./nightly.ts";
+import {
+  type BackupSource,
+  type Promised,
+  RESTORE_START,
+  RestoreRefused,
+  type RestoreState,
+  restoreStep,
+} from "./restore.edge.ts";
+import { readBackupObject, readManifestText, type SnapshotParts } from "./snapshot.edge.ts";
+
+export interface DrillParts extends SnapshotParts {
+  readonly scratch: D1Database;
+  readonly logKeys: readonly VerifierKey[];
+}
+
+interface Cursor {
+  /** false: the database is still to be emptied. */
+  readonly prepared: boolean;
+  readonly restore: RestoreState;
+  readonly promises: readonly Promised[];
+  readonly workedMs: number;
+}
+
+export function bucketSource(parts: Pick<SnapshotParts, "bucket" | "prefix">): BackupSource {
+  return {
+    read: (path) => readBackupObject(parts, path),
+    async list(directory) {
+      const paths: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const prefix = `${parts.prefix}${directory}/`;
+        const page = await parts.bucket.list({ prefix, ...(cursor === undefined ? {} : { cursor }) });
+        paths.push(...page.objects.map(({ key }) => key.slice(parts.prefix.length)));
+        cursor = page.truncated ? page.cursor : undefined;
+      } while (cursor !== undefined);
+      return paths;
+    },
+  };
+}
+
+export type DrillTurn =
+  | { readonly type: "idle" | "running" | "good" }
+  | { readonly type: "failed"; readonly reason: string };
+
+const LEASE_MS = 120_000;
+
+/** Begins a drill when one is due, and goes on with the one that runs until `deadline`. */
+export async function advanceDrill(parts: DrillParts, deadline: number): Promise<DrillTurn> {
+  const { db, ledger } = parts;
+  const now = parts.now();
+  if (ledger !== undefined && drillIsDue(await listDrills(db, 20), now)) {
+    const newest = (await listRuns(db, 60)).find(({ state }) => state === "good");
+    if (newest !== undefined) {
+      const covered = Math.max((await newestGoodSize(db)) ?? 0, (await readProgress(db)).tailTo);
+      const promised = await checkpointWithin(db, ledger.id, covered);
+      const promises = promised === undefined ? [] : [{ ...promised, what: "the newest checkpoint" }];
+      const cursor: Cursor = { prepared: false, restore: RESTORE_START, promises, workedMs: 0 };
+      await beginDrill(db, newest.name, JSON.stringify(cursor), now);
+    }
+  }
+  const leaseMs = parts.leaseMs ?? LEASE_MS;
+  const drill = await takeDrill(db, now, leaseMs);
+  if (drill === undefined) return { type: "idle" };
+  return turn(parts, drill, deadline, leaseMs);
+}
+
+async function turn(parts: DrillParts, drill: DrillRow, deadline: number, leaseMs: number): Promise<DrillTurn> {
+  // What was written is this module's own.
+  let cursor = JSON.parse(drill.cursor) as Cursor;
+  const save = (state: "running" | "good" | "failed", leaseUntil: number, reason: string | null = null) =>
+    saveDrill(parts.db, drill, {
+      state,
+      cursor: state === "running" ? JSON.stringify(cursor) : "",
+      leaseUntil,
+      entries: cursor.restore.size,
+      report: JSON.stringify({ ...cursor.restore.counts, workedMs: cursor.workedMs }),
+      reason,
+      now: parts.now(),
+    });
+  const fail = async (reason: string): Promise<DrillTurn> => {
+    await save("failed", 0, reason.slice(0, 500));
+    return { type: "failed", reason };
+  };
+  const read = readManifest((await readManifestText(parts, drill.snapshot)) ?? "", parts.keys);
+  if (!read.ok) return fail(`the manifest of ${drill.snapshot}: ${read.reason}`);
+  try {
+    do {
+      const began = parts.now();
+      if (!cursor.prepared) {
+        await copySchema(parts.db, parts.scratch);
+        cursor = { ...cursor, prepared: true };
+      } else {
+        const restore = await restoreStep(
+          {
+            db: parts.scratch,
+            payloads: undefined,
+            source: bucketSource(parts),
+            manifest: read.manifest,
+            catalogue: parts.catalogue,
+            keys: parts.keys,
+            logKeys: parts.logKeys,
+            promises: cursor.promises,
+            now: parts.now,
+          },
+          cursor.restore,
+        );
+        cursor = { ...cursor, restore };
+      }
+      cursor = { ...cursor, workedMs: cursor.workedMs + parts.now() - began };
+      if (cursor.restore.phase === "done") {
+        await save("good", 0);
+        return { type: "good" };
+      }
+      if (!(await save("running", parts.now() + leaseMs))) return { type: "idle" };
+    } while (parts.now() < deadline);
+    await save("running", 0);
+    return { type: "running" };
+  } catch (error) {
+    if (error instanceof RestoreRefused) return fail(error.message);
+    await save("running", 0).catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,36 @@
+/** GET /operations/backup-keys: files that a restore takes beside a snapshot. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { CoreAppEnv } from "../core/app.ts";
+import { answerProblem } from "../platform/answer-problem.ts";
+import { problemResponses } from "../platform/openapi.ts";
+import { authenticate } from "../tenants/authenticate.edge.ts";
+import { coreBackupParts } from "./backup-parts.edge.ts";
+import { listApart, NO_BACKUPS } from "./backup-service.edge.ts";
+
+const answerSchema = z
+  .object({
+    keys: z.array(z.object({ path: z.string(), bytes: z.number().int(), sha256: z.string() })),
+    tail: z.array(z.string()),
+  })
+  .openapi("BackupApart");
+
+const route = createRoute({
+  method: "get",
+  path: "/operations/backup-keys",
+  tags: ["operations"],
+  summary: "Files of wrapped keys, kept 30 days at most, and of the minutes since the last snapshot",
+  security: [{ apiKey: [] }],
+  middleware: [authenticate("operator", "operate")] as const,
+  responses: {
+    200: { description: "Their paths.", content: { "application/json": { schema: answerSchema } } },
+    ...problemResponses(401, 403, 429, 503),
+  },
+});
+
+export function registerListBackupKeys(app: OpenAPIHono<CoreAppEnv>): void {
+  app.openapi(route, async (c) => {
+    const parts = await coreBackupParts(c.env, c.var.settings);
+    if (parts === undefined) return answerProblem(c, NO_BACKUPS.problem);
+    return c.json(await listApart(parts), 200);
+  });
+}

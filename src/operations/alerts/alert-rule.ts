@@ -1,0 +1,206 @@
+/** What an alert is made of. Durations are in ms of real time; `compress` shortens all of them for a rehearsal. */
+
+import { type History, increaseOf, latest, quantileWithin, valueNow } from "./observation.ts";
+import { boundsOf, type MeasuredSignal, type Signal, type TimedSignal } from "./signals.ts";
+
+export type Condition =
+  /** A signal as it stands. */
+  | { readonly type: "above"; readonly signal: Signal; readonly threshold: number }
+  | { readonly type: "below"; readonly signal: Signal; readonly threshold: number }
+  /** How much a counter rose. */
+  | { readonly type: "increase"; readonly signal: MeasuredSignal; readonly windowMs: number; readonly atLeast: number }
+  /** One counter's rise as a share of another's, once that one rose by `minimum`. */
+  | {
+      readonly type: "share";
+      readonly part: readonly MeasuredSignal[];
+      readonly whole: readonly MeasuredSignal[];
+      readonly windowMs: number;
+      readonly minimum: number;
+      readonly above?: number;
+      readonly below?: number;
+    }
+  /** A quantile of what was observed, once there were `minimum` observations; in seconds. */
+  | {
+      readonly type: "quantile";
+      readonly signal: TimedSignal;
+      readonly q: number;
+      readonly windowMs: number;
+      readonly minimum: number;
+      readonly above: number;
+    }
+  /** A counter's rise against what it usually rises by in the same time, once that is at least `minimum`. */
+  | {
+      readonly type: "slower-than-usual";
+      readonly signal: MeasuredSignal;
+      readonly windowMs: number;
+      readonly usualMs: number;
+      readonly minimum: number;
+      readonly below: number;
+    }
+  /** One counter rose and the other did not, over the whole window. */
+  | {
+      readonly type: "without";
+      readonly cause: MeasuredSignal;
+      readonly effect: MeasuredSignal;
+      readonly windowMs: number;
+      readonly minimum: number;
+    }
+  /** A time in Unix seconds that lies further back than this, while `unless` (if any) does not hold. */
+  | { readonly type: "older"; readonly signal: MeasuredSignal; readonly thanMs: number }
+  /** The first signal has outgrown the second. */
+  | { readonly type: "behind"; readonly signal: MeasuredSignal; readonly of: MeasuredSignal }
+  | { readonly type: "all"; readonly of: readonly Condition[] }
+  | { readonly type: "any"; readonly of: readonly Condition[] };
+
+export type Grade = "critical" | "warning" | "info";
+export type Severity = "S1" | "S2" | "S3" | "S4";
+
+export interface AlertRule {
+  readonly name: string;
+  readonly title: string;
+  readonly grade: Grade;
+  readonly severity: Severity;
+  readonly condition: Condition;
+  /** It must hold this long before the alert opens; 0: at once. */
+  readonly forMs: number;
+  /** It must not hold this long before the alert resolves. */
+  readonly clearMs: number;
+  /** One sentence for the person who is woken. */
+  readonly says: string;
+}
+
+export interface Verdict {
+  /** undefined: what it rests on could not be read. */
+  readonly holds: boolean | undefined;
+  /** What was compared, for the message. */
+  readonly value: number | undefined;
+}
+
+const UNKNOWN: Verdict = { holds: undefined, value: undefined };
+const verdict = (holds: boolean, value: number): Verdict => ({ holds, value });
+
+function sumOfIncreases(history: History, signals: readonly MeasuredSignal[], windowMs: number): number | undefined {
+  const rises = signals.map((signal) => increaseOf(history, signal, windowMs)).filter((rise) => rise !== undefined);
+  return rises.length === 0 ? undefined : rises.reduce((sum, rise) => sum + rise, 0);
+}
+
+/** @param history oldest first; its last observation is what stands now. */
+export function judge(condition: Condition, history: History): Verdict {
+  switch (condition.type) {
+    case "above": {
+      const value = valueNow(history, condition.signal);
+      return value === undefined ? UNKNOWN : verdict(value > condition.threshold, value);
+    }
+    case "below": {
+      const value = valueNow(history, condition.signal);
+      return value === undefined ? UNKNOWN : verdict(value < condition.threshold, value);
+    }
+    case "increase": {
+      const value = increaseOf(history, condition.signal, condition.windowMs);
+      return value === undefined ? UNKNOWN : verdict(value >= condition.atLeast, value);
+    }
+    case "share": {
+      const whole = sumOfIncreases(history, condition.whole, condition.windowMs);
+      const part = sumOfIncreases(history, condition.part, condition.windowMs);
+      if (whole === undefined || part === undefined) return UNKNOWN;
+      if (whole < condition.minimum || whole === 0) return verdict(false, 0);
+      const share = part / whole;
+      const { above = Number.POSITIVE_INFINITY, below = Number.NEGATIVE_INFINITY } = condition;
+      return verdict(share > above || share < below, share);
+    }
+    case "quantile": {
+      const bounds = boundsOf(condition.signal);
+      const seen = quantileWithin(history, condition.signal, bounds, condition.q, condition.windowMs);
+      if (seen === undefined) return UNKNOWN;
+      const value = seen.value ?? 0;
+      return verdict(seen.count >= condition.minimum && value > condition.above, value);
+    }
+    case "slower-than-usual": {
+      const { signal, windowMs, usualMs, minimum, below } = condition;
+      const now = increaseOf(history, signal, windowMs, true);
+      const usual = increaseOf(history, signal, usualMs, true);
+      if (now === undefined || usual === undefined) return UNKNOWN;
+      const expected = ((usual - now) / (usualMs - windowMs)) * windowMs;
+      return verdict(expected >= minimum && now < expected * below, expected === 0 ? 1 : now / expected);
+    }
+    case "without": {
+      const cause = increaseOf(history, condition.cause, condition.windowMs, true);
+      const effect = increaseOf(history, condition.effect, condition.windowMs, true);
+      if (cause === undefined || effect === undefined) return UNKNOWN;
+      return verdict(cause >= condition.minimum && effect === 0, cause);
+    }
+    case "older": {
+      const then = valueNow(history, condition.signal);
+      const now = latest(history)?.at;
+      if (then === undefined || now === undefined) return UNKNOWN;
+      const age = now / 1000 - then;
+      return verdict(age * 1000 > condition.thanMs, age);
+    }
+    case "behind": {
+      const value = valueNow(history, condition.signal);
+      const of = valueNow(history, condition.of);
+      return value === undefined || of === undefined ? UNKNOWN : verdict(value < of, of - value);
+    }
+    case "all":
+    case "any":
+      return joined(
+        condition.type,
+        condition.of.map((each) => judge(each, history)),
+      );
+  }
+}
+
+/** Three-valued: what is unknown decides only where the others do not. */
+function joined(type: "all" | "any", verdicts: readonly Verdict[]): Verdict {
+  const decides = type === "any";
+  const decisive = verdicts.find(({ holds }) => holds === decides);
+  if (decisive !== undefined) return decisive;
+  return verdicts.find(({ holds }) => holds === undefined) ?? verdicts[0] ?? UNKNOWN;
+}
+
+/** How far back a condition looks. */
+export function reachOf(condition: Condition): number {
+  switch (condition.type) {
+    case "increase":
+    case "share":
+    case "quantile":
+    case "without":
+      return condition.windowMs;
+    case "slower-than-usual":
+      return condition.usualMs;
+    case "all":
+    case "any":
+      return Math.max(0, ...condition.of.map(reachOf));
+    default:
+      return 0;
+  }
+}
+
+/** Every duration of a rule divided by `scale`, so that a rehearsal takes seconds where the real thing takes minutes. */
+export function compress(rule: AlertRule, scale: number): AlertRule {
+  return {
+    ...rule,
+    forMs: rule.forMs / scale,
+    clearMs: rule.clearMs / scale,
+    condition: compressCondition(rule.condition, scale),
+  };
+}
+
+function compressCondition(condition: Condition, scale: number): Condition {
+  switch (condition.type) {
+    case "increase":
+    case "share":
+    case "quantile":
+    case "without":
+      return { ...condition, windowMs: condition.windowMs / scale };
+    case "slower-than-usual":
+      return { ...condition, windowMs: condition.windowMs / scale, usualMs: condition.usualMs / scale };
+    case "older":
+      return { ...condition, thanMs: condition.thanMs / scale };
+    case "all":
+    case "any":
+      return { ...condition, of: condition.of.map((each) => compressCondition(each, scale)) };
+    default:
+      return condition;
+  }
+}

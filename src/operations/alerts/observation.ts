@@ -1,0 +1,81 @@
+/**
+ * What the evaluator saw, and questions about a stretch of it. A signal that could not be read is absent from its observation:
+ * every question then answers undefined, which is neither "yes" nor "no".
+ */
+import { quantileOf } from "../quantile.ts";
+
+export interface Observation {
+  /** Epoch ms. */
+  readonly at: number;
+  /** Gauges as they stood, counters as totals since ever. */
+  readonly values: Readonly<Record<string, number>>;
+  /** Histograms: totals of each bucket alone, the one without bound last. */
+  readonly buckets: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Oldest first. */
+export type History = readonly Observation[];
+
+export const latest = (history: History): Observation | undefined => history.at(-1);
+
+export const valueNow = (history: History, signal: string): number | undefined => latest(history)?.values[signal];
+
+/**
+ * The observation that a window begins with: the last one at or before its start, else the first there is.
+ * @param whole undefined when the history does not reach back that far.
+ */
+function startOf(history: History, windowMs: number, whole: boolean): Observation | undefined {
+  const now = latest(history)?.at;
+  if (now === undefined) return undefined;
+  const before = history.findLast(({ at }) => at <= now - windowMs);
+  return before ?? (whole ? undefined : history[0]);
+}
+
+/** A total that fell was begun anew: what it has now is what it rose by. */
+const rise = (from: number, to: number): number => (to >= from ? to - from : to);
+
+/**
+ * How much a counter rose within the window.
+ * @param whole true: undefined unless the window was observed from its beginning.
+ */
+export function increaseOf(history: History, signal: string, windowMs: number, whole = false): number | undefined {
+  const from = startOf(history, windowMs, whole)?.values[signal];
+  const to = valueNow(history, signal);
+  return from === undefined || to === undefined ? undefined : rise(from, to);
+}
+
+/** A quantile of what a histogram observed within the window, and of how many. */
+export function quantileWithin(
+  history: History,
+  signal: string,
+  bounds: readonly number[],
+  q: number,
+  windowMs: number,
+): { readonly count: number; readonly value: number | null } | undefined {
+  const from = startOf(history, windowMs, false)?.buckets[signal];
+  const to = latest(history)?.buckets[signal];
+  if (from === undefined || to === undefined) return undefined;
+  const begunAnew = to.some((count, index) => count < (from[index] ?? 0));
+  const counts = to.map((count, index) => (begunAnew ? count : count - (from[index] ?? 0)));
+  return { count: counts.reduce((sum, count) => sum + count, 0), value: quantileOf(bounds, counts, q) };
+}
+
+/**
+ * What is kept after a new observation: all of the last `fineMs`, of the older ones one for each `coarseMs`, none older than
+ * `keepMs`.
+ */
+export function remember(
+  history: History,
+  seen: Observation,
+  kept: { readonly fineMs: number; readonly coarseMs: number; readonly keepMs: number },
+): History {
+  const all = [...history.filter(({ at }) => at < seen.at && at >= seen.at - kept.keepMs), seen];
+  let lastSlot: number | undefined;
+  return all.filter(({ at }) => {
+    if (at >= seen.at - kept.fineMs) return true;
+    const slot = Math.floor(at / kept.coarseMs);
+    const first = slot !== lastSlot;
+    lastSlot = slot;
+    return first;
+  });
+}

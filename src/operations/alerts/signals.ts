@@ -1,0 +1,134 @@
+/** The signals that alerts are about: sums over series of the catalogue, and probes. */
+import { type HistogramName, type MetricName, specOf } from "../metrics.ts";
+import type { MetricTotal } from "../metrics-text.ts";
+import type { Observation } from "./observation.ts";
+
+interface Selection {
+  /** Summed over these. */
+  readonly of: readonly MetricName[];
+  /** Which values of which label count; all of them when left out. */
+  readonly where?: Readonly<Record<string, (value: string) => boolean>>;
+  readonly take?: "sum" | "max";
+}
+
+const is =
+  (...values: readonly string[]) =>
+  (value: string) =>
+    values.includes(value);
+const isServerError = (status: string): boolean => status.startsWith("5");
+const isIntake = is("/api/itrans/webhooks/workflow");
+const isSubmit = is("/claims", "/workflow/claims", "/workflow/preauthorizations", "/workflow/requests");
+
+/** Read from metrics; a label set that was never seen is 0. */
+export const MEASURED = {
+  "core.requests": { of: ["itrans_core_http_requests_total"] },
+  "core.server-errors": { of: ["itrans_core_http_requests_total"], where: { status: isServerError } },
+  "core.submits": { of: ["itrans_core_http_requests_total"], where: { method: is("POST"), route: isSubmit } },
+  "hub.requests": { of: ["medlink_http_requests_total"] },
+  "hub.server-errors": { of: ["medlink_http_requests_total"], where: { status: isServerError } },
+  "hub.intake-refused": {
+    of: ["medlink_http_requests_total"],
+    where: { route: isIntake, status: (status) => status === "401" || isServerError(status) },
+  },
+  "ledger.appends": { of: ["itrans_core_ledger_appends_total"] },
+  "ledger.size": { of: ["itrans_core_ledger_size_entries"] },
+  "anchor.size": { of: ["itrans_core_anchored_entries"] },
+  "anchor.confirmed-at": { of: ["itrans_core_anchor_confirmed_timestamp_seconds"], take: "max" },
+  "anchor.pending-age": { of: ["itrans_core_anchor_pending_age_seconds"], take: "max" },
+  "relay.paused": { of: ["itrans_core_relay_paused"] },
+  "relay.oldest-age": { of: ["itrans_core_outbox_oldest_age_seconds"], take: "max" },
+  "relay.dead-letters": { of: ["itrans_core_outbox_dead_letters"] },
+  "relay.given-up": { of: ["itrans_core_delivery_attempts_total"], where: { outcome: is("dead") } },
+  "relay.delivered": { of: ["itrans_core_delivery_attempts_total"], where: { outcome: is("delivered") } },
+  "relay.attempts": {
+    of: ["itrans_core_delivery_attempts_total"],
+    where: { outcome: is("delivered", "retry", "dead") },
+  },
+  "auto-submit.depth": { of: ["medlink_auto_submit_jobs"] },
+  "auto-submit.failed": { of: ["medlink_claim_events_total"], where: { kind: is("submissionFailed") } },
+  "core.database-bytes": { of: ["itrans_core_database_size_bytes"], take: "max" },
+  "hub.database-bytes": { of: ["medlink_database_size_bytes"], take: "max" },
+} as const satisfies Readonly<Record<string, Selection>>;
+
+/** Distributions, in seconds; those of one signal have the same bounds. */
+export const TIMED = {
+  "requests.duration": ["itrans_core_http_request_duration_seconds", "medlink_http_request_duration_seconds"],
+  "claims.lifecycle": ["medlink_claim_callback_seconds"],
+} as const satisfies Readonly<Record<string, readonly HistogramName[]>>;
+
+/** Asked each time: 1 when the answer was what it must be, 0 when it was not. */
+export const PROBES = [
+  "core.database",
+  "ledger.intact",
+  "relay.status",
+  "hub.health",
+  "hub.metrics",
+  "cron.on-time",
+] as const;
+
+export type MeasuredSignal = keyof typeof MEASURED;
+export type TimedSignal = keyof typeof TIMED;
+export type Probe = (typeof PROBES)[number];
+export type Signal = MeasuredSignal | Probe;
+
+const keysOf = <Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] =>
+  Object.keys(record).filter((key): key is Key => Object.hasOwn(record, key));
+
+export const boundsOf = (signal: TimedSignal): readonly number[] => {
+  const spec = specOf(TIMED[signal][0]);
+  return spec.type === "histogram" ? spec.buckets : [];
+};
+
+function measured({ of, where = {}, take = "sum" }: Selection, totals: ReadonlyMap<string, readonly MetricTotal[]>) {
+  const values = of.flatMap((name) => {
+    const labels = Object.keys(specOf(name).labels);
+    return (totals.get(name) ?? [])
+      .filter((series) =>
+        Object.entries(where).every(([label, counts]) => counts(series.labels[labels.indexOf(label)] ?? "")),
+      )
+      .map(({ value }) => value);
+  });
+  return take === "max" ? Math.max(0, ...values) : values.reduce((sum, value) => sum + value, 0);
+}
+
+function timed(names: readonly MetricName[], totals: ReadonlyMap<string, readonly MetricTotal[]>): readonly number[] {
+  const counts: number[] = [];
+  for (const { buckets = null } of names.flatMap((name) => totals.get(name) ?? [])) {
+    for (const [index, count] of (buckets ?? []).entries()) counts[index] = (counts[index] ?? 0) + count;
+  }
+  return counts;
+}
+
+/** Gauges that are absent rather than 0 when nothing was read yet. */
+const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set(["anchor.confirmed-at"]);
+
+/**
+ * @param at epoch ms.
+ * @param totals of each worker; undefined for one whose metrics could not be read: its signals are absent.
+ * @param probes what could be asked.
+ */
+export function observe(
+  at: number,
+  totals: Readonly<Record<"core" | "hub", readonly MetricTotal[] | undefined>>,
+  probes: Readonly<Partial<Record<Probe, boolean>>>,
+): Observation {
+  const known = { core: totals.core !== undefined, hub: totals.hub !== undefined };
+  const byName = Map.groupBy([...(totals.core ?? []), ...(totals.hub ?? [])], ({ name }) => name);
+  const isRead = (name: MetricName): boolean => (specOf(name).worker === "medlink-hub" ? known.hub : known.core);
+  const values: Record<string, number> = {};
+  for (const signal of keysOf(MEASURED)) {
+    const selection: Selection = MEASURED[signal];
+    if (!selection.of.every(isRead)) continue;
+    if (ABSENT_UNTIL_READ.has(signal) && !selection.of.some((name) => byName.has(name))) continue;
+    values[signal] = measured(selection, byName);
+  }
+  for (const [probe, good] of Object.entries(probes)) {
+    if (good !== undefined) values[probe] = good ? 1 : 0;
+  }
+  const buckets: Record<string, readonly number[]> = {};
+  for (const signal of keysOf(TIMED)) {
+    const read = TIMED[signal].filter(isRead);
+    if (read.length > 0) buckets[signal] = timed(read, byName);
+  }
+  return { at, values, buckets };
+}

@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import { listDrills } from "../../../src/backup/backup.store.ts";
+import { advanceDrill, type DrillParts } from "../../../src/backup/drill.edge.ts";
+import { drillIsDue } from "../../../src/backup/nightly.ts";
+import { writeTail } from "../../../src/backup/tail.edge.ts";
+import { type BackupWorld, backupWorld, takeSnapshot } from "../../support/backups.ts";
+import { migratedCore } from "../../support/d1-sqlite.ts";
+import { grownWorld } from "../../support/ledger-world.ts";
+
+const DAY = 86_400_000;
+
+async function drillToItsEnd(backups: BackupWorld, parts: DrillParts) {
+  for (let turns = 0; turns < 200; turns++) {
+    const turn = await advanceDrill(parts, 0);
+    if (turn.type !== "running") return turn;
+  }
+  throw new Error(`the drill does not end: ${backups.bucket.time}`);
+}
+
+test("the drill restores the newest snapshot and its tail into the scratch database, once in four weeks", async () => {
+  const world = await grownWorld(30);
+  const backups = backupWorld(world.db, world.bucket);
+  await takeSnapshot(backups);
+  await world.addSubject("request", 2);
+  await world.erase();
+  await world.publish();
+  await writeTail(backups.parts, Number.POSITIVE_INFINITY);
+  const scratch = migratedCore();
+  const parts: DrillParts = { ...backups.parts, scratch: scratch.db, logKeys: [world.signer.key] };
+  expect(await drillToItsEnd(backups, parts)).toEqual({ type: "good" });
+  const count = (sqlite: typeof scratch.sqlite) => sqlite.prepare("SELECT COUNT(*) AS n FROM ledger_entries").get();
+  expect(count(scratch.sqlite)).toEqual(count(world.sqlite));
+  expect(scratch.sqlite.prepare("SELECT * FROM payload_keys ORDER BY subject").all()).toEqual(
+    world.sqlite.prepare("SELECT * FROM payload_keys ORDER BY subject").all(),
+  );
+  expect(await advanceDrill(parts, 0)).toEqual({ type: "idle" });
+
+  backups.later(29 * DAY);
+  expect(await drillToItsEnd(backups, parts)).toEqual({ type: "good" });
+  const drills = await listDrills(world.db, 10);
+  expect(drills.map(({ state }) => state)).toEqual(["good", "good"]);
+});
+
+test("a drill over a file that was changed fails and says which", async () => {
+  const world = await grownWorld(10);
+  const backups = backupWorld(world.db, world.bucket);
+  const manifest = await takeSnapshot(backups);
+  const [file] = manifest.files.filter(({ kind }) => kind === "payloads");
+  const bytes = backups.bucket.objects.get(`core/main/${file?.path}`);
+  if (bytes === undefined) throw new Error("there is a file of payloads");
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  const parts: DrillParts = { ...backups.parts, scratch: migratedCore().db, logKeys: [] };
+  expect(await drillToItsEnd(backups, parts)).toEqual({
+    type: "failed",
+    reason: `${file?.path} has other bytes than were written`,
+  });
+});
+
+test("a drill is due after four weeks, and a day after one that failed", () => {
+  const now = 1_000 * DAY;
+  expect(drillIsDue([], now)).toBe(true);
+  expect(drillIsDue([{ state: "good", startedAt: now - 27 * DAY }], now)).toBe(false);
+  expect(drillIsDue([{ state: "good", startedAt: now - 28 * DAY }], now)).toBe(true);
+  expect(drillIsDue([{ state: "failed", startedAt: now - DAY / 2 }], now)).toBe(false);
+  expect(drillIsDue([{ state: "running", startedAt: now - 90 * DAY }], now)).toBe(false);
+});
