@@ -11,6 +11,7 @@ import * as z from "zod";
 import { backupKillSuite } from "../test/e2e/support/backup-kill-suite.ts";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
+import { rotationSuite } from "../test/e2e/support/rotation-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
 import { simulateSuite } from "../test/support/simulate-suite.ts";
 import { tamperSuite } from "../test/support/tamper-suite.ts";
@@ -28,6 +29,7 @@ const SUITES: readonly LongSuite[] = [
   carelessSuite,
   operatorRateSuite,
   backupKillSuite,
+  rotationSuite,
 ];
 
 const progressSchema = z.object({
