@@ -7,7 +7,7 @@
  */
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { ENTRY_TYPES } from "../ledger/entry.ts";
-import type { WorkerName } from "../platform/secrets.ts";
+import { SECRETS, type WorkerName } from "../platform/secrets.ts";
 import { EVENT_TYPES, REQUEST_EVENT_TYPES } from "../relay/event-type.ts";
 
 /** Values of a label: a closed list, or whatever the named bounded source has. */
@@ -76,6 +76,7 @@ const CORE_JOBS = [
   "erasures",
   "reconcile",
   "actions",
+  "keys",
   "alerts",
   "backup",
   "settlements",
@@ -201,6 +202,13 @@ export const METRICS = {
     unit: "deliveries",
     help: "Deliveries given up, until they are replayed or discarded.",
     labels: { destination: DESTINATIONS },
+  },
+  itrans_core_secret_age_seconds: {
+    ...core,
+    ...worst,
+    unit: "seconds",
+    help: "Since when a secret of core or relay has had the value it has; rotation is due after 90 days.",
+    labels: { secret: SECRETS.map(({ name }) => name), holder: ["itrans-core", "itrans-relay"] },
   },
   itrans_core_outbox_oldest_age_seconds: {
     ...core,

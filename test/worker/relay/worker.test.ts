@@ -2,6 +2,7 @@ import { createExecutionContext, createMessageBatch, getQueueResult } from "clou
 import { expect, test } from "vitest";
 import type { MetricRow } from "../../../src/operations/metrics-buffer.ts";
 import type { Log } from "../../../src/platform/log.ts";
+import type { SecretSighting } from "../../../src/platform/secret-fingerprint.ts";
 import { relaySettingsSchema } from "../../../src/platform/settings.ts";
 import { startDeliveries } from "../../../src/relay/deliveries.edge.ts";
 import type { RelayEnv } from "../../../src/relay/env.ts";
@@ -17,6 +18,7 @@ const NOTHING: Lease = { deliveries: [], more: false, rateLimitedUntilMs: undefi
 function coreWith(leases: Lease[], pings: LeasedPing[] = []) {
   const pinged: { destinationId: string; pingId: string; result: PostResult }[] = [];
   const recorded: DeliveryOutcome[] = [];
+  const sighted: SecretSighting[] = [];
   const measured: { flushId: string; rows: readonly MetricRow[] }[] = [];
   const env: RelayEnv = {
     ...TEST_SECRETS.relay,
@@ -36,9 +38,12 @@ function coreWith(leases: Lease[], pings: LeasedPing[] = []) {
         measured.push({ flushId, rows });
       },
       metrics: async () => "# relay\n",
+      recordSecrets: async (sightings) => {
+        sighted.push(...sightings);
+      },
     },
   };
-  return { env, recorded, pinged, measured };
+  return { env, recorded, pinged, measured, sighted };
 }
 
 const batchOf = (queue: string, count: number) =>
@@ -264,4 +269,25 @@ test("/metrics says that core does not answer, and keeps what was measured", asy
   const away = { ...env, METRICS: "on", CORE: { ...env.CORE, measure: gone, metrics: gone } };
   const headers = { authorization: `Bearer ${TEST_SECRETS.relay.METRICS_SCRAPE_TOKEN}` };
   expect((await get("/metrics", { headers }, away)).status).toBe(503);
+});
+
+test("tells core by fingerprints, once, which secrets it holds", async () => {
+  const { env, sighted } = coreWith([]);
+  const on = { ...env, ENVIRONMENT: "development" } as RelayEnv;
+  for (let i = 0; i < 2; i++) await consumeBatch(batchOf("relay", 1), on, deliveriesOf(on));
+  const names = sighted.map(({ name }) => name).sort();
+  expect([...new Set(names)]).toEqual([
+    "DESTINATION_WRAPPING_KEY",
+    "METRICS_SCRAPE_TOKEN",
+    "RELAY_WEBHOOK_SIGNING_SECRET",
+  ]);
+  for (const value of Object.values(TEST_SECRETS.relay)) expect(JSON.stringify(sighted)).not.toContain(value);
+});
+
+test("does not deliver with a weak secret outside development, and says which it is and not what", async () => {
+  const { env } = coreWith([]);
+  const weak = { ...env, ENVIRONMENT: "staging", RELAY_WEBHOOK_SIGNING_SECRET: "short-value" } as RelayEnv;
+  const failing = consumeBatch(batchOf("relay", 1), weak, deliveriesOf(weak));
+  await expect(failing).rejects.toThrow("RELAY_WEBHOOK_SIGNING_SECRET is shorter");
+  await expect(failing).rejects.not.toThrow("short-value");
 });
