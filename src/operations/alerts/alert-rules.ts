@@ -396,6 +396,16 @@ export function alertRules(anchorEveryMs: number, anchorPendingMs: number): read
       says: "The newest good restore drill is older than 90 days.",
     },
     {
+      name: "secret-old",
+      title: "A secret is due for rotation",
+      grade: "warning",
+      severity: "S4",
+      condition: { type: "above", signal: "secrets.oldest-age", threshold: (90 * DAY) / SECOND },
+      forMs: 0,
+      clearMs: 0,
+      says: "A secret of core or relay has had its value for more than 90 days.",
+    },
+    {
       name: "core-database-size",
       title: "Core's database is nearly full",
       grade: "critical",

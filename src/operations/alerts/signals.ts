@@ -67,6 +67,7 @@ export const MEASURED = {
   "reconciliation.failed": { of: ["itrans_core_reconciliation_failed"] },
   "reconciliation.open": { of: ["itrans_core_reconciliation_open_items"] },
   "idempotency.collisions": { of: ["itrans_core_idempotency_collisions_total"] },
+  "secrets.oldest-age": { of: ["itrans_core_secret_age_seconds"], take: "max" },
   "backup.good-at": { of: ["itrans_core_backup_good_timestamp_seconds"], take: "max" },
   "backup.damaged": { of: ["itrans_core_backup_damaged_objects"] },
   "backup.drill-at": { of: ["itrans_core_restore_drill_timestamp_seconds"], take: "max" },
