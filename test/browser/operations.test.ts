@@ -140,6 +140,8 @@ describe("an operator", () => {
     });
     await page.goto("/operations/deliveries");
     await page.waitForSelector("text=No dead letters");
+    await page.click("#dead-letters .tabs a[href*='list=all']");
+    await page.waitForSelector(`#dead-letters a[href="/operations/deliveries/${outboxId}"]`);
     const audit = await operator.api("GET", "/api/audit?limit=20", undefined, 200);
     expect(JSON.stringify(audit)).toContain('"relay.replay"');
     expect(operator.complaints).toEqual([]);

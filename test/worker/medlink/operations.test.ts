@@ -300,27 +300,31 @@ describe("an operator's page", () => {
       return Response.json({
         deliveries: [
           {
-            deliveryId: 41,
+            outboxId: 41,
             eventId: "main:9:MEDLINK",
             eventType: "REQUEST_SUBMITTED",
-            destination: "medlink",
-            status: "delivered",
+            requestIdHash: `0x${"1".repeat(64)}`,
+            destinationId: "medlink",
+            correlationId: "c",
+            state: "delivered",
             attempts: 2,
+            lastStatus: 204,
+            lastError: null,
             createdAt: 1_800_000_000_000,
-            deliveredAt: "2027-01-15T08:00:03.000Z",
-            lastStatusCode: 204,
+            deliveredAt: 1_800_000_003_000,
+            dueAt: null,
           },
         ],
-        nextCursor: "NDE",
+        next: "1800000000000.41",
       });
     };
     const shown = await page("/operations/deliveries?list=all&status=delivered&destinationId=medlink");
     expect(asked).toEqual(["?limit=50&status=delivered&destination=medlink"]);
     expect(shown).toContain('href="/operations/deliveries/41"');
     expect(shown).toContain("204");
-    expect(shown).toContain("list=all&amp;destinationId=medlink&amp;status=delivered&amp;cursor=NDE");
-    await page("/operations/deliveries?list=all&cursor=NDE");
-    expect(asked[1]).toBe("?limit=50&cursor=NDE");
+    expect(shown).toContain("list=all&amp;destinationId=medlink&amp;status=delivered&amp;cursor=1800000000000.41");
+    await page("/operations/deliveries?list=all&cursor=1800000000000.41");
+    expect(asked[1]).toBe("?limit=50&status=delivered&cursor=1800000000000.41");
   });
 
   test("says so where core does not list deliveries, or does not tell the ages of its secrets", async () => {

@@ -222,7 +222,7 @@ export const FilterSelect = (props: Pick<SelectFieldProps, "name" | "label" | "o
   <label class="filter">
     <span>{props.label}</span>
     <select name={props.name}>
-      <option value="">{props.blank}</option>
+      {props.blank === undefined ? null : <option value="">{props.blank}</option>}
       {props.options.map(({ value, label }) => (
         <option value={value} selected={value === props.value}>
           {label}

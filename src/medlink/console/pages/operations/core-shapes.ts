@@ -53,26 +53,19 @@ export const deadLettersShape = z.object({
 export type DeadLetters = z.output<typeof deadLettersShape>;
 
 export const DELIVERY_STATES = ["waiting", "due", "leased", "delivered", "dead", "discarded"] as const;
+/** What core lists deliveries by. */
+export const DELIVERY_LISTS = ["delivered", "pending", "dead"] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];
-
-/** Epoch milliseconds, or the time as ISO 8601. */
-const moment = z.union([at, z.iso.datetime().transform((text) => Date.parse(text))]);
 
 export const deliveriesShape = z.object({
   deliveries: z.array(
     z.object({
-      deliveryId: z.union([z.string(), z.number()]).transform(String),
-      eventId: z.string(),
-      eventType: z.string(),
-      destination: z.string(),
-      status: z.enum(DELIVERY_STATES),
-      attempts: count,
-      createdAt: moment,
-      deliveredAt: moment.nullable(),
-      lastStatusCode: count.nullable(),
+      ...letter,
+      state: z.enum(DELIVERY_STATES),
+      deliveredAt: at.nullable(),
     }),
   ),
-  nextCursor: z.string().nullable(),
+  next: z.string().nullable(),
 });
 export type Deliveries = z.output<typeof deliveriesShape>;
 
@@ -96,6 +89,9 @@ export const deliveryShape = z.object({
   held: count,
 });
 export type Delivery = z.output<typeof deliveryShape>;
+
+/** Epoch milliseconds, or the time as ISO 8601. */
+const moment = z.union([at, z.iso.datetime().transform((text) => Date.parse(text))]);
 
 export const secretsShape = z.object({
   secrets: z.array(

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { askCore, type CoreAsker } from "../../../operations/core-answer.edge.ts";
 import { nextDay, startOfDay } from "../../i18n/day.ts";
 import { operatorPage } from "../../page.edge.tsx";
-import { DELIVERY_STATES, deadLettersShape, deliveriesShape, deliveryShape, relayShape } from "./core-shapes.ts";
+import { DELIVERY_LISTS, deadLettersShape, deliveriesShape, deliveryShape, relayShape } from "./core-shapes.ts";
 import { type DeadLetterFilters, ERROR_CLASSES } from "./dead-letters.view.tsx";
 import { DeliveriesView, type DeliveryFilters, type DeliveryLists } from "./deliveries.view.tsx";
 import { DeliveryView } from "./delivery.view.tsx";
@@ -22,11 +22,11 @@ export const deliveriesPage = operatorPage(
     params: z.object({
       list: z.enum(["dead", "all"]).default("dead").catch("dead"),
       destinationId,
-      status: optional(z.enum(DELIVERY_STATES)),
+      status: z.enum(DELIVERY_LISTS).default("delivered").catch("delivered"),
       errorClass: optional(z.enum(ERROR_CLASSES)),
       from: optional(z.iso.date()),
       to: optional(z.iso.date()),
-      cursor: optional(z.string().regex(/^[\w.=-]{1,200}$/)),
+      cursor: optional(z.string().regex(/^\d{1,16}\.\d{1,16}$/)),
     }),
   },
   async ({ hub, ui, params, correlationId }) => {

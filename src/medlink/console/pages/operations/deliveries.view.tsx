@@ -16,7 +16,7 @@ import {
 } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
 import { Away } from "./away.view.tsx";
-import { DELIVERY_STATES, type Deliveries, type DeliveryState, type Relay } from "./core-shapes.ts";
+import { DELIVERY_LISTS, type Deliveries, type Relay } from "./core-shapes.ts";
 import { DeadLetterFilterForm, type DeadLettersProps, DestinationFilter, Letters } from "./dead-letters.view.tsx";
 import { DELIVERY_TONES } from "./delivery.view.tsx";
 import { DELIVERIES_PATH, RELAY_API } from "./relay-paths.ts";
@@ -33,7 +33,7 @@ export type DeliveryLists =
 
 export interface DeliveryFilters {
   readonly destinationId?: string | undefined;
-  readonly status?: DeliveryState | undefined;
+  readonly status: (typeof DELIVERY_LISTS)[number];
 }
 
 export interface DeliveriesProps {
@@ -93,8 +93,7 @@ export const DeliveriesView = ({ ui, relay, shown }: DeliveriesProps) => {
                 name="status"
                 label={ui.t("ops.state")}
                 value={shown.filters.status}
-                blank={ui.t("app.all")}
-                options={DELIVERY_STATES.map((value) => ({ value, label: ui.t(`ops.delivery.${value}`) }))}
+                options={DELIVERY_LISTS.map((value) => ({ value, label: ui.t(`ops.delivery.${value}`) }))}
               />
               <DestinationFilter ui={ui} value={shown.filters.destinationId} destinations={destinations} />
             </FilterForm>
@@ -147,23 +146,23 @@ const DeliveryList = ({
           {
             label: ui.t("ops.dead.event"),
             heading: true,
-            cell: ({ deliveryId, eventType }) => (
-              <a href={`${DELIVERIES_PATH}/${deliveryId}`}>
-                {`#${deliveryId}`} <span class="mono">{eventType}</span>
+            cell: ({ outboxId, eventType }) => (
+              <a href={`${DELIVERIES_PATH}/${outboxId}`}>
+                {`#${outboxId}`} <span class="mono">{eventType}</span>
               </a>
             ),
           },
-          { label: ui.t("ops.destination"), cell: ({ destination }) => destination },
+          { label: ui.t("ops.destination"), cell: ({ destinationId }) => destinationId },
           {
             label: ui.t("ops.state"),
-            cell: ({ status }) => <Badge tone={DELIVERY_TONES[status]}>{ui.t(`ops.delivery.${status}`)}</Badge>,
+            cell: ({ state }) => <Badge tone={DELIVERY_TONES[state]}>{ui.t(`ops.delivery.${state}`)}</Badge>,
           },
           { label: ui.t("ops.delivery.event"), cell: ({ eventId }) => <Code ui={ui} value={eventId} keep={14} /> },
           { label: ui.t("ops.dead.attempts"), align: "right", cell: ({ attempts }) => ui.number(attempts) },
           {
             label: ui.t("ops.delivery.status"),
             align: "right",
-            cell: ({ lastStatusCode }) => (lastStatusCode === null ? "–" : String(lastStatusCode)),
+            cell: ({ lastStatus, lastError }) => <span class="mono">{lastStatus ?? lastError ?? "–"}</span>,
           },
           { label: ui.t("ops.delivery.created"), cell: ({ createdAt }) => <Time ui={ui} at={createdAt} /> },
           {
@@ -177,7 +176,7 @@ const DeliveryList = ({
         path={DELIVERIES_PATH}
         query={{ list: "all", ...filters }}
         cursor={cursor}
-        nextCursor={found.nextCursor ?? undefined}
+        nextCursor={found.next ?? undefined}
       />
     </Card>
   );
