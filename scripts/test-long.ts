@@ -12,6 +12,7 @@ import { backupKillSuite } from "../test/e2e/support/backup-kill-suite.ts";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
+import { outagesSuite } from "../test/support/outages-suite.ts";
 import { settleSuite } from "../test/support/settle-suite.ts";
 import { simulateSuite } from "../test/support/simulate-suite.ts";
 import { tamperSuite } from "../test/support/tamper-suite.ts";
@@ -26,6 +27,7 @@ const SUITES: readonly LongSuite[] = [
   killSuite,
   tamperSuite,
   simulateSuite,
+  outagesSuite,
   carelessSuite,
   operatorRateSuite,
   settleSuite,

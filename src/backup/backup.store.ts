@@ -91,6 +91,12 @@ export interface NewRun {
 
 /** @returns whether it begins: not while another runs, and not under a name that was used. */
 export async function insertRun(db: D1Database, run: NewRun): Promise<boolean> {
+  await db
+    .prepare(
+      `INSERT INTO backup_progress (singleton, sealed_to, position, tail_to, tail_outbox, damaged)
+       VALUES (1, 0, '', 0, 0, 0) ON CONFLICT DO NOTHING`,
+    )
+    .run();
   const { results } = await db
     .prepare(
       `INSERT INTO backup_runs (name, kind, state, fence, lease_until, cursor, size, started_at)
@@ -287,9 +293,11 @@ export async function readProgress(db: D1Database): Promise<Progress> {
       "SELECT sealed_to AS sealedTo, position, tail_to AS tailTo, tail_outbox AS tailOutbox, damaged FROM backup_progress",
     )
     .first<Progress>();
-  if (row === null) throw new Error("the progress of backups is not there");
-  return row;
+  return row ?? NO_PROGRESS;
 }
+
+/** Sealing again what is sealed gives the same objects under the same names. */
+const NO_PROGRESS: Progress = { sealedTo: 0, position: "", tailTo: 0, tailOutbox: 0, damaged: 0 };
 
 /** Objects by path, of those that are held. */
 export async function findObjects(
@@ -681,8 +689,7 @@ export async function readBackupLevels(db: D1Database): Promise<BackupLevels> {
          ORDER BY started_at DESC LIMIT 1) AS g`,
     )
     .first<BackupLevels>();
-  if (row === null) throw new Error("the progress of backups is not there");
-  return row;
+  return row ?? { goodAt: null, goodSize: null, goodBytes: null, drillAt: null, tailTo: 0, damaged: 0 };
 }
 
 /** @returns its id; undefined while another runs. */
@@ -780,12 +787,20 @@ async function schemaOf(db: D1Database): Promise<readonly SchemaRow[]> {
   return results;
 }
 
-/** Empties a database that is nobody's, and gives it the tables, indexes and guards of another. */
-export async function copySchema(from: D1Database, to: D1Database): Promise<void> {
+/** Stands in a database that drills may empty. */
+const MARKER = "restore_scratch";
+
+/**
+ * Empties a database that is nobody's, and gives it the tables, indexes and guards of another.
+ * @returns false, and nothing is touched, when it has tables and was not made so by an earlier call: it may be somebody's.
+ */
+export async function copySchema(from: D1Database, to: D1Database): Promise<boolean> {
   const [wanted, there] = await Promise.all([schemaOf(from), schemaOf(to)]);
+  if (there.length > 0 && !there.some(({ name }) => name === MARKER)) return false;
+  await to.prepare(`CREATE TABLE IF NOT EXISTS ${MARKER} (marker INTEGER)`).run();
   const drop = (type: string) =>
     there
-      .filter((row) => row.type === type)
+      .filter((row) => row.type === type && row.name !== MARKER)
       .map(({ name }) => to.prepare(`DROP ${type === "table" ? "TABLE" : "TRIGGER"} "${name.replaceAll('"', "")}"`));
   const dropped = [...drop("trigger"), ...drop("table").toReversed()];
   if (dropped.length > 0) await to.batch([to.prepare("PRAGMA defer_foreign_keys = on"), ...dropped]);
@@ -793,4 +808,5 @@ export async function copySchema(from: D1Database, to: D1Database): Promise<void
     wanted.filter((row) => row.type === type && row.sql !== null).map(({ sql }) => to.prepare(sql ?? "")),
   );
   await to.batch(made);
+  return true;
 }

@@ -92,8 +92,10 @@ export const HUB_JOBS = [
   "re-encrypt",
   "re-hash",
   "secret-ages",
+  "backup",
   "metrics",
 ] as const;
+const OPERATOR_RESULTS = ["2xx", "429", "4xx", "5xx", "other", "no-answer", "not-sent"] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],
@@ -269,6 +271,14 @@ export const METRICS = {
     help: "From a request's commit to the confirmation of the first anchor that covers it.",
   },
 
+  itrans_core_operator_calls_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Calls to the payer's operator by what came of them; not-sent: no permit, or an open circuit.",
+    labels: { operation: ["send", "find", "page"], result: OPERATOR_RESULTS },
+  },
+
   itrans_core_backup_good_timestamp_seconds: {
     ...core,
     ...worst,
@@ -428,6 +438,12 @@ export const METRICS = {
     unit: "events",
     help: "Exchanges with EDI networks, by what was sent and whether its answer was good.",
     labels: { connector: EDI_CONNECTORS, kind: EDI_KINDS, outcome: OUTCOMES },
+  },
+  medlink_backup_good_timestamp_seconds: {
+    ...hub,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good snapshot of the hub was begun, Unix time; absent before the first.",
   },
   medlink_cron_runs_total: {
     ...hub,
