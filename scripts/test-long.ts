@@ -11,6 +11,7 @@ import * as z from "zod";
 import { backupKillSuite } from "../test/e2e/support/backup-kill-suite.ts";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
+import { rotationSuite } from "../test/e2e/support/rotation-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
 import { outagesSuite } from "../test/support/outages-suite.ts";
 import { settleSuite } from "../test/support/settle-suite.ts";
@@ -32,6 +33,7 @@ const SUITES: readonly LongSuite[] = [
   operatorRateSuite,
   settleSuite,
   backupKillSuite,
+  rotationSuite,
 ];
 
 const progressSchema = z.object({

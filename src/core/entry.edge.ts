@@ -11,6 +11,7 @@ import { KeyNotHeldError, makeKeyring } from "../platform/keyring.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
 import { problemFromZod } from "../platform/openapi.ts";
 import { type Problem, problemResponse } from "../platform/problem.ts";
+import { setSecurityHeaders } from "../platform/response-headers.ts";
 import { acceptedValues, secretFaults } from "../platform/secrets.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
 import { makeVault, type Vault } from "../workflow/vault.ts";
@@ -70,7 +71,10 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   const correlationId = correlationIdOf(c.req.header("x-correlation-id"), newUuid);
   c.set("correlationId", correlationId);
   const ready = servicesOf(c.env);
-  if (!ready.ok) return problemResponse(ready.problem, correlationId);
+  if (!ready.ok) {
+    c.res = problemResponse(ready.problem, correlationId);
+    return setSecurityHeaders(c.res.headers, false);
+  }
   const { log } = ready.services;
   c.set("log", log);
   c.set("settings", ready.services.settings);
@@ -80,6 +84,7 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   if (refused === undefined) await next();
   else c.res = problemResponse(refused, correlationId);
   c.res.headers.set("x-correlation-id", correlationId);
+  setSecurityHeaders(c.res.headers, ready.services.settings.ENVIRONMENT !== "development");
   const status = c.res.status;
   measureRequest(c, systemNow() - startedAt);
   log(status >= 500 ? "error" : "info", "request", {

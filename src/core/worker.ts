@@ -17,6 +17,9 @@ import { registerReadBackupManifest } from "../backup/read-backup-manifest.route
 import { registerReadBackupObject } from "../backup/read-backup-object.route.ts";
 import { registerRecordDrill } from "../backup/record-drill.route.ts";
 import { registerStartBackup } from "../backup/start-backup.route.ts";
+import { carryRewrapsOn } from "../keys/rewrap.edge.ts";
+import { noteCoreSecrets } from "../keys/secret-ages.edge.ts";
+import { registerSecrets } from "../keys/secrets.route.ts";
 import { registerConsistencyProof } from "../ledger/consistency-proof.route.ts";
 import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
@@ -194,6 +197,7 @@ for (const register of [
   registerTestAlerts,
   registerMaintenance,
   registerListOperatorActions,
+  registerSecrets,
   registerDocs,
 ]) {
   register(app);
@@ -224,6 +228,10 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     scrub: () => scrubLedger(env, settings),
     reconcile: () => reconcileDaily(env, settings, log, systemNow()),
     actions: () => appendWaitingActions(env, settings.LEDGER_ID),
+    keys: async () => {
+      await noteCoreSecrets(env);
+      await carryRewrapsOn(env, settings.LEDGER_ID);
+    },
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
     alerts: () => evaluatorOf(env, settings).wake(),
     settlements: () => sweepSettlements(env, settings, systemNow(), log),
@@ -257,6 +265,7 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("settlements", jobs.settlements),
     run("idempotency", jobs.idempotency),
     run("actions", jobs.actions),
+    run("keys", jobs.keys),
     run("backup", jobs.backup),
   ]);
   // Last, so that the readings are those of after the jobs.

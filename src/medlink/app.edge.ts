@@ -8,6 +8,7 @@ import { newUuid } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
 import { problemResponse } from "../platform/problem.ts";
+import { setSecurityHeaders } from "../platform/response-headers.ts";
 import { VERSION } from "../platform/version.ts";
 import { ACCOUNTS } from "./accounts/room.edge.ts";
 import { ATTACHMENTS } from "./attachments/room.edge.ts";
@@ -90,7 +91,7 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
     context.set("route", "unknown");
     await next();
     if (!context.res.headers.has("x-correlation-id")) context.res.headers.set("x-correlation-id", correlationId);
-    context.res.headers.set("x-content-type-options", "nosniff");
+    setSecurityHeaders(context.res.headers, context.env.ENVIRONMENT !== "development");
     const { status } = context.res;
     measureRequest(context, Date.now() - startedAt);
     logOf(context.env)(status >= 500 ? "error" : "info", "request", {

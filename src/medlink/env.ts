@@ -13,6 +13,7 @@ export interface HubEnv {
     send(hint: AutoSubmitHint, options: { readonly delaySeconds: number }): Promise<unknown>;
     sendBatch(hints: readonly { readonly body: AutoSubmitHint }[]): Promise<unknown>;
   };
+  readonly ENVIRONMENT?: string;
   readonly LOG_LEVEL?: string;
   readonly METRICS?: string;
   readonly METRICS_FLUSH_MS?: string;

@@ -91,7 +91,7 @@ export default {
 
   async queue(batch, env) {
     await invocation(env, "queue", { queue: batch.queue, size: batch.messages.length }, (hub) =>
-      batch.queue === "auto-submit-dead-letters"
+      batch.queue.startsWith("auto-submit-dead-letters")
         ? consumeAutoSubmitDeadLetters(hub, batch)
         : consumeAutoSubmit(hub, batch),
     );

@@ -7,7 +7,7 @@
  */
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { ENTRY_TYPES } from "../ledger/entry.ts";
-import type { WorkerName } from "../platform/secrets.ts";
+import { SECRETS, type WorkerName } from "../platform/secrets.ts";
 import { EVENT_TYPES, REQUEST_EVENT_TYPES } from "../relay/event-type.ts";
 
 /** Values of a label: a closed list, or whatever the named bounded source has. */
@@ -76,6 +76,7 @@ const CORE_JOBS = [
   "erasures",
   "reconcile",
   "actions",
+  "keys",
   "alerts",
   "backup",
   "settlements",
@@ -202,6 +203,13 @@ export const METRICS = {
     help: "Deliveries given up, until they are replayed or discarded.",
     labels: { destination: DESTINATIONS },
   },
+  itrans_core_secret_age_seconds: {
+    ...core,
+    ...worst,
+    unit: "seconds",
+    help: "Since when a secret of core or relay has had the value it has; rotation is due after 90 days.",
+    labels: { secret: SECRETS.map(({ name }) => name), holder: ["itrans-core", "itrans-relay"] },
+  },
   itrans_core_outbox_oldest_age_seconds: {
     ...core,
     ...worst,
@@ -277,6 +285,38 @@ export const METRICS = {
     unit: "requests",
     help: "Calls to the payer's operator by what came of them; not-sent: no permit, or an open circuit.",
     labels: { operation: ["send", "find", "page"], result: OPERATOR_RESULTS },
+  },
+
+  itrans_core_settlements: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Settlements that have not ended, by status.",
+    labels: { status: ["PENDING", "PROCESSING"] },
+  },
+  itrans_core_settlements_stuck: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Settlements that have not ended five minutes after they were made.",
+  },
+  itrans_core_reconciliation_open_items: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Mismatches between our books and the operator's that nobody has resolved.",
+  },
+  itrans_core_reconciliation_failed: {
+    ...core,
+    ...worst,
+    unit: "none",
+    help: "1 while the newest reconciliation failed.",
+  },
+  itrans_core_idempotency_collisions_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Idempotency-Keys that came again with another request.",
   },
 
   itrans_core_backup_good_timestamp_seconds: {

@@ -27,6 +27,12 @@ const isJson = (contentType: string | undefined): boolean =>
 export function jsonBody(options: { readonly optional: boolean }): MiddlewareHandler<BodyEnv> {
   return (c, next) =>
     limit(c, async () => {
+      // Nothing is unpacked: a small body can not become a large one here.
+      const encoding = c.req.header("content-encoding");
+      if (encoding !== undefined && encoding.trim().toLowerCase() !== "identity") {
+        c.res = refuse(c, { code: "unsupported_media_type", detail: "Send the body without a Content-Encoding." });
+        return;
+      }
       const text = await c.req.text();
       if (text.trim() === "") {
         if (!options.optional) {

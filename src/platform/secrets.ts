@@ -87,30 +87,48 @@ const PLACEHOLDER = /change[-_ ]?me|placeholder|example|secret123|password|^(.)\
 /** Looks like a value that was never meant to protect anything. */
 export const isPlaceholderSecret = (value: string): boolean => PLACEHOLDER.test(value);
 
+/** Fewer different characters than this are no random value of 16 characters or more. */
+const MIN_DIFFERENT_CHARACTERS = 8;
+
+function valueFaults({ minLength, form }: SecretSpec, name: string, value: string): readonly string[] {
+  const faults: string[] = [];
+  if (value.length < minLength) faults.push(`${name} is shorter than ${minLength} characters`);
+  if (form === "evm-private-key" && !/^0x[0-9a-fA-F]{64}$/.test(value)) {
+    faults.push(`${name} is not 0x and 64 hex digits`);
+  }
+  if (form === "ed25519-jwk-d" && !/^[A-Za-z0-9_-]{43}$/.test(value)) {
+    faults.push(`${name} is not 32 bytes as 43 characters of base64url`);
+  }
+  if (isPlaceholderSecret(value)) faults.push(`${name} looks like a placeholder`);
+  else if (form === "text" && value.length >= minLength && new Set(value).size < MIN_DIFFERENT_CHARACTERS) {
+    faults.push(`${name} has fewer than ${MIN_DIFFERENT_CHARACTERS} different characters`);
+  }
+  return faults;
+}
+
 /**
- * @param values a worker's environment; only this worker's secrets are looked at.
+ * @param values a worker's environment; only this worker's secrets are looked at, and their `_PREVIOUS`: what is accepted must be as
+ *   strong as what is used.
  * @returns one line for each fault, naming the secret and what it needs; empty when all is well.
  */
 export function secretFaults(worker: WorkerName, values: Readonly<Record<string, unknown>>): readonly string[] {
   const faults: string[] = [];
   const seen = new Map<string, string>();
   for (const spec of secretsOf(worker)) {
-    const value = values[spec.name];
-    if (typeof value !== "string" || value === "") {
-      if (spec.optional !== true) faults.push(`${spec.name} is not set`);
-      continue;
+    for (const name of [spec.name, `${spec.name}_PREVIOUS`]) {
+      const value = values[name];
+      if (typeof value !== "string" || value === "") {
+        if (name === spec.name && spec.optional !== true) faults.push(`${name} is not set`);
+        continue;
+      }
+      faults.push(...valueFaults(spec, name, value));
+      const twin = seen.get(value);
+      // Between two steps of a rotation a value may stand in both places of its own secret.
+      if (twin !== undefined && twin !== spec.name) {
+        faults.push(`${name} has the same value as ${twin}; they must differ`);
+      }
+      seen.set(value, spec.name);
     }
-    if (value.length < spec.minLength) faults.push(`${spec.name} is shorter than ${spec.minLength} characters`);
-    if (spec.form === "evm-private-key" && !/^0x[0-9a-fA-F]{64}$/.test(value)) {
-      faults.push(`${spec.name} is not 0x and 64 hex digits`);
-    }
-    if (spec.form === "ed25519-jwk-d" && !/^[A-Za-z0-9_-]{43}$/.test(value)) {
-      faults.push(`${spec.name} is not 32 bytes as 43 characters of base64url`);
-    }
-    if (isPlaceholderSecret(value)) faults.push(`${spec.name} looks like a placeholder`);
-    const twin = seen.get(value);
-    if (twin !== undefined) faults.push(`${spec.name} has the same value as ${twin}; they must differ`);
-    seen.set(value, spec.name);
   }
   return faults;
 }

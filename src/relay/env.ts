@@ -1,8 +1,9 @@
 /** What wrangler.relay.toml binds. */
-import type { MetricsPortApi, PingPortApi, RelayPortApi } from "./port.ts";
+import type { MetricsPortApi, PingPortApi, RelayPortApi, SecretsPortApi } from "./port.ts";
 
 export interface RelayEnv {
-  readonly CORE: RelayPortApi & PingPortApi & MetricsPortApi;
+  readonly CORE: RelayPortApi & PingPortApi & MetricsPortApi & SecretsPortApi;
+  readonly ENVIRONMENT?: string;
   readonly LOG_LEVEL?: string;
   readonly METRICS?: string;
   readonly METRICS_FLUSH_MS?: string;

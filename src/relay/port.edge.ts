@@ -1,12 +1,16 @@
 /** The entry point that core offers the relay: the stores, wired to the settings, the clock and the queue. */
+
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { CoreEnv } from "../core/env.ts";
+import { recordSightings } from "../keys/secret-ages.store.ts";
 import { databaseSink, flushLater, isMeasured, measureOf } from "../operations/meter.edge.ts";
 import { readTotals, writeMetrics } from "../operations/metrics.store.ts";
 import { METRICS, metricsOf, postResultLabel } from "../operations/metrics.ts";
 import type { MetricRow } from "../operations/metrics-buffer.ts";
 import { renderMetrics } from "../operations/metrics-text.ts";
 import { makeLog, systemNow, systemRandom } from "../platform/clock.edge.ts";
+import type { SecretSighting } from "../platform/secret-fingerprint.ts";
+import { secretsOf } from "../platform/secrets.ts";
 import { type CoreSettings, coreSettingsSchema, parseSettings } from "../platform/settings.ts";
 import { beginSuspected, claimWake, leaseDue } from "./leases.store.ts";
 import { recordOutcomes, type ScheduledRetry, type SettledRow } from "./outcomes.store.ts";
@@ -130,6 +134,12 @@ export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi
     if (!isMeasured(this.env)) return;
     const own = rows.slice(0, MAX_MEASURED_ROWS).filter(({ name }) => METRICS[name]?.worker === "itrans-relay");
     await writeMetrics(this.env.DB, flushId, own, systemNow());
+  }
+
+  async recordSecrets(sightings: readonly SecretSighting[]): Promise<void> {
+    const names = new Set(secretsOf("itrans-relay").map(({ name }) => name));
+    const own = sightings.filter(({ name }) => names.has(name));
+    await recordSightings(this.env.DB, "itrans-relay", own, systemNow());
   }
 
   async metrics(): Promise<string> {

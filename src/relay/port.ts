@@ -2,7 +2,9 @@
  * What core offers the relay over its service binding: lease due rows, record what became of them. The relay has no
  * database; core decides what is due, the relay signs, posts and reports.
  */
+
 import type { MetricRow } from "../operations/metrics-buffer.ts";
+import type { SecretSighting } from "../platform/secret-fingerprint.ts";
 import type { EventType } from "./event-type.ts";
 
 export type DestinationKind = "MEDLINK" | "INSURER";
@@ -116,6 +118,11 @@ export interface PingPortApi {
   /** @returns undefined when the ping was answered already, or its destination is gone. */
   leasePing(destinationId: string, pingId: string): Promise<LeasedPing | undefined>;
   recordPing(destinationId: string, pingId: string, result: PostResult, durationMs: number): Promise<void>;
+}
+
+export interface SecretsPortApi {
+  /** Notes which of the relay's secrets have another value than before, by fingerprints. */
+  recordSecrets(sightings: readonly SecretSighting[]): Promise<void>;
 }
 
 export interface MetricsPortApi {

@@ -7,7 +7,9 @@ import { mayScrape, SCRAPE_REFUSED } from "../operations/scrape-token.ts";
 import { makeLog, newUuid, systemNow } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
 import { problemResponse } from "../platform/problem.ts";
-import { secretFaults } from "../platform/secrets.ts";
+import { setSecurityHeaders } from "../platform/response-headers.ts";
+import { sightingsIn } from "../platform/secret-fingerprint.ts";
+import { secretFaults, secretsOf } from "../platform/secrets.ts";
 import { parseSettings, type RelaySettings, relaySettingsSchema } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";
 import type { RelayEnv } from "./env.ts";
@@ -15,6 +17,22 @@ import type { RelayHint } from "./port.ts";
 import { consumeDeadHints, consumeHints, type DeliveriesApi } from "./relay.consumer.ts";
 
 export { Deliveries } from "./deliveries.edge.ts";
+
+/** Outside development weak or missing secrets stop the relay, by name. */
+function secretsFault(env: RelayEnv, environment: RelaySettings["ENVIRONMENT"]): string | undefined {
+  const faults = environment === "development" ? [] : secretFaults("itrans-relay", { ...env });
+  return faults.length === 0 ? undefined : `secrets are not fit for use: ${faults.join("; ")}`;
+}
+
+let secretsNotedBy: RelayEnv | undefined;
+
+/** Core keeps how old they are. A note that is lost is made by the next isolate. */
+async function noteSecrets(env: RelayEnv): Promise<void> {
+  if (secretsNotedBy === env) return;
+  secretsNotedBy = env;
+  const names = secretsOf("itrans-relay").map(({ name }) => name);
+  await env.CORE.recordSecrets(sightingsIn(names, { ...env })).catch(() => {});
+}
 
 /** Posts go where others say: outside development the platform must keep them off private addresses. */
 function reachFault(environment: RelaySettings["ENVIRONMENT"]): string | undefined {
@@ -87,7 +105,8 @@ export async function consumeBatch(
   deliveries: DeliveriesApi,
 ): Promise<void> {
   const measure = measureOf("itrans-relay", env);
-  const queue = batch.queue === "relay-dead-letters" ? "relay-dead-letters" : "relay";
+  // Names end in the environment.
+  const queue = batch.queue.startsWith("relay-dead-letters") ? "relay-dead-letters" : "relay";
   measure.add("itrans_relay_hints_total", { queue }, batch.messages.length);
   if (queue === "relay-dead-letters") {
     consumeDeadHints(batch, makeLog("itrans-relay", env));
@@ -96,7 +115,8 @@ export async function consumeBatch(
   }
   const parsed = parseSettings(relaySettingsSchema, env);
   if (!parsed.ok) throw new Error(parsed.problem.detail);
-  const fault = reachFault(parsed.settings.ENVIRONMENT);
+  const { ENVIRONMENT } = parsed.settings;
+  const fault = reachFault(ENVIRONMENT) ?? secretsFault(env, ENVIRONMENT);
   if (fault !== undefined) throw new Error(fault);
   const startedAt = systemNow();
   let outcome: "ok" | "failed" = "failed";
@@ -108,6 +128,7 @@ export async function consumeBatch(
     measure.observe("itrans_relay_invocation_duration_seconds", {}, (systemNow() - startedAt) / 1000);
   }
   await flushIfDue("itrans-relay", env, sinkOf(env));
+  await noteSecrets(env);
 }
 
 export default {
@@ -115,7 +136,9 @@ export default {
     const startedAt = systemNow();
     const { pathname } = new URL(request.url);
     const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
-    const response = await answer(request, env, pathname, correlationId);
+    const answered = await answer(request, env, pathname, correlationId);
+    const response = new Response(answered.body, answered);
+    setSecurityHeaders(response.headers, env.ENVIRONMENT !== "development");
     const measure = measureOf("itrans-relay", env);
     const method = methodLabel(request.method);
     const route = ROUTES.find((known) => known === pathname) ?? "unmatched";

@@ -3,6 +3,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
 import { canonicalJson } from "../ledger/canonical.ts";
+import { measureOf } from "../operations/meter.edge.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { cents } from "../platform/cents.ts";
 import { systemRandomBytes } from "../platform/clock.edge.ts";
@@ -106,6 +107,7 @@ export function registerCreateSettlement(app: OpenAPIHono<CoreAppEnv>): void {
       happened: async (refId) =>
         (await isInLedger(c.env.DB, settings.LEDGER_ID, `stl:${refId}`)) ? shown(c, refId) : undefined,
       run: (refId) => carryOut(c, body, tenantId, refId),
+      collided: () => measureOf("itrans-core", c.env).add("itrans_core_idempotency_collisions_total", {}),
     });
     if (answered.replayed) c.header("idempotent-replayed", "true");
     if (answered.retryAfterSeconds !== undefined) c.header("retry-after", String(answered.retryAfterSeconds));

@@ -2,6 +2,7 @@
 import type { MiddlewareHandler } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
 import type { CoreEnv } from "../core/env.ts";
+import { notePreviousUse } from "../keys/secret-ages.store.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { toHex, utf8 } from "../platform/encoding.ts";
 import { problemResponse } from "../platform/problem.ts";
@@ -20,19 +21,27 @@ const SETTINGS_KEYS: readonly { name: string; keyId: string; surface: Surface; s
   { name: "OPERATOR_API_KEY", keyId: "operator", surface: "operator", scopes: ["read", "audit", "operate"] },
 ];
 
-function settingsPrincipals(env: CoreEnv): ReadonlyMap<string, Principal> {
-  const principals = new Map<string, Principal>();
+interface SettingsPrincipal {
+  readonly principal: Principal;
+  /** The secret whose value before this key is: still accepted, in an overlap. */
+  readonly previousOf: string | undefined;
+}
+
+function settingsPrincipals(env: CoreEnv): ReadonlyMap<string, SettingsPrincipal> {
+  const principals = new Map<string, SettingsPrincipal>();
   const values = { ...env };
   for (const { name, keyId, surface, scopes } of SETTINGS_KEYS) {
-    for (const key of acceptedValues(values, name)) {
-      principals.set(keyHashOf(key), {
-        keyId,
-        tenantId: DEFAULT_TENANT,
-        surface,
-        scopes: new Set(scopes),
-        insurerAddress: undefined,
-        requestsPerMinute: undefined,
-      });
+    const principal: Principal = {
+      keyId,
+      tenantId: DEFAULT_TENANT,
+      surface,
+      scopes: new Set(scopes),
+      insurerAddress: undefined,
+      requestsPerMinute: undefined,
+    };
+    // The present value last: should both be the same, it is no old one.
+    for (const [index, key] of [...acceptedValues(values, name).entries()].reverse()) {
+      principals.set(keyHashOf(key), { principal, previousOf: index === 0 ? undefined : name });
     }
   }
   return principals;
@@ -47,8 +56,9 @@ const MISSING_MS = 1_000;
 const MAX_CACHED = 1_000;
 /** How exact a key's last use is. */
 const USE_NOTED_EVERY_MS = 300_000;
+const OLD_VALUE_NOTED_EVERY_MS = 10_000;
 
-let fromSettings: { readonly env: CoreEnv; readonly principals: ReadonlyMap<string, Principal> } | undefined;
+let fromSettings: { readonly env: CoreEnv; readonly principals: ReadonlyMap<string, SettingsPrincipal> } | undefined;
 const looked = new Map<string, { readonly principal: Principal | undefined; readonly until: number }>();
 /** When this isolate last noted the use of a key, by its hash. */
 const noted = new Map<string, number>();
@@ -67,6 +77,14 @@ function noteUse(env: CoreEnv, hash: string, later: (work: Promise<unknown>) => 
   later(noteKeyUse(env.DB, hash, now, USE_NOTED_EVERY_MS).catch(() => noted.delete(hash)));
 }
 
+/** While a key is rotated: the old value may go once nobody comes with it any more. */
+function noteOldValue(env: CoreEnv, name: string, later: (work: Promise<unknown>) => void): void {
+  const now = systemNow();
+  if ((noted.get(name) ?? 0) > now - OLD_VALUE_NOTED_EVERY_MS) return;
+  noted.set(name, now);
+  later(notePreviousUse(env.DB, "itrans-core", name, now).catch(() => noted.delete(name)));
+}
+
 async function principalOf(
   env: CoreEnv,
   key: string,
@@ -75,7 +93,10 @@ async function principalOf(
   if (fromSettings?.env !== env) fromSettings = { env, principals: settingsPrincipals(env) };
   const hash = keyHashOf(key);
   const known = fromSettings.principals.get(hash);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    if (known.previousOf !== undefined) noteOldValue(env, known.previousOf, later);
+    return known.principal;
+  }
   const cached = looked.get(hash);
   if (cached !== undefined && cached.until > systemNow()) return cached.principal;
   // The time of the question: an answer that took long is not believed for longer.

@@ -39,10 +39,13 @@ export interface Vault {
   openLookupKey(wrappedKey: SealedValue): Promise<IdLookup>;
 }
 
+/** What a wrapped pair, and a wrapped lookup key, is bound to. @param scope the ledger's id. */
+export const keyPlace = (scope: string, subject: string): string => `key:${scope}:${subject}`;
+export const lookupKeyPlace = (scope: string): string => `lookup:${scope}`;
+
 /** @param scope the ledger's id; binds every ciphertext to its place. */
 export function makeVault(keyring: Keyring, scope: string, random: RandomBytes): Vault {
-  const lookupPlace = `lookup:${scope}`;
-  const keyPlace = (subject: string) => `key:${scope}:${subject}`;
+  const lookupPlace = lookupKeyPlace(scope);
   const openWith = async (subject: string, pair: Uint8Array<ArrayBuffer>): Promise<OpenSubject> => {
     const dataKey = await importSealKey(pair.slice(0, DATA_KEY_BYTES));
     const salt = pair.slice(DATA_KEY_BYTES);
@@ -61,11 +64,11 @@ export function makeVault(keyring: Keyring, scope: string, random: RandomBytes):
       const subject = subjectOf(pair.subarray(DATA_KEY_BYTES), id);
       return {
         opened: await openWith(subject, pair),
-        wrappedKey: await keyring.seal(pair, keyPlace(subject), random),
+        wrappedKey: await keyring.seal(pair, keyPlace(scope, subject), random),
       };
     },
     async unwrap(subject, wrappedKey) {
-      return openWith(subject, await keyring.open(wrappedKey, keyPlace(subject)));
+      return openWith(subject, await keyring.open(wrappedKey, keyPlace(scope, subject)));
     },
     createLookupKey: () => keyring.seal(random(LOOKUP_KEY_BYTES), lookupPlace, random),
     async openLookupKey(wrappedKey) {

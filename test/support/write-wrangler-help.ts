@@ -14,6 +14,7 @@ const COMMANDS = [
   "secret put",
   "secret delete",
   "secret list",
+  "secret bulk",
 ];
 
 const { version } = JSON.parse(readFileSync(join(projectRoot, "node_modules/wrangler/package.json"), "utf8"));

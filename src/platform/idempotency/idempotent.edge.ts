@@ -34,6 +34,8 @@ export interface KeyedRoute {
   readonly happened: (effectId: string) => Promise<KeyedAnswer | undefined>;
   /** Carries it out under this name; the same name again has no second effect. */
   readonly run: (effectId: string) => Promise<KeyedAnswer>;
+  /** The key came with another request before. */
+  readonly collided: () => void;
 }
 
 export const problemAnswer = (problem: Problem, correlationId: string): KeyedAnswer => ({
@@ -60,6 +62,7 @@ export async function answerOnce(route: KeyedRoute): Promise<KeyedAnswer & { rea
     const decision = decideKey(await findKey(db, keyId), { fingerprint }, now);
     switch (decision.type) {
       case "mismatch":
+        route.collided();
         return refuse(KEY_REUSED);
       case "answer": {
         const { answer } = decision;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { saveStep, takeRun } from "../../../src/backup/backup.store.ts";
+import { KEYS_OF_RANGE, PAYLOADS_OF_RANGE, saveStep, takeRun } from "../../../src/backup/backup.store.ts";
 import { CORE_TABLES, copiedTables } from "../../../src/backup/catalogue.ts";
 import { checkOldObjects, cleanBackups, snapshotNames } from "../../../src/backup/clean.edge.ts";
 import { advanceSnapshot, beginSnapshot } from "../../../src/backup/snapshot.edge.ts";
@@ -12,6 +12,7 @@ import {
   rowsOfTable,
   takeSnapshot,
 } from "../../support/backups.ts";
+import { migratedCoreSqlite } from "../../support/d1-sqlite.ts";
 import { checkEverything, grownWorld, LedgerWorld } from "../../support/ledger-world.ts";
 
 test("a restored ledger has every row of the old one and passes every check", async () => {
@@ -175,4 +176,18 @@ test("an object that was lost or changed is found by the rolling check and writt
   const second = await takeSnapshot(backups);
   expect(backups.bucket.objects.has(`core/main/${file?.path}`)).toBe(true);
   expect((await restoreSnapshot(backups, second)).state.size).toBe(4_200);
+});
+
+test("what is read for a segment is found by keys: its cost is the segment's, whatever the ledger's", () => {
+  const sqlite = migratedCoreSqlite();
+  const planOf = (sql: string): string =>
+    sqlite
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .all("main", 0, 100)
+      .map(({ detail }) => String(detail))
+      .join("\n");
+  expect(planOf(PAYLOADS_OF_RANGE)).toMatch(/SEARCH p USING INDEX .*subject_seq=\?/);
+  for (const found of [/SEARCH k .*subject_seq=\?/, /SEARCH r .*submitted_seq=\?/, /SEARCH c .*created_seq=\?/]) {
+    expect(planOf(KEYS_OF_RANGE)).toMatch(found);
+  }
 });

@@ -563,7 +563,7 @@ describe("personal values", () => {
 describe("the API document", () => {
   it("lists every registered route and is OpenAPI 3.1", async () => {
     const modules = import.meta.glob(
-      "../../../src/{anchor,audit,backup,ledger,operations,relay,settlement,tenants,workflow}/**/*.route.ts",
+      "../../../src/{anchor,audit,backup,keys,ledger,operations,relay,settlement,tenants,workflow}/**/*.route.ts",
       {
         eager: true,
       },

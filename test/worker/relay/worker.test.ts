@@ -2,6 +2,7 @@ import { createExecutionContext, createMessageBatch, getQueueResult } from "clou
 import { expect, test } from "vitest";
 import type { MetricRow } from "../../../src/operations/metrics-buffer.ts";
 import type { Log } from "../../../src/platform/log.ts";
+import type { SecretSighting } from "../../../src/platform/secret-fingerprint.ts";
 import { relaySettingsSchema } from "../../../src/platform/settings.ts";
 import { startDeliveries } from "../../../src/relay/deliveries.edge.ts";
 import type { RelayEnv } from "../../../src/relay/env.ts";
@@ -17,6 +18,7 @@ const NOTHING: Lease = { deliveries: [], more: false, rateLimitedUntilMs: undefi
 function coreWith(leases: Lease[], pings: LeasedPing[] = []) {
   const pinged: { destinationId: string; pingId: string; result: PostResult }[] = [];
   const recorded: DeliveryOutcome[] = [];
+  const sighted: SecretSighting[] = [];
   const measured: { flushId: string; rows: readonly MetricRow[] }[] = [];
   const env: RelayEnv = {
     ...TEST_SECRETS.relay,
@@ -36,9 +38,12 @@ function coreWith(leases: Lease[], pings: LeasedPing[] = []) {
         measured.push({ flushId, rows });
       },
       metrics: async () => "# relay\n",
+      recordSecrets: async (sightings) => {
+        sighted.push(...sightings);
+      },
     },
   };
-  return { env, recorded, pinged, measured };
+  return { env, recorded, pinged, measured, sighted };
 }
 
 const batchOf = (queue: string, count: number) =>
@@ -180,6 +185,49 @@ test("a ping that was asked for is made beside the deliveries, and one that nobo
   expect(pinged).toMatchObject([{ destinationId: "d", pingId: "p1", result: { type: "connection-failed" } }]);
 });
 
+test("the queue's handler is answered while a post hangs, and the post is recorded when it has ended", async () => {
+  const { env, recorded } = coreWith([
+    {
+      ...NOTHING,
+      deliveries: [
+        {
+          outboxId: 9,
+          leaseToken: 1,
+          startBeforeMs: Date.now() + 15_000,
+          eventId: "e",
+          eventType: "REQUEST_SUBMITTED",
+          body: "{}",
+          correlationId: "c",
+          attempts: 0,
+          destination: {
+            destinationId: "hangs",
+            kind: "INSURER",
+            url: "https://hooks.insurer.ca/hook",
+            timeoutMs: 2_000,
+            sealedSecret: undefined,
+          },
+        },
+      ],
+    },
+  ]);
+  const realFetch = globalThis.fetch;
+  globalThis.fetch = (_, init) =>
+    new Promise((_resolve, reject) => {
+      init?.signal?.addEventListener("abort", () => reject(init.signal?.reason));
+    });
+  try {
+    const startedAt = Date.now();
+    const { free, ended } = await startDeliveries([], env, settings, silent, new KnownReceivers());
+    await free;
+    expect(Date.now() - startedAt).toBeLessThan(1_500);
+    expect(recorded).toEqual([]);
+    await ended;
+    expect(recorded).toMatchObject([{ outboxId: 9, type: "posted", result: { type: "timeout" } }]);
+  } finally {
+    globalThis.fetch = realFetch;
+  }
+});
+
 test("core out of reach fails the batch, so that the queue tries it again", async () => {
   const { env } = coreWith([]);
   const away = { ...env, CORE: { ...env.CORE, lease: () => Promise.reject(new Error("core is away")) } };
@@ -221,4 +269,25 @@ test("/metrics says that core does not answer, and keeps what was measured", asy
   const away = { ...env, METRICS: "on", CORE: { ...env.CORE, measure: gone, metrics: gone } };
   const headers = { authorization: `Bearer ${TEST_SECRETS.relay.METRICS_SCRAPE_TOKEN}` };
   expect((await get("/metrics", { headers }, away)).status).toBe(503);
+});
+
+test("tells core by fingerprints, once, which secrets it holds", async () => {
+  const { env, sighted } = coreWith([]);
+  const on = { ...env, ENVIRONMENT: "development" } as RelayEnv;
+  for (let i = 0; i < 2; i++) await consumeBatch(batchOf("relay", 1), on, deliveriesOf(on));
+  const names = sighted.map(({ name }) => name).sort();
+  expect([...new Set(names)]).toEqual([
+    "DESTINATION_WRAPPING_KEY",
+    "METRICS_SCRAPE_TOKEN",
+    "RELAY_WEBHOOK_SIGNING_SECRET",
+  ]);
+  for (const value of Object.values(TEST_SECRETS.relay)) expect(JSON.stringify(sighted)).not.toContain(value);
+});
+
+test("does not deliver with a weak secret outside development, and says which it is and not what", async () => {
+  const { env } = coreWith([]);
+  const weak = { ...env, ENVIRONMENT: "staging", RELAY_WEBHOOK_SIGNING_SECRET: "short-value" } as RelayEnv;
+  const failing = consumeBatch(batchOf("relay", 1), weak, deliveriesOf(weak));
+  await expect(failing).rejects.toThrow("RELAY_WEBHOOK_SIGNING_SECRET is shorter");
+  await expect(failing).rejects.not.toThrow("short-value");
 });

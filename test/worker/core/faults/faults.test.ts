@@ -10,7 +10,7 @@ import { relaySettingsSchema } from "../../../../src/platform/settings.ts";
 import { startDeliveries } from "../../../../src/relay/deliveries.edge.ts";
 import { KnownReceivers } from "../../../../src/relay/known-receivers.ts";
 import { RelayPort } from "../../../../src/relay/port.edge.ts";
-import type { MetricsPortApi, PingPortApi, RelayPortApi } from "../../../../src/relay/port.ts";
+import type { MetricsPortApi, PingPortApi, RelayPortApi, SecretsPortApi } from "../../../../src/relay/port.ts";
 import { sweepRelay } from "../../../../src/relay/sweep.cron.ts";
 import type { Command } from "../../../../src/workflow/commit-plan.ts";
 import { TEST_SECRETS } from "../../../secrets.ts";
@@ -139,7 +139,7 @@ const settings = relaySettingsSchema.parse({ ENVIRONMENT: "development", RELAY_I
 async function consume(fault: Fault): Promise<boolean> {
   const ctx = createExecutionContext();
   const port = new RelayPort(ctx, coreWith(fault));
-  const CORE: RelayPortApi & PingPortApi & MetricsPortApi = faulty(
+  const CORE: RelayPortApi & PingPortApi & MetricsPortApi & SecretsPortApi = faulty(
     "CORE",
     {
       lease: (limit, exclude) => port.lease(limit, exclude),
@@ -151,6 +151,7 @@ async function consume(fault: Fault): Promise<boolean> {
         port.recordPing(destinationId, pingId, result, durationMs),
       measure: (flushId, rows) => port.measure(flushId, rows),
       metrics: () => port.metrics(),
+      recordSecrets: (sightings) => port.recordSecrets(sightings),
     },
     fault,
   );
