@@ -26,7 +26,7 @@ export async function fillLedger(path: string, size: number, progress: (entries:
     for (const { name } of guards) sqlite.exec(`DROP TRIGGER ${String(name)}`);
     const db = d1On(sqlite);
     let head = await loadHead(db, BENCH_LEDGER.ledgerId);
-    const context = { requests: new Map(), claims: new Map(), destinations: [] };
+    const context = { requests: new Map(), claims: new Map(), settlements: new Map(), destinations: [] };
     while (head.frontier.size < size) {
       const from = head.frontier.size;
       const commands = Array.from({ length: Math.min(GROUP, size - from) }, (_, i) =>

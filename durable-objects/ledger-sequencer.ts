@@ -39,6 +39,8 @@ const RETRY_DELAY_MS = 200;
 
 /** Most row ids in one hint; a queue message holds 128 kB. */
 const MAX_HINTED_ROWS = 1_000;
+/** A batch of messages; each wakes a consumer that goes on to whatever is due. */
+const MAX_HINTED_SETTLEMENTS = 100;
 
 export class LedgerSequencer extends DurableObject<CoreEnv> {
   readonly #sequencer: Sequencer<Command, Head, CommitContext, CommandResult, CommitPlan, CommitReceipt>;
@@ -86,6 +88,7 @@ export class LedgerSequencer extends DurableObject<CoreEnv> {
         },
         committed: (receipt) => {
           this.#wakeRelay(receipt);
+          this.#wakeSettlements(receipt);
           const waking = this.#waker.committed();
           if (waking !== undefined) this.ctx.waitUntil(waking);
         },
@@ -128,6 +131,17 @@ export class LedgerSequencer extends DurableObject<CoreEnv> {
     this.ctx.waitUntil(
       this.env.RELAY_QUEUE.send({ outboxIds: dueOutboxIds.slice(0, MAX_HINTED_ROWS) }).catch((error: unknown) =>
         makeLog("itrans-core", this.env)("warn", "relay.hint-lost", { reason: reasonOf(error) }),
+      ),
+    );
+  }
+
+  /** As with the relay's: the sweep finds what a lost hint leaves. */
+  #wakeSettlements({ dueSettlements }: CommitReceipt): void {
+    if (dueSettlements.length === 0) return;
+    const hints = dueSettlements.slice(0, MAX_HINTED_SETTLEMENTS).map((body) => ({ body }));
+    this.ctx.waitUntil(
+      this.env.SETTLEMENT_QUEUE.sendBatch(hints).catch((error: unknown) =>
+        makeLog("itrans-core", this.env)("warn", "settlement.hint-lost", { reason: reasonOf(error) }),
       ),
     );
   }

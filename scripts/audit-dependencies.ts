@@ -5,6 +5,9 @@
 import { spawnSync } from "node:child_process";
 import * as z from "zod";
 import { projectRoot } from "./lib/bundle.ts";
+import { answerHelp } from "./lib/help.ts";
+
+answerHelp(import.meta.filename);
 
 const LEVELS = ["info", "low", "moderate", "high", "critical"] as const;
 /** From here on the step fails. */

@@ -1,5 +1,7 @@
 /** `npm run relay:*`: the relay's controls, thin over core's API. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
 import { type Operator, operatorOf } from "./lib/operator.ts";
@@ -7,6 +9,7 @@ import { type Operator, operatorOf } from "./lib/operator.ts";
 const USAGE = `npm run relay:status
 npm run relay:pause  [-- <destination>]       the relay as a whole without one
 npm run relay:resume [-- <destination>]
+npm run relay:drain  [-- <destination>]       pauses, and waits until nothing is under way
 npm run relay:ping -- <destination>
 npm run relay:dead-letters [-- <id>] [--destination D] [--since T] [--until T] [--error CLASS] [--limit N]
 npm run relay:replay -- <id> | [--destination D] [--since T] [--until T] [--error CLASS] [--limit N] [--per-minute N]
@@ -47,6 +50,33 @@ const numberOf = (name: keyof Values, values: Values): number | undefined => {
   return number;
 };
 
+const countsSchema = z.looseObject({ underWay: z.number(), pending: z.number() });
+const statusSchema = countsSchema.extend({
+  destinations: z.array(countsSchema.extend({ destinationId: z.string() })),
+});
+
+/** A lease, the longest timeout and the wait behind it, and some. */
+const DRAIN_MS = 180_000;
+
+/** Pauses, then waits for the posts under way. What is pending stays for the resume. */
+async function drain(subject: string | undefined, operator: Operator): Promise<unknown> {
+  await setPaused("pause", subject, operator);
+  for (const until = performance.now() + DRAIN_MS; ; await sleep(500)) {
+    const status = statusSchema.parse(await operator.ask("/relay/workflow/status"));
+    const counts =
+      subject === undefined ? status : status.destinations.find(({ destinationId }) => destinationId === subject);
+    if (counts === undefined) throw new Failure(`there is no destination ${subject}; npm run relay:status lists them`);
+    if (counts.underWay === 0) return { drained: subject ?? "relay", underWay: 0, pending: counts.pending };
+    if (performance.now() > until) throw new Failure(`${counts.underWay} deliveries are still under way`);
+  }
+}
+
+const setPaused = (how: "pause" | "resume", subject: string | undefined, operator: Operator) =>
+  operator.ask(
+    subject === undefined ? `/relay/${how}` : `/relay/destinations/${segment(subject, "destination")}/${how}`,
+    { method: "POST", body: {} },
+  );
+
 /** What is given of these, under the API's names. */
 const filterOf = (values: Values): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -71,11 +101,9 @@ async function run(command: string | undefined, subject: string | undefined, val
       return operator.ask("/relay/workflow/status");
     case "pause":
     case "resume":
-      return post(
-        subject === undefined
-          ? `/relay/${command}`
-          : `/relay/destinations/${segment(subject, "destination")}/${command}`,
-      );
+      return setPaused(command, subject, operator);
+    case "drain":
+      return drain(subject, operator);
     case "ping":
       return post(`/relay/destinations/${segment(subject, "destination")}/ping`);
     case "dead-letters": {

@@ -4,6 +4,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import * as z from "zod";
 import { projectRoot } from "./lib/bundle.ts";
+import { answerHelp } from "./lib/help.ts";
+
+answerHelp(import.meta.filename);
 
 const path = resolve(projectRoot, process.argv[2] ?? "dist/sbom.cdx.json");
 const made = spawnSync("npm", ["sbom", "--sbom-format", "cyclonedx", "--package-lock-only"], {

@@ -13,6 +13,8 @@ import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
 import { rotationSuite } from "../test/e2e/support/rotation-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
+import { outagesSuite } from "../test/support/outages-suite.ts";
+import { settleSuite } from "../test/support/settle-suite.ts";
 import { simulateSuite } from "../test/support/simulate-suite.ts";
 import { tamperSuite } from "../test/support/tamper-suite.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
@@ -26,8 +28,10 @@ const SUITES: readonly LongSuite[] = [
   killSuite,
   tamperSuite,
   simulateSuite,
+  outagesSuite,
   carelessSuite,
   operatorRateSuite,
+  settleSuite,
   backupKillSuite,
   rotationSuite,
 ];

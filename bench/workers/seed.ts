@@ -49,7 +49,7 @@ export default {
         const id = `seed-${i}`;
         commands.push(i % READABLE_EVERY === 0 ? await readableSubmit(vault, id) : preparedSubmit(id));
       }
-      const context = { requests: new Map(), claims: new Map(), destinations: [] };
+      const context = { requests: new Map(), claims: new Map(), settlements: new Map(), destinations: [] };
       const plan = planCommit(head, context, commands, systemNow(), LEDGER);
       await writeCommit(env.DB, LEDGER.ledgerId, plan);
       head = plan.head;

@@ -45,10 +45,16 @@ export async function fillWithRequests(sqlite: DatabaseSync, ledgerId: string, c
         eventTypes: ["REQUEST_SUBMITTED"],
       } as const,
     ];
-    const plan = planCommit(head, { requests: new Map(), claims: new Map(), destinations }, commands, Date.now(), {
-      ledgerId,
-      chainId: 31_337,
-    });
+    const plan = planCommit(
+      head,
+      { requests: new Map(), claims: new Map(), settlements: new Map(), destinations },
+      commands,
+      Date.now(),
+      {
+        ledgerId,
+        chainId: 31_337,
+      },
+    );
     await writeCommit(db, ledgerId, plan);
     head = plan.head;
   }

@@ -91,6 +91,12 @@ export interface NewRun {
 
 /** @returns whether it begins: not while another runs, and not under a name that was used. */
 export async function insertRun(db: D1Database, run: NewRun): Promise<boolean> {
+  await db
+    .prepare(
+      `INSERT INTO backup_progress (singleton, sealed_to, position, tail_to, tail_outbox, damaged)
+       VALUES (1, 0, '', 0, 0, 0) ON CONFLICT DO NOTHING`,
+    )
+    .run();
   const { results } = await db
     .prepare(
       `INSERT INTO backup_runs (name, kind, state, fence, lease_until, cursor, size, started_at)
@@ -287,9 +293,11 @@ export async function readProgress(db: D1Database): Promise<Progress> {
       "SELECT sealed_to AS sealedTo, position, tail_to AS tailTo, tail_outbox AS tailOutbox, damaged FROM backup_progress",
     )
     .first<Progress>();
-  if (row === null) throw new Error("the progress of backups is not there");
-  return row;
+  return row ?? NO_PROGRESS;
 }
+
+/** Sealing again what is sealed gives the same objects under the same names. */
+const NO_PROGRESS: Progress = { sealedTo: 0, position: "", tailTo: 0, tailOutbox: 0, damaged: 0 };
 
 /** Objects by path, of those that are held. */
 export async function findObjects(
@@ -450,19 +458,18 @@ export async function readEntryLines(
 
 type Row = Readonly<Record<string, unknown>>;
 
+export const PAYLOADS_OF_RANGE = `SELECT p.* FROM (SELECT DISTINCT subject FROM ledger_entries
+    WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3) AS e
+  CROSS JOIN payloads AS p ON p.ledger_id = ?1 AND p.subject_seq = (SELECT MIN(seq) FROM ledger_entries AS f
+    INDEXED BY ledger_entries_subject WHERE f.ledger_id = ?1 AND f.subject = e.subject)
+  ORDER BY p.subject_seq, p.part`;
+
 /**
  * Ciphertext of every subject that an entry of the range is about. A part is committed with an entry of its subject, so the
  * segments together hold every part; one whose entries are in two segments may be in both.
  */
 export async function readPayloadRows(db: D1Database, ledgerId: string, { from, to }: Range): Promise<readonly Row[]> {
-  const { results } = await db
-    .prepare(
-      `SELECT p.* FROM (SELECT subject, MIN(seq) AS seq FROM ledger_entries
-           WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3 GROUP BY subject) AS e
-       CROSS JOIN payloads AS p ON p.ledger_id = ?1 AND p.subject = e.subject ORDER BY e.seq, p.part`,
-    )
-    .bind(ledgerId, from, to)
-    .all<Row>();
+  const { results } = await db.prepare(PAYLOADS_OF_RANGE).bind(ledgerId, from, to).all<Row>();
   return results;
 }
 
@@ -474,28 +481,25 @@ export interface KeyFacts {
   readonly currency: string | null;
 }
 
+export const KEYS_OF_RANGE = `WITH begun (subject, seq) AS MATERIALIZED (
+    SELECT subject, seq FROM ledger_entries AS e WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3
+      AND NOT EXISTS (SELECT 1 FROM ledger_entries AS earlier INDEXED BY ledger_entries_subject
+        WHERE earlier.ledger_id = ?1 AND earlier.subject = e.subject AND earlier.seq < e.seq))
+  SELECT k.*, CASE WHEN r.request_id IS NOT NULL THEN 'request' WHEN c.claim_id IS NOT NULL THEN 'claim' END AS x_kind,
+    COALESCE(r.tenant_id, c.tenant_id) AS x_tenant, COALESCE(r.request_id, c.claim_id) AS x_id,
+    COALESCE(r.amount_minor, c.amount_minor) AS x_amount, COALESCE(r.currency, c.currency) AS x_currency
+  FROM begun CROSS JOIN payload_keys AS k ON k.ledger_id = ?1 AND k.subject_seq = begun.seq
+  LEFT JOIN requests AS r ON r.ledger_id = ?1 AND r.submitted_seq = begun.seq
+  LEFT JOIN claims AS c ON c.ledger_id = ?1 AND c.created_seq = begun.seq
+  ORDER BY begun.seq`;
+
 /** Wrapped keys of the subjects that begin in the range, and what their projections have that no entry says. */
 export async function readKeyRows(
   db: D1Database,
   ledgerId: string,
   { from, to }: Range,
 ): Promise<readonly { readonly row: Row; readonly facts: KeyFacts }[]> {
-  const { results } = await db
-    .prepare(
-      `WITH begun (subject, seq) AS MATERIALIZED (
-         SELECT subject, seq FROM ledger_entries AS e WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3
-           AND NOT EXISTS (SELECT 1 FROM ledger_entries AS earlier INDEXED BY ledger_entries_subject
-             WHERE earlier.ledger_id = ?1 AND earlier.subject = e.subject AND earlier.seq < e.seq))
-       SELECT k.*, CASE WHEN r.request_id IS NOT NULL THEN 'request' WHEN c.claim_id IS NOT NULL THEN 'claim' END AS x_kind,
-         COALESCE(r.tenant_id, c.tenant_id) AS x_tenant, COALESCE(r.request_id, c.claim_id) AS x_id,
-         COALESCE(r.amount_minor, c.amount_minor) AS x_amount, COALESCE(r.currency, c.currency) AS x_currency
-       FROM begun CROSS JOIN payload_keys AS k ON k.ledger_id = ?1 AND k.subject = begun.subject
-       LEFT JOIN requests AS r ON r.ledger_id = ?1 AND r.request_id_hash = begun.subject
-       LEFT JOIN claims AS c ON c.ledger_id = ?1 AND c.claim_id_hash = begun.subject
-       ORDER BY begun.seq`,
-    )
-    .bind(ledgerId, from, to)
-    .all<Row>();
+  const { results } = await db.prepare(KEYS_OF_RANGE).bind(ledgerId, from, to).all<Row>();
   return results.map((result) => {
     const { x_kind, x_tenant, x_id, x_amount, x_currency, ...row } = result;
     return {
@@ -681,8 +685,7 @@ export async function readBackupLevels(db: D1Database): Promise<BackupLevels> {
          ORDER BY started_at DESC LIMIT 1) AS g`,
     )
     .first<BackupLevels>();
-  if (row === null) throw new Error("the progress of backups is not there");
-  return row;
+  return row ?? { goodAt: null, goodSize: null, goodBytes: null, drillAt: null, tailTo: 0, damaged: 0 };
 }
 
 /** @returns its id; undefined while another runs. */
@@ -780,12 +783,20 @@ async function schemaOf(db: D1Database): Promise<readonly SchemaRow[]> {
   return results;
 }
 
-/** Empties a database that is nobody's, and gives it the tables, indexes and guards of another. */
-export async function copySchema(from: D1Database, to: D1Database): Promise<void> {
+/** Stands in a database that drills may empty. */
+const MARKER = "restore_scratch";
+
+/**
+ * Empties a database that is nobody's, and gives it the tables, indexes and guards of another.
+ * @returns false, and nothing is touched, when it has tables and was not made so by an earlier call: it may be somebody's.
+ */
+export async function copySchema(from: D1Database, to: D1Database): Promise<boolean> {
   const [wanted, there] = await Promise.all([schemaOf(from), schemaOf(to)]);
+  if (there.length > 0 && !there.some(({ name }) => name === MARKER)) return false;
+  await to.prepare(`CREATE TABLE IF NOT EXISTS ${MARKER} (marker INTEGER)`).run();
   const drop = (type: string) =>
     there
-      .filter((row) => row.type === type)
+      .filter((row) => row.type === type && row.name !== MARKER)
       .map(({ name }) => to.prepare(`DROP ${type === "table" ? "TABLE" : "TRIGGER"} "${name.replaceAll('"', "")}"`));
   const dropped = [...drop("trigger"), ...drop("table").toReversed()];
   if (dropped.length > 0) await to.batch([to.prepare("PRAGMA defer_foreign_keys = on"), ...dropped]);
@@ -793,4 +804,5 @@ export async function copySchema(from: D1Database, to: D1Database): Promise<void
     wanted.filter((row) => row.type === type && row.sql !== null).map(({ sql }) => to.prepare(sql ?? "")),
   );
   await to.batch(made);
+  return true;
 }

@@ -51,6 +51,10 @@ export const CORE_TABLES: Catalogue = {
   relay_rates: copied,
   relay_counters: copied,
   relay_pings: copied,
+  // Its amounts; what becomes of each is told by the entries, and made anew at the end.
+  settlements: upTo("created_seq", "seq"),
+  settlement_drives: never("of what is under way the operator is asked first, whatever was known of it"),
+  idempotency_keys: copied,
   outbox: upTo("seq", "seq"),
   delivery_attempts: copied,
   checkpoints: upTo("size", "size"),

@@ -107,7 +107,9 @@ async function turn(parts: DrillParts, drill: DrillRow, deadline: number, leaseM
     do {
       const began = parts.now();
       if (!cursor.prepared) {
-        await copySchema(parts.db, parts.scratch);
+        if (!(await copySchema(parts.db, parts.scratch))) {
+          return await fail("SCRATCH has tables that no drill made: bind an empty database");
+        }
         cursor = { ...cursor, prepared: true };
       } else {
         const restore = await restoreStep(

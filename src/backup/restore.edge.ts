@@ -5,6 +5,7 @@
  * Entries come first, then what the minutes after the snapshot brought (the tail), then keys and projections, payloads, and the other
  * tables. What an ERASED entry is about gets neither key nor ciphertext back, whatever the backup still holds of it.
  */
+
 import { readEntry } from "../ledger/check-entry.ts";
 import { LOG_START, type LogPosition, LogWalk, type RootClaim } from "../ledger/check-log.ts";
 import { FAST_HASHER } from "../ledger/check-tree.ts";
@@ -12,9 +13,10 @@ import { openCheckpoint } from "../ledger/checkpoint.ts";
 import { EMPTY_HEAD, rootHexOf } from "../ledger/head.ts";
 import type { VerifierKey } from "../ledger/note.ts";
 import { toHex } from "../platform/encoding.ts";
+import { rebuildSettlements } from "../settlement/rebuild.store.ts";
 import type { ClaimState } from "../workflow/claim.ts";
 import { ERASED_MONEY } from "../workflow/erasure.ts";
-import { replay } from "../workflow/replay.ts";
+import { replay, UNKNOWN_AMOUNT } from "../workflow/replay.ts";
 import type { RequestState } from "../workflow/request.ts";
 import { type Catalogue, copiedTables } from "./catalogue.ts";
 import { checkFile, type Manifest, type ManifestFile } from "./manifest.ts";
@@ -441,6 +443,8 @@ async function project(
       lookup: "",
       amountMinor: typeof amountMinor === "number" ? amountMinor : ERASED_MONEY.amountMinor,
       currency: typeof currency === "string" ? currency : ERASED_MONEY.currency,
+      // Their rows are copied later, and then all that rests on them is made anew.
+      amountOf: () => UNKNOWN_AMOUNT,
     });
     switch (replayed.type) {
       case "request":
@@ -577,6 +581,7 @@ const isStrings = (value: unknown): value is readonly string[] =>
 
 async function finish(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
   if (parts.manifest.ledger === null) return { ...state, phase: "done" };
+  await rebuildSettlements(parts.db, ledgerOf(parts).id);
   const outbox = await readTail(parts, state.size, "outbox");
   const rows = await insertRecords(parts.db, "outbox", outbox.map(({ value }) => value).filter(isRecord));
   const sentAgain = await quietRelay(parts.db, parts.now());

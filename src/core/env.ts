@@ -7,6 +7,7 @@ import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts"
 import type { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
 import type { RelayHint } from "../relay/port.ts";
+import type { SettlementHint } from "../settlement/drive.ts";
 
 export interface CoreEnv {
   readonly DB: D1Database;
@@ -16,6 +17,7 @@ export interface CoreEnv {
   /** A database for restore drills, and nothing else: each drill empties it. */
   readonly SCRATCH?: D1Database;
   readonly RELAY_QUEUE: Queue<RelayHint>;
+  readonly SETTLEMENT_QUEUE: Queue<SettlementHint>;
   readonly SEQUENCER: DurableObjectNamespace<LedgerSequencer>;
   readonly PUBLISHER: DurableObjectNamespace<LedgerPublisher>;
   readonly SCRUBBER: DurableObjectNamespace<LedgerScrubber>;

@@ -7,10 +7,12 @@ import { sql } from "drizzle-orm";
 import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { OPERATOR_ACTIONS } from "../audit/operator-action.ts";
+import { EVENT_TYPES } from "../relay/event-type.ts";
 import { SURFACES } from "../tenants/principal.ts";
 
 export * from "../operations/schema.ts";
 export * from "../settlement/reconciliation/schema.ts";
+export * from "../settlement/schema.ts";
 
 /** Text that compares without regard to case: EVM addresses, which clients write in either case. */
 const textNoCase = customType<{ data: string; driverData: string }>({ dataType: () => "text collate nocase" });
@@ -199,7 +201,7 @@ export const outbox = sqliteTable(
     outboxId: integer("outbox_id").primaryKey(),
     eventId: text("event_id").notNull(),
     eventType: text("event_type", {
-      enum: ["REQUEST_SUBMITTED", "REQUEST_ACKNOWLEDGED", "REQUEST_ADJUDICATED"],
+      enum: EVENT_TYPES,
     }).notNull(),
     ledgerId: text("ledger_id").notNull(),
     seq: integer("seq").notNull(),

@@ -36,6 +36,7 @@ import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
 import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
 import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
+import { registerIdempotencyKeys } from "../operations/idempotency-keys.route.ts";
 import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
@@ -63,6 +64,12 @@ import { registerResumeDestination } from "../relay/resume-destination.route.ts"
 import { registerResumeRelay } from "../relay/resume-relay.route.ts";
 import { registerRotateSecret } from "../relay/rotate-secret.route.ts";
 import { sweepRelay } from "../relay/sweep.cron.ts";
+import { registerCreateSettlement } from "../settlement/create-settlement.route.ts";
+import type { SettlementHint } from "../settlement/drive.ts";
+import { registerGetSettlement } from "../settlement/get-settlement.route.ts";
+import { sweepKeys } from "../settlement/idempotency.cron.ts";
+import { registerListSettlements } from "../settlement/list-settlements.route.ts";
+import { operatorOf } from "../settlement/operator-of.edge.ts";
 import { registerContinueRun } from "../settlement/reconciliation/continue-run.route.ts";
 import { registerGetItem } from "../settlement/reconciliation/get-item.route.ts";
 import { registerGetReport } from "../settlement/reconciliation/get-report.route.ts";
@@ -73,6 +80,9 @@ import { registerOwnItem } from "../settlement/reconciliation/own-item.route.ts"
 import { reconcileDaily } from "../settlement/reconciliation/reconcile.cron.ts";
 import { registerResolveItem } from "../settlement/reconciliation/resolve-item.route.ts";
 import { registerStartRun } from "../settlement/reconciliation/start-run.route.ts";
+import { registerResolveSettlement } from "../settlement/resolve-settlement.route.ts";
+import { consumeSettlements, driveParts } from "../settlement/settlement.consumer.ts";
+import { sweepSettlements } from "../settlement/sweep.cron.ts";
 import { registerCloseTenant } from "../tenants/close-tenant.route.ts";
 import { registerCreateApiKey } from "../tenants/create-api-key.route.ts";
 import { registerCreateTenant } from "../tenants/create-tenant.route.ts";
@@ -116,6 +126,11 @@ for (const register of [
   registerGetClaim,
   registerFinalizeClaim,
   registerSettleClaim,
+  registerCreateSettlement,
+  registerListSettlements,
+  registerGetSettlement,
+  registerResolveSettlement,
+  registerIdempotencyKeys,
   registerClaimAnchor,
   registerClaimProof,
   registerRequestProof,
@@ -219,6 +234,8 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     },
     erasures: () => sweepErasures(env, settings.LEDGER_ID, systemNow(), log),
     alerts: () => evaluatorOf(env, settings).wake(),
+    settlements: () => sweepSettlements(env, settings, systemNow(), log),
+    idempotency: () => sweepKeys(env, settings.LEDGER_ID, systemNow()),
     backup: () => backUpCore(env, settings, log),
   };
   const measure = measureOf("itrans-core", env);
@@ -245,6 +262,8 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
     run("erasures", jobs.erasures),
     run("reconcile", jobs.reconcile),
     run("alerts", jobs.alerts),
+    run("settlements", jobs.settlements),
+    run("idempotency", jobs.idempotency),
     run("actions", jobs.actions),
     run("keys", jobs.keys),
     run("backup", jobs.backup),
@@ -254,7 +273,17 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
   log("info", "cron", { count: failed, durationMs: systemNow() - startedAt });
 }
 
+async function runQueue(batch: MessageBatch<SettlementHint>, env: CoreEnv): Promise<void> {
+  const ready = servicesOf(env);
+  if (!ready.ok) throw new Error(ready.problem.detail);
+  const { settings, log } = ready.services;
+  const operator = operatorOf(env, settings, log);
+  if (operator === undefined) batch.ackAll();
+  else await consumeSettlements(batch, env, driveParts(env, settings, operator, log));
+}
+
 export default {
   fetch: app.fetch,
   scheduled: (controller, env) => runCron(env, controller.scheduledTime),
-} satisfies ExportedHandler<CoreEnv>;
+  queue: runQueue,
+} satisfies ExportedHandler<CoreEnv, SettlementHint>;

@@ -13,8 +13,18 @@ export const ENTRY_TYPES = [
   "REQUEST_CORRECTED",
   "CLAIM_CREATED",
   "CLAIM_FINALIZED",
-  "CLAIM_SETTLED",
+  /** Money was asked for; the commitment is to its terms. */
   "SETTLEMENT_CREATED",
+  /** Before anything was sent to the operator. */
+  "SETTLEMENT_STARTED",
+  /** The operator confirmed a payment, a reversal, an adjustment. */
+  "CLAIM_SETTLED",
+  "SETTLEMENT_REVERSED",
+  "SETTLEMENT_ADJUSTED",
+  "SETTLEMENT_REJECTED",
+  "SETTLEMENT_FAILED",
+  /** Asked for once more. */
+  "SETTLEMENT_REPLAYED",
   /** Key and salt of the subject were destroyed. */
   "ERASED",
   /** Who operates the system did something to it. */

@@ -34,13 +34,14 @@ export interface PromisedCheckpoint {
   readonly released: boolean;
 }
 
-export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys" | "operator_actions";
+export type OrphanTable = "requests" | "claims" | "payloads" | "payload_keys" | "operator_actions" | "settlements";
 export const ORPHAN_TABLES: readonly OrphanTable[] = [
   "requests",
   "claims",
   "payloads",
   "payload_keys",
   "operator_actions",
+  "settlements",
 ];
 
 /** Whom a row says that it belongs to. */

@@ -111,8 +111,15 @@ const OWNER: Readonly<Record<OrphanTable, readonly [seq: string, subject: string
   claims: ["created_seq", "claim_id_hash"],
   payloads: ["subject_seq", "subject"],
   payload_keys: ["subject_seq", "subject"],
+  settlements: ["created_seq", "subject"],
   operator_actions: ["seq", "subject"],
 };
+
+/** A settlement begins anywhere in its subject's life; anything else is kept by where the subject begins. */
+const isKnown = (table: OrphanTable, seq: string, subject: string): string =>
+  table === "settlements"
+    ? `EXISTS (SELECT 1 FROM ledger_entries AS e WHERE e.ledger_id = ?1 AND e.seq = ${seq} AND e.subject = ${subject})`
+    : `${seq} IS ${firstSeqOf("?1", subject)}`;
 
 /** At least `limit` rows, unless they are the last: rows of one seq are never torn apart. */
 export async function readOwners(
@@ -126,7 +133,7 @@ export async function readOwners(
   const { results } = await db
     .prepare(
       `SELECT owner.${seq} AS seq, owner.${subject} AS subject,
-         owner.${seq} IS ${firstSeqOf("?1", `owner.${subject}`)} AS known
+         ${isKnown(table, `owner.${seq}`, `owner.${subject}`)} AS known
        FROM ${table} AS owner WHERE owner.ledger_id = ?1 AND owner.${seq} > ?2 AND COALESCE(owner.${seq} <= (
          SELECT ${seq} FROM ${table} WHERE ledger_id = ?1 AND ${seq} > ?2 ORDER BY ${seq} LIMIT 1 OFFSET ?3 - 1), 1)
        ORDER BY owner.${seq}`,

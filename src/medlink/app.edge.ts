@@ -14,6 +14,7 @@ import { ACCOUNTS } from "./accounts/room.edge.ts";
 import { ATTACHMENTS } from "./attachments/room.edge.ts";
 import { AUDIT } from "./audit/room.edge.ts";
 import { AUTO_SUBMIT } from "./auto-submit/room.edge.ts";
+import { BACKUPS } from "./backup/room.edge.ts";
 import { BRIDGE } from "./bridge/room.edge.ts";
 import { BULK } from "./bulk/room.edge.ts";
 import { CACHE } from "./cache/room.edge.ts";
@@ -58,6 +59,7 @@ const ROOMS: readonly (readonly Operation[])[] = [
   SEED,
   CONSOLE,
   OPERATIONS,
+  BACKUPS,
 ];
 
 /** Signing in and out, what operators do, and what iTrans calls back: a callback refused is a callback late. */

@@ -6,6 +6,8 @@ export interface AutoSubmitHint {
 export interface HubEnv {
   readonly DB: D1Database;
   readonly ATTACHMENTS: R2Bucket;
+  /** Snapshots; nothing is backed up without it. */
+  readonly BACKUPS?: R2Bucket;
   readonly CORE: Pick<Fetcher, "fetch">;
   readonly AUTO_SUBMIT_QUEUE: {
     send(hint: AutoSubmitHint, options: { readonly delaySeconds: number }): Promise<unknown>;
@@ -19,6 +21,7 @@ export interface HubEnv {
   readonly SESSION_SECRET: string;
   readonly ENCRYPTION_KEY: string;
   readonly HASH_KEY: string;
+  readonly BACKUP_ENCRYPTION_KEY?: string;
   readonly ITRANS_WORKFLOW_API_KEY: string;
   readonly ITRANS_CLAIMS_API_KEY: string;
   /** Core's operator key, for operations pages; without it they show the hub alone. */

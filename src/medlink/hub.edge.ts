@@ -1,5 +1,6 @@
 /** Everything a hub operation works with, made once per invocation from the bindings. */
 
+import type { SnapshotParts } from "../backup/snapshot.edge.ts";
 import { databaseSink, flushNow, measureOf } from "../operations/meter.edge.ts";
 import type { Measure } from "../operations/metrics-buffer.ts";
 import { mayScrape } from "../operations/scrape-token.ts";
@@ -9,6 +10,7 @@ import type { Log } from "../platform/log.ts";
 import type { RandomBytes } from "../platform/seal.ts";
 import { acceptedValues, secretFaults, secretsOf } from "../platform/secrets.ts";
 import { parseSettings } from "../platform/settings.ts";
+import { hubBackupParts } from "./backup/backup-parts.edge.ts";
 import { type CoreClient, makeCoreClient } from "./core.client.ts";
 import type { ConnectorName } from "./edi/connector.ts";
 import type { HubEnv } from "./env.ts";
@@ -18,6 +20,8 @@ import { type HubSettings, hubSettingsSchema } from "./settings.ts";
 export interface Hub {
   readonly db: D1Database;
   readonly attachments: R2Bucket;
+  /** Undefined: nothing is backed up. */
+  readonly backup: SnapshotParts | undefined;
   readonly queue: HubEnv["AUTO_SUBMIT_QUEUE"];
   readonly core: CoreClient;
   readonly fields: Fields;
@@ -88,6 +92,7 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
     hub: {
       db: env.DB,
       attachments: env.ATTACHMENTS,
+      backup: hubBackupParts(env, settings),
       queue: env.AUTO_SUBMIT_QUEUE,
       core: makeCoreClient({
         fetcher: external === undefined ? env.CORE : { fetch: (request) => fetch(request) },

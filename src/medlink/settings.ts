@@ -1,11 +1,20 @@
 /** The hub's settings, parsed once at its edge. */
 import * as z from "zod";
-import { environment, flag, integer, logLevel, metricsSettingsSchema, optionalText } from "../platform/settings.ts";
+import {
+  backupSettingsSchema,
+  environment,
+  flag,
+  integer,
+  logLevel,
+  metricsSettingsSchema,
+  optionalText,
+} from "../platform/settings.ts";
 
 export const hubSettingsSchema = z.object({
   ENVIRONMENT: environment,
   LOG_LEVEL: logLevel,
   ...metricsSettingsSchema.shape,
+  ...backupSettingsSchema.shape,
   /** Core's base URL when it runs elsewhere; empty: the service binding. */
   ITRANS_API_URL: optionalText,
   ITRANS_API_TIMEOUT_MS: integer(20_000, 100, 60_000),

@@ -1,5 +1,6 @@
 /** The worker medlink-hub: requests, the auto-submit queue and its dead letters, the minute's sweep. */
 
+import { backUp } from "../backup/backup.cron.ts";
 import { databaseSink, flushIfDue } from "../operations/meter.edge.ts";
 import { HUB_JOBS } from "../operations/metrics.ts";
 import { makeLog } from "../platform/clock.edge.ts";
@@ -59,6 +60,11 @@ async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<nu
     "re-encrypt": () => stepRenewal(RE_ENCRYPT, hub, RENEWED_ROWS_A_MINUTE),
     "re-hash": () => stepRenewal(RE_HASH, hub, RENEWED_ROWS_A_MINUTE),
     "secret-ages": () => recordSightings(hub.db, sightingsOf({ ...env }), hub.now()),
+    backup: async () => {
+      const { backup, settings, log } = hub;
+      if (backup === undefined) return;
+      await backUp(backup, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
+    },
     // Last, so that the readings are those of after the jobs.
     metrics: () => recordHubMetrics(hub, env, lateness),
   };

@@ -3,6 +3,7 @@ import type { AnchorEventType } from "../anchor/history.ts";
 import { readBackupLevels } from "../backup/backup.store.ts";
 import { readSecretAges } from "../keys/secret-ages.store.ts";
 import { relayStatus } from "../relay/relay-status.store.ts";
+import { readSettlementLevels } from "../settlement/settlement-levels.store.ts";
 import type { Reading } from "./readings.ts";
 
 interface Levels {
@@ -13,10 +14,14 @@ interface Levels {
   readonly submittedAt: number | null;
 }
 
+/** A settlement that is unfinished for longer waits for something. */
+const STUCK_AFTER_MS = 5 * 60_000;
+
 /** @param now epoch ms. */
 export async function readCoreGauges(db: D1Database, ledgerId: string, now: number): Promise<readonly Reading[]> {
-  const [backup, status, ages, [levels, lanes]] = await Promise.all([
+  const [backup, settlement, status, ages, [levels, lanes]] = await Promise.all([
     readBackupLevels(db),
+    readSettlementLevels(db, ledgerId, now - STUCK_AFTER_MS),
     relayStatus(db, now, undefined),
     readSecretAges(db),
     db.batch<Levels & { readonly destination: string; readonly lanes: number }>([
@@ -60,6 +65,11 @@ export async function readCoreGauges(db: D1Database, ledgerId: string, now: numb
     readings.push({ name: "itrans_core_secret_age_seconds", labels: [name, worker], value: ageS(since, now) });
   }
   readings.push(
+    { name: "itrans_core_settlements", labels: ["PENDING"], value: settlement.pending },
+    { name: "itrans_core_settlements", labels: ["PROCESSING"], value: settlement.processing },
+    { name: "itrans_core_settlements_stuck", labels: [], value: settlement.stuck },
+    { name: "itrans_core_reconciliation_open_items", labels: [], value: settlement.openItems },
+    { name: "itrans_core_reconciliation_failed", labels: [], value: settlement.reconciliationFailed },
     { name: "itrans_core_backup_covered_entries", labels: [], value: Math.max(backup.tailTo, backup.goodSize ?? 0) },
     { name: "itrans_core_backup_damaged_objects", labels: [], value: backup.damaged },
   );

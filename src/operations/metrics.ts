@@ -8,7 +8,7 @@
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { ENTRY_TYPES } from "../ledger/entry.ts";
 import { SECRETS, type WorkerName } from "../platform/secrets.ts";
-import { EVENT_TYPES } from "../relay/event-type.ts";
+import { EVENT_TYPES, REQUEST_EVENT_TYPES } from "../relay/event-type.ts";
 
 /** Values of a label: a closed list, or whatever the named bounded source has. */
 export type LabelValues = readonly string[] | { readonly from: "the worker's route templates" | "the destinations" };
@@ -79,6 +79,8 @@ const CORE_JOBS = [
   "keys",
   "alerts",
   "backup",
+  "settlements",
+  "idempotency",
   "metrics",
 ] as const;
 /** In the order in which the hub's cron runs them. */
@@ -91,12 +93,14 @@ export const HUB_JOBS = [
   "re-encrypt",
   "re-hash",
   "secret-ages",
+  "backup",
   "metrics",
 ] as const;
+const OPERATOR_RESULTS = ["2xx", "429", "4xx", "5xx", "other", "no-answer", "not-sent"] as const;
 const POST_RESULTS = ["2xx", "3xx", "4xx", "5xx", "timeout", "connection-failed"] as const;
 const CLAIM_EVENTS = [
   ...["created", "edited", "moved", "queued", "submissionAccepted", "attemptFailed", "submissionFailed"],
-  ...EVENT_TYPES,
+  ...REQUEST_EVENT_TYPES,
   "other",
 ] as const;
 const EDI_CONNECTORS = ["cdanet", "eclaims", "portal", "other"] as const;
@@ -275,6 +279,46 @@ export const METRICS = {
     help: "From a request's commit to the confirmation of the first anchor that covers it.",
   },
 
+  itrans_core_operator_calls_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Calls to the payer's operator by what came of them; not-sent: no permit, or an open circuit.",
+    labels: { operation: ["send", "find", "page"], result: OPERATOR_RESULTS },
+  },
+
+  itrans_core_settlements: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Settlements that have not ended, by status.",
+    labels: { status: ["PENDING", "PROCESSING"] },
+  },
+  itrans_core_settlements_stuck: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Settlements that have not ended five minutes after they were made.",
+  },
+  itrans_core_reconciliation_open_items: {
+    ...core,
+    ...level,
+    unit: "none",
+    help: "Mismatches between our books and the operator's that nobody has resolved.",
+  },
+  itrans_core_reconciliation_failed: {
+    ...core,
+    ...worst,
+    unit: "none",
+    help: "1 while the newest reconciliation failed.",
+  },
+  itrans_core_idempotency_collisions_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Idempotency-Keys that came again with another request.",
+  },
+
   itrans_core_backup_good_timestamp_seconds: {
     ...core,
     ...worst,
@@ -434,6 +478,12 @@ export const METRICS = {
     unit: "events",
     help: "Exchanges with EDI networks, by what was sent and whether its answer was good.",
     labels: { connector: EDI_CONNECTORS, kind: EDI_KINDS, outcome: OUTCOMES },
+  },
+  medlink_backup_good_timestamp_seconds: {
+    ...hub,
+    ...worst,
+    unit: "seconds",
+    help: "When the newest good snapshot of the hub was begun, Unix time; absent before the first.",
   },
   medlink_cron_runs_total: {
     ...hub,

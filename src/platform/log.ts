@@ -25,6 +25,8 @@ export interface LogFields {
   readonly eventId?: string;
   readonly requestIdHash?: string;
   readonly jobId?: string;
+  /** Of a settlement. */
+  readonly refId?: string;
   readonly txHash?: string;
   readonly queue?: string;
   readonly cron?: string;

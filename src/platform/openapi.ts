@@ -17,6 +17,7 @@ export const problemSchema = z
       .readonly()
       .optional(),
     supersededBy: z.string().optional().openapi({ description: "The successor's requestIdHash." }),
+    reason: z.string().optional(),
   })
   .openapi("Problem", { description: "RFC 9457 problem document; `error` and `message` repeat `code` and `detail`." });
 
@@ -31,6 +32,7 @@ const DESCRIPTIONS = {
   410: "The personal data was erased.",
   413: "The body is over 1 MB.",
   415: "The content type is not application/json.",
+  422: "A rule of money does not allow it (`reason` says which), or the Idempotency-Key came with another body.",
   429: "Over the key's rate limit; wait as Retry-After says.",
   502: "The other side could not be reached.",
   503: "Out of service for a moment; the outcome may be unknown. Send the same request again.",

@@ -16,10 +16,16 @@ const STATUS_BY_CODE = {
   conflict: 409,
   out_of_order: 409,
   already_decided: 409,
+  /** The same Idempotency-Key is being answered right now. */
+  in_progress: 409,
   superseded: 409,
   erased: 410,
   body_too_large: 413,
   unsupported_media_type: 415,
+  /** A rule of money: `reason` says which. */
+  settlement_refused: 422,
+  /** An Idempotency-Key came again with another request. */
+  key_reused: 422,
   rate_limited: 429,
   locked_out: 429,
   internal: 500,
@@ -47,9 +53,15 @@ export interface Problem {
   }[];
   /** requestIdHash of the successor, where a request was superseded. */
   readonly supersededBy?: string;
+  /** Which of a code's closed list of reasons. */
+  readonly reason?: string;
 }
 
 export const statusOf = (code: ProblemCode): ProblemStatus => STATUS_BY_CODE[code];
+
+/** A stored answer's status; 500 for one that no problem has. */
+export const problemStatusOf = (status: number): ProblemStatus =>
+  Object.values(STATUS_BY_CODE).find((known) => known === status) ?? 500;
 
 const TITLE_BY_STATUS: Record<ProblemStatus, string> = {
   400: "Bad Request",
@@ -61,6 +73,7 @@ const TITLE_BY_STATUS: Record<ProblemStatus, string> = {
   410: "Gone",
   413: "Content Too Large",
   415: "Unsupported Media Type",
+  422: "Unprocessable Content",
   429: "Too Many Requests",
   500: "Internal Server Error",
   502: "Bad Gateway",
@@ -78,6 +91,7 @@ export interface ProblemDocument {
   readonly correlationId: string;
   readonly issues?: Problem["issues"];
   readonly supersededBy?: Problem["supersededBy"];
+  readonly reason?: Problem["reason"];
 }
 
 export function problemDocument(problem: Problem, correlationId: string): ProblemDocument {
@@ -93,6 +107,7 @@ export function problemDocument(problem: Problem, correlationId: string): Proble
     correlationId,
     ...(problem.issues === undefined ? {} : { issues: problem.issues }),
     ...(problem.supersededBy === undefined ? {} : { supersededBy: problem.supersededBy }),
+    ...(problem.reason === undefined ? {} : { reason: problem.reason }),
   };
 }
 

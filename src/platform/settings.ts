@@ -31,10 +31,21 @@ export const metricsSettingsSchema = z.object({
   METRICS_FLUSH_MS: integer(10_000, 0, 25_000),
 });
 
+/** Of the workers that have a database. */
+export const backupSettingsSchema = z.object({
+  /** The hour, UTC, from which on the night's snapshot begins. */
+  BACKUP_HOUR_UTC: integer(2, 0, 23),
+  /** How long one turn of a snapshot or of a restore drill may take; the next cron goes on. */
+  BACKUP_TURN_MS: integer(15_000, 0, 120_000),
+  /** A turn that has told nothing of itself for this long is taken for dead, and another takes its run up. */
+  BACKUP_LEASE_MS: integer(120_000, 100, 600_000),
+});
+
 export const coreSettingsSchema = z.object({
   ENVIRONMENT: environment,
   LOG_LEVEL: logLevel,
   ...metricsSettingsSchema.shape,
+  ...backupSettingsSchema.shape,
   /** Names the sequencer, every row and every path. */
   LEDGER_ID: z
     .string()
@@ -69,13 +80,6 @@ export const coreSettingsSchema = z.object({
   LEDGER_WITNESSES: optionalText,
   LEDGER_WITNESS_TIMEOUT_MS: integer(3_000, 100, 30_000),
 
-  /** The hour, UTC, from which on the night's snapshot begins. */
-  BACKUP_HOUR_UTC: integer(2, 0, 23),
-  /** How long one turn of a snapshot or of a restore drill may take; the next cron goes on. */
-  BACKUP_TURN_MS: integer(15_000, 0, 120_000),
-  /** A turn that has told nothing of itself for this long is taken for dead, and another takes its run up. */
-  BACKUP_LEASE_MS: integer(120_000, 100, 600_000),
-
   API_RATE_LIMIT_WINDOW_MS: integer(60_000, 1_000, 3_600_000),
   API_RATE_LIMIT_MAX_REQUESTS: integer(6_000, 1, 10_000_000),
 
@@ -91,6 +95,11 @@ export const coreSettingsSchema = z.object({
   /** How long delivered and discarded rows are kept, and dead letters; then they are pruned. */
   RELAY_DELIVERED_RETENTION_DAYS: integer(30, 1, 3_650),
   RELAY_DEAD_LETTER_RETENTION_DAYS: integer(30, 1, 3_650),
+
+  /** Whether an approval asks for the payment at once. */
+  SETTLE_ON_APPROVAL: flag(false),
+  /** How long the answer to an Idempotency-Key is kept. */
+  IDEMPOTENCY_RETENTION_HOURS: integer(24, 1, 168),
 
   /** One node, or up to five separated by commas: the next is asked when one is down, and they must not disagree. */
   EVM_RPC_URL: optionalText,

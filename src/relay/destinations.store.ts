@@ -7,7 +7,7 @@ import type { SealedValue } from "../platform/keyring.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { DEFAULT_TENANT } from "../tenants/principal.ts";
 import { type Destination, destinationUrlFault, MEDLINK_DESTINATION_ID } from "./destinations.ts";
-import { EVENT_TYPES, type EventType } from "./event-type.ts";
+import { EVENT_TYPES, type EventType, REQUEST_EVENT_TYPES } from "./event-type.ts";
 import type { DestinationKind } from "./port.ts";
 
 type DestinationRow = typeof destinations.$inferSelect;
@@ -105,7 +105,7 @@ export async function syncSettingsDestination(
       MEDLINK_DESTINATION_ID,
       DEFAULT_TENANT,
       url,
-      JSON.stringify(EVENT_TYPES),
+      JSON.stringify(REQUEST_EVENT_TYPES),
       settings.RELAY_MEDLINK_REQUESTS_PER_MINUTE,
       settings.RELAY_WEBHOOK_TIMEOUT_MS,
       now,

@@ -23,11 +23,22 @@ export type EventData =
       readonly insurer: string;
       readonly decisionHash: string;
       readonly decision: "APPROVED" | "DENIED" | "NEEDS_INFO";
-    };
+    }
+  | SettlementEventData;
+
+/** Of a settlement event: never an amount. */
+export interface SettlementEventData {
+  readonly refId: string;
+  readonly settlementType: "payment" | "reversal" | "adjustment";
+  readonly reverses?: string;
+  readonly reason?: string;
+  readonly operatorTransactionId?: string;
+}
 
 export interface WebhookEvent {
   readonly eventId: string;
   readonly eventType: EventType;
+  /** Of a settlement of a direct claim: its claimIdHash. */
   readonly requestIdHash: string;
   /** Epoch seconds. */
   readonly occurredAt: number;

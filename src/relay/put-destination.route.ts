@@ -11,7 +11,7 @@ import { authenticate } from "../tenants/authenticate.edge.ts";
 import { insurerAddressSchema } from "../workflow/payload.ts";
 import { putDestination, type RefusedDestination } from "./destinations.store.ts";
 import { destinationUrlFault, extraHeadersFault, headersPlace, secretPlace } from "./destinations.ts";
-import { EVENT_TYPES } from "./event-type.ts";
+import { EVENT_TYPES, REQUEST_EVENT_TYPES } from "./event-type.ts";
 import { destinationIdParams, destinationSchema, destinationView, secretSchema } from "./relay-view.ts";
 import { makeSealer, type Sealer } from "./sealer.edge.ts";
 
@@ -34,7 +34,8 @@ const bodySchema = z
       .array(z.enum(EVENT_TYPES))
       .min(1)
       .refine((types) => new Set(types).size === types.length, "names a type twice")
-      .default([...EVENT_TYPES]),
+      .default([...REQUEST_EVENT_TYPES])
+      .openapi({ description: "Without it, those of requests; settlement events come only to who names them." }),
     requestsPerMinute: z.number().int().min(1).max(1_000_000).default(240),
     timeoutMs: z.number().int().min(100).max(60_000).optional().openapi({ description: "Without it, the setting's." }),
     headers: z

@@ -15,6 +15,7 @@ const counts = {
   pending: count.openapi({ description: "On their way; retried and waiting ones among them." }),
   retrying: count.openapi({ description: "Failed at least once and tried again." }),
   waiting: count.openapi({ description: "Sent once their entry is anchored." }),
+  underWay: count.openapi({ description: "In the relay's hands now; none is left some time after a pause." }),
   deadLetterCount: count,
   oldestPendingAgeMs: count.nullable(),
 };

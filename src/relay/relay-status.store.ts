@@ -19,6 +19,8 @@ export interface DestinationStatus {
   readonly retrying: number;
   /** Of these, rows that wait for their anchor. */
   readonly waiting: number;
+  /** Of these, rows in the relay's hands now: none is left some time after a pause. */
+  readonly underWay: number;
   readonly deadLetterCount: number;
   /** Age of the oldest row on its way, ms; null when there is none. */
   readonly oldestPendingAgeMs: number | null;
@@ -31,6 +33,7 @@ export interface RelayStatus {
   readonly pending: number;
   readonly retrying: number;
   readonly waiting: number;
+  readonly underWay: number;
   readonly deadLetterCount: number;
   readonly oldestPendingAgeMs: number | null;
   readonly destinations: readonly DestinationStatus[];
@@ -46,12 +49,13 @@ export async function relayStatus(db: D1Database, now: number, tenantId: string 
          CASE WHEN COALESCE(c.breaker, 'closed') <> 'closed' THEN c.breaker_until END AS nextProbeAt, d.deliver_after AS deliverAfter,
          d.requests_per_minute AS requestsPerMinute, d.timeout_ms AS timeoutMs, COALESCE(c.delivered, 0) AS deliveredCount,
          COALESCE(p.pending, 0) AS pending, COALESCE(p.retrying, 0) AS retrying, COALESCE(p.waiting, 0) AS waiting,
+         COALESCE(p.under_way, 0) AS underWay,
          COALESCE(p.dead, 0) AS deadLetterCount, MAX(0, CAST(?1 AS INTEGER) - p.oldest) AS oldestPendingAgeMs
        FROM destinations AS d
          LEFT JOIN relay_counters AS c ON c.destination_id = d.destination_id
          LEFT JOIN (
            SELECT destination_id, SUM(state <> 'dead') AS pending, SUM(state = 'waiting') AS waiting, SUM(state = 'dead') AS dead,
-             SUM(state <> 'dead' AND last_error IS NOT NULL) AS retrying,
+             SUM(state <> 'dead' AND last_error IS NOT NULL) AS retrying, SUM(state = 'leased' AND due_at > ?1) AS under_way,
              MIN(CASE WHEN state <> 'dead' THEN created_at END) AS oldest
            FROM outbox WHERE state NOT IN ('delivered', 'discarded') GROUP BY destination_id
          ) AS p ON p.destination_id = d.destination_id
@@ -70,6 +74,7 @@ export async function relayStatus(db: D1Database, now: number, tenantId: string 
     pending: sum((status) => status.pending),
     retrying: sum((status) => status.retrying),
     waiting: sum((status) => status.waiting),
+    underWay: sum((status) => status.underWay),
     deadLetterCount: sum((status) => status.deadLetterCount),
     oldestPendingAgeMs: destinations.reduce<number | null>(
       (oldest, { oldestPendingAgeMs: age }) => (age === null ? oldest : Math.max(oldest ?? 0, age)),

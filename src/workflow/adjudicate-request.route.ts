@@ -3,11 +3,16 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
+import { cents } from "../platform/cents.ts";
+import { systemRandomBytes } from "../platform/clock.edge.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { withCommitment } from "../settlement/create-settlement.edge.ts";
+import { newRefId } from "../settlement/ref-id.ts";
+import type { NewSettlement } from "../settlement/settlement.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { decidedAnswer, decidedAnswerSchema, notesSchema } from "./decided-answer.ts";
-import { findForInsurer, storeNotes } from "./insurer-command.edge.ts";
+import { type ForInsurer, findForInsurer, storeNotes } from "./insurer-command.edge.ts";
 import { DECISIONS, type RequestDecision } from "./request.ts";
 import { requestIdParam } from "./request-params.ts";
 import { type Sequenced, sequence } from "./sequencer.client.ts";
@@ -72,6 +77,15 @@ async function adjudicate(c: Context<CoreAppEnv>, idOrHash: string, { decision, 
     decisionHash: found.opened.commit({ decision, notes: notes ?? null }),
     round,
     notes: await storeNotes(c, found, `adj:${round}`, notes),
+    settlement: decision === "APPROVED" && settings.SETTLE_ON_APPROVAL ? paymentOf(found) : undefined,
     correlationId,
   });
+}
+
+/** Of all that is approved, in the approval's own commit; nothing where no money moves. */
+function paymentOf({ request, opened }: Extract<ForInsurer, { type: "found" }>): NewSettlement | undefined {
+  if (request.requestType !== "CLAIM" || request.amountMinor === 0) return undefined;
+  const { amountMinor, currency } = request;
+  const refId = newRefId(systemRandomBytes);
+  return withCommitment({ refId, type: "payment", amountCents: cents(amountMinor), currency, reverses: null }, opened);
 }

@@ -1,5 +1,7 @@
 /** Reads everything about the subjects that begin in a part of the log, all of one moment. */
 import type { StoredOperatorAction } from "../audit/check-operator-action.ts";
+import { isCents } from "../platform/cents.ts";
+import { type SettlementRow, settlementFromRow } from "../settlement/settlement-row.ts";
 import type { SubjectRows } from "./check-subject.ts";
 import { type ClaimRow, claimFromRow, type RequestRow, requestFromRow } from "./projection-rows.ts";
 
@@ -11,6 +13,9 @@ const SUBJECTS = `WITH begun(subject, seq) AS MATERIALIZED (
     SELECT subject, seq FROM ledger_entries AS e WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3
       AND NOT EXISTS (SELECT 1 FROM ledger_entries AS earlier INDEXED BY ledger_entries_subject
         WHERE earlier.ledger_id = ?1 AND earlier.subject = e.subject AND earlier.seq < e.seq))`;
+
+/** Of one slice; more than its entries no slice can have made. */
+const MAX_SETTLEMENT_ROWS = 100_000;
 
 interface EntryRow {
   readonly subject: string;
@@ -38,6 +43,10 @@ interface KeyRow extends OfSubject {
   readonly master_key_id: string;
   readonly wrapped: string;
 }
+
+/** A row that is wrong is a finding: an amount that is none becomes zero, which no entry commits to. */
+const settlementFromAnyRow = (row: SettlementRow) =>
+  settlementFromRow({ ...row, amount_cents: isCents(row.amount_cents) ? row.amount_cents : 0 });
 
 function grouped<Row>(rows: readonly Row[], keyOf: (row: Row) => string): ReadonlyMap<string, readonly Row[]> {
   const groups = new Map<string, Row[]>();
@@ -83,11 +92,15 @@ export async function readSubjects(
        CROSS JOIN payload_keys AS k ON k.ledger_id = ?1 AND k.subject_seq = begun.seq`,
     ),
     statement(
+      `SELECT s.* FROM begun CROSS JOIN settlements AS s ON s.ledger_id = ?1 AND s.subject = begun.subject
+       ORDER BY s.created_seq LIMIT ${MAX_SETTLEMENT_ROWS}`,
+    ),
+    statement(
       `SELECT a.subject, a.seq, a.action, a.actor, a.reason, a.details, a.salt FROM begun
        CROSS JOIN operator_actions AS a ON a.ledger_id = ?1 AND a.subject = begun.subject`,
     ),
   ]);
-  if (results.length !== 6) throw new Error("the database answered fewer statements than were asked");
+  if (results.length !== 7) throw new Error("the database answered fewer statements than were asked");
   // The rows are those of the statements above, in their order.
   const rowsOf = <Row>(i: number): readonly Row[] => (results[i]?.results ?? []) as readonly Row[];
   const entries = grouped(rowsOf<EntryRow>(0), ({ subject }) => subject);
@@ -95,7 +108,8 @@ export async function readSubjects(
   const claims = grouped(rowsOf<ClaimRow & OfSubject>(2), ({ subject }) => subject);
   const parts = grouped(rowsOf<PartRow>(3), ({ subject }) => subject);
   const keys = grouped(rowsOf<KeyRow>(4), ({ subject }) => subject);
-  const actions = grouped(rowsOf<StoredOperatorAction>(5), ({ subject }) => subject);
+  const actions = grouped(rowsOf<StoredOperatorAction>(6), ({ subject }) => subject);
+  const settlements = grouped(rowsOf<SettlementRow>(5), ({ subject }) => subject);
   return [...entries].map(([subject, own]) => {
     const request = requests.get(subject)?.[0];
     const claim = claims.get(subject)?.[0];
@@ -113,6 +127,7 @@ export async function readSubjects(
       })),
       request: request && requestFromRow(request),
       claim: claim && claimFromRow(claim),
+      settlements: (settlements.get(subject) ?? []).map(settlementFromAnyRow),
       parts: (parts.get(subject) ?? []).map((row) => ({
         part: row.part,
         sealed: row.ciphertext ?? undefined,

@@ -8,8 +8,9 @@ import { type ReadEntry, readEntry } from "../ledger/check-entry.ts";
 import type { Finding, FindingType } from "../ledger/finding.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import { DEFAULT_CURRENCY, isCurrency, type Money, parseMoney } from "../platform/money.ts";
+import { committedTerms, type SettlementState } from "../settlement/settlement.ts";
 import type { ClaimState } from "./claim.ts";
-import { type CommittedFacts, replay } from "./replay.ts";
+import { type CommittedFacts, replay, UNKNOWN_AMOUNT } from "./replay.ts";
 import type { RequestState } from "./request.ts";
 import type { StoredPart } from "./subject-rows.ts";
 import type { OpenSubject } from "./vault.ts";
@@ -29,6 +30,7 @@ export interface SubjectRows {
   }[];
   readonly request: RequestState | undefined;
   readonly claim: ClaimState | undefined;
+  readonly settlements: readonly SettlementState[];
   readonly parts: readonly StoredPart[];
   readonly key: SealedValue | undefined;
   readonly operatorAction?: StoredOperatorAction | undefined;
@@ -251,6 +253,7 @@ async function checkProjection(
     );
   }
   const facts: CommittedFacts = {
+    amountOf: (refId) => rows.settlements.find((one) => one.refId === refId) ?? UNKNOWN_AMOUNT,
     id,
     lookup: (await lookupOf(check, rows, isRequest, row.tenantId, id, erased, port)) ?? "",
     amountMinor: money?.minor ?? row.amountMinor,
@@ -264,6 +267,7 @@ async function checkProjection(
   for (const column of differences(replayed.state, row)) {
     check.found("projection-mismatch", column, `${column} is not what the entries give`);
   }
+  checkSettlements(check, rows, entries, replayed.settlements, opened);
   for (const [i, stored] of rows.entries.entries()) {
     const expected = replayed.commandIds[i];
     const holds =
@@ -277,6 +281,35 @@ async function checkProjection(
       place: "command",
       detail: `the command of entry ${stored.seq} is not the one that makes such an entry`,
     });
+  }
+}
+
+function checkSettlements(
+  check: Check,
+  rows: SubjectRows,
+  entries: readonly ReadEntry[],
+  expected: readonly SettlementState[],
+  opened: OpenSubject | undefined,
+): void {
+  for (const settlement of expected) {
+    const { refId, createdSeq } = settlement;
+    const place = (column: string) => `settlements ${refId} ${column}`;
+    const row = rows.settlements.find((one) => one.refId === refId);
+    if (row === undefined) {
+      check.found("projection-missing", place("row"), `the settlement ${refId} has no row`);
+      continue;
+    }
+    for (const column of differences(settlement, row)) {
+      check.found("projection-mismatch", place(column), `${column} of ${refId} is not what the entries give`);
+    }
+    const created = entries.find(({ seq }) => seq === createdSeq);
+    if (opened !== undefined && opened.commit(committedTerms(row)) !== created?.commitment) {
+      check.found("projection-mismatch", place("amount"), `${refId} is not of the terms that its entry commits to`);
+    }
+  }
+  for (const { refId } of rows.settlements) {
+    if (expected.some((one) => one.refId === refId)) continue;
+    check.found("projection-unexpected", `settlements ${refId}`, `no entry made the settlement ${refId}`);
   }
 }
 

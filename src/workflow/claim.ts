@@ -1,4 +1,7 @@
-/** A claim made directly through /claims: CREATED -> FINALIZED -> SETTLEMENT_PENDING -> SETTLED. */
+/**
+ * A claim made directly through /claims: CREATED -> FINALIZED, and from there as its settlements go (`withSettlements`):
+ * SETTLEMENT_PENDING while a payment is under way, SETTLED once one is confirmed and not reversed.
+ */
 import type { SealedValue } from "../platform/keyring.ts";
 import { ERASED_MONEY, type ErasureReason } from "./erasure.ts";
 import type { Outcome, StoredCiphertext } from "./request.ts";
@@ -14,6 +17,7 @@ export interface ClaimState {
   readonly status: ClaimStatus;
   readonly createdSeq: number;
   readonly finalizedSeq: number | undefined;
+  /** Of the newest payment that was asked for. */
   readonly settlementSeq: number | undefined;
   readonly amountMinor: number;
   readonly currency: string;
@@ -45,15 +49,6 @@ export interface FinalizeClaim {
   readonly correlationId: string;
 }
 
-export interface SettleClaim {
-  readonly type: "SettleClaim";
-  readonly tenantId: string;
-  readonly claimId: string;
-  readonly lookup?: string | undefined;
-  readonly actor: string;
-  readonly correlationId: string;
-}
-
 export interface EraseClaim {
   readonly type: "EraseClaim";
   readonly tenantId: string;
@@ -64,13 +59,11 @@ export interface EraseClaim {
   readonly correlationId: string;
 }
 
-export type ClaimCommand = CreateClaim | FinalizeClaim | SettleClaim | EraseClaim;
+export type ClaimCommand = CreateClaim | FinalizeClaim | EraseClaim;
 
 export type ClaimEvent =
   | { readonly type: "CLAIM_CREATED"; readonly command: CreateClaim }
   | { readonly type: "CLAIM_FINALIZED"; readonly actor: string }
-  /** Money was asked for. CLAIM_SETTLED follows only when the operator confirms. */
-  | { readonly type: "SETTLEMENT_CREATED"; readonly actor: string }
   | { readonly type: "ERASED"; readonly actor: string; readonly reason: ErasureReason };
 
 /** @param state undefined when no claim of that id exists in the tenant. */
@@ -94,25 +87,12 @@ export function decideClaim(state: ClaimState | undefined, command: ClaimCommand
   }
   // There is no amount left to settle.
   if (state.erasedSeq !== undefined) return { type: "rejected", rejection: { code: "erased" } };
-  switch (command.type) {
-    case "FinalizeClaim":
-      if (state.status !== "CREATED") return { type: "unchanged" };
-      return {
-        type: "accepted",
-        commandId: `finalize:${state.claimIdHash}`,
-        events: [{ type: "CLAIM_FINALIZED", actor: command.actor }],
-      };
-    case "SettleClaim":
-      if (state.status === "CREATED") {
-        return { type: "rejected", rejection: { code: "out_of_order", status: state.status } };
-      }
-      if (state.status !== "FINALIZED") return { type: "unchanged" };
-      return {
-        type: "accepted",
-        commandId: `settle:${state.claimIdHash}`,
-        events: [{ type: "SETTLEMENT_CREATED", actor: command.actor }],
-      };
-  }
+  if (state.status !== "CREATED") return { type: "unchanged" };
+  return {
+    type: "accepted",
+    commandId: `finalize:${state.claimIdHash}`,
+    events: [{ type: "CLAIM_FINALIZED", actor: command.actor }],
+  };
 }
 
 /** @throws Error for an event that can not follow the state; `decideClaim` makes none. */
@@ -138,8 +118,6 @@ export function evolveClaim(state: ClaimState | undefined, event: ClaimEvent, se
   switch (event.type) {
     case "CLAIM_FINALIZED":
       return { ...state, status: "FINALIZED", finalizedSeq: seq };
-    case "SETTLEMENT_CREATED":
-      return { ...state, status: "SETTLEMENT_PENDING", settlementSeq: seq };
     case "ERASED":
       return { ...state, ...ERASED_MONEY, claimId: state.claimIdHash, erasedSeq: seq };
   }

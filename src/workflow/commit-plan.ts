@@ -13,12 +13,27 @@ import type { EncodedEntry, EntryData } from "../ledger/entry.ts";
 import type { Head } from "../ledger/head.ts";
 import type { Plan } from "../ledger/sequencer.ts";
 import type { SealedValue } from "../platform/keyring.ts";
-import { EVENT_TYPES, type EventType } from "../relay/event-type.ts";
+import { type EventType, REQUEST_EVENT_TYPES, type RequestEventType } from "../relay/event-type.ts";
 import { type EventData, eventIdOf, webhookBody } from "../relay/events.ts";
 import type { DestinationKind } from "../relay/port.ts";
+import { settlementDraft, settlementNews } from "../settlement/record-settlement.ts";
+import {
+  type Account,
+  decideSettlement,
+  evolveSettlements,
+  isSettled,
+  isSettlementCommand,
+  isUnderWay,
+  refIdOf,
+  type SettlementCommand,
+  type SettlementEvent,
+  type SettlementState,
+  withSettlements,
+} from "../settlement/settlement.ts";
 import { type ClaimCommand, type ClaimEvent, type ClaimState, decideClaim, evolveClaim } from "./claim.ts";
 import type { Predecessor } from "./correction.ts";
 import {
+  type AdjudicateRequest,
   decideRequest,
   evolveRequest,
   type Rejection,
@@ -28,7 +43,7 @@ import {
   type StoredCiphertext,
 } from "./request.ts";
 
-export type Command = RequestCommand | ClaimCommand | RecordOperatorAction;
+export type Command = RequestCommand | ClaimCommand | SettlementCommand | RecordOperatorAction;
 
 /** Covers an entry, its projection, key and outbox rows, whose fields are all of bounded length. */
 const ROWS_BYTES = 4_000;
@@ -54,6 +69,8 @@ export interface CommitContext {
   /** By `aggregateKey` of the id that a command gave: an erased aggregate is found by its old id too. */
   readonly requests: ReadonlyMap<string, RequestState>;
   readonly claims: ReadonlyMap<string, ClaimState>;
+  /** By subject; of the subjects that have any, as far as commands may need them. */
+  readonly settlements: ReadonlyMap<string, readonly SettlementState[]>;
   readonly destinations: readonly EventDestination[];
   /** Subjects of operator actions that are recorded already. */
   readonly operatorActions?: ReadonlySet<string>;
@@ -87,6 +104,13 @@ export interface PlannedOutboxRow {
   readonly correlationId: string;
 }
 
+/** A settlement that is to be driven at the operator from now on. */
+export interface PlannedDrive {
+  readonly refId: string;
+  readonly tenantId: string;
+  readonly correlationId: string;
+}
+
 export interface PlannedPayloadKey {
   /** Of the subject's first entry. */
   readonly subjectSeq: number;
@@ -110,6 +134,7 @@ export type CommandResult =
       readonly state:
         | { readonly kind: "request"; readonly request: RequestState }
         | { readonly kind: "claim"; readonly claim: ClaimState }
+        | { readonly kind: "settlement"; readonly settlement: SettlementState }
         | { readonly kind: "operator-action"; readonly subject: string };
       /** Of the first entry this command appended; undefined when it changed nothing. */
       readonly entry: { readonly seq: number; readonly entryHash: string } | undefined;
@@ -127,6 +152,10 @@ export interface CommitPlan extends Plan<Head, CommandResult> {
   readonly payloadKeys: readonly PlannedPayloadKey[];
   readonly erasures: readonly PlannedErasure[];
   readonly outbox: readonly PlannedOutboxRow[];
+  readonly settlements: readonly SettlementState[];
+  readonly drives: readonly PlannedDrive[];
+  /** refIds of settlements that are under way no more. */
+  readonly undriven: readonly string[];
   readonly operatorActions: readonly OperatorActionRow[];
 }
 
@@ -160,6 +189,10 @@ class Aggregates<State> {
     this.#states = new Map([...states.values()].map((state) => [subjectOf(state), state]));
   }
 
+  bySubject(subject: string): State | undefined {
+    return this.#states.get(subject);
+  }
+
   get(key: string): State | undefined {
     const subject = this.#subjects.get(key);
     return subject === undefined ? undefined : this.#states.get(subject);
@@ -190,6 +223,9 @@ class Planning {
   readonly #payloadKeys: PlannedPayloadKey[] = [];
   readonly #erasures: PlannedErasure[] = [];
   readonly #outbox: PlannedOutboxRow[] = [];
+  readonly #settlements: Map<string, readonly SettlementState[]>;
+  readonly #moved = new Set<string>();
+  readonly #drives = new Map<string, PlannedDrive>();
   readonly #recorded: Set<string>;
   readonly #operatorActions: OperatorActionRow[] = [];
   #head: Head;
@@ -203,15 +239,18 @@ class Planning {
     this.#destinations = context.destinations;
     this.#requests = new Aggregates(context.requests, ({ requestIdHash }) => requestIdHash);
     this.#claims = new Aggregates(context.claims, ({ claimIdHash }) => claimIdHash);
+    this.#settlements = new Map(context.settlements);
     this.#recorded = new Set(context.operatorActions);
   }
 
   apply(command: Command): CommandResult {
+    if (isSettlementCommand(command)) return this.#applySettlement(command);
     if (command.type === "RecordOperatorAction") return this.#recordOperatorAction(command);
     return isClaimCommand(command) ? this.#applyClaim(command) : this.#applyRequest(command);
   }
 
   finish(results: readonly CommandResult[]): CommitPlan {
+    const settlements = [...this.#settlements.values()].flat().filter(({ refId }) => this.#moved.has(refId));
     return {
       before: this.#before,
       head: this.#entries.length === 0 ? this.#before : { ...this.#head, version: this.#before.version + 1 },
@@ -225,6 +264,9 @@ class Planning {
       payloadKeys: this.#payloadKeys,
       erasures: this.#erasures,
       outbox: this.#outbox,
+      settlements,
+      drives: [...this.#drives.values()],
+      undriven: settlements.filter((one) => !isUnderWay(one)).map(({ refId }) => refId),
       operatorActions: this.#operatorActions,
     };
   }
@@ -248,7 +290,11 @@ class Planning {
         ? aggregateKey(command.tenantId, command.corrects.requestId)
         : undefined;
     const predecessor = predecessorKey === undefined ? undefined : this.#requests.get(predecessorKey);
-    const outcome = decideRequest(state, command, predecessor && predecessorOf(predecessor));
+    const outcome = decideRequest(
+      state,
+      command,
+      predecessor && predecessorOf(predecessor, this.#settlementsOf(predecessor.requestIdHash)),
+    );
     if (outcome.type === "rejected") return outcome;
     let first: PlannedEntry | undefined;
     if (outcome.type === "accepted") {
@@ -262,6 +308,7 @@ class Planning {
       if (state === undefined) throw new Error("an accepted command has events");
       this.#requests.set(key, state.requestIdHash, state);
       this.#keepRequestPayload(state, command);
+      if (command.type === "AdjudicateRequest") this.#settleApproved(state, command, commandId, events.length);
       if (predecessor !== undefined && predecessorKey !== undefined) {
         let corrected = predecessor;
         for (const [index, event] of predecessorEvents.entries()) {
@@ -307,6 +354,109 @@ class Planning {
     };
   }
 
+  #applySettlement(command: SettlementCommand): CommandResult {
+    const account = this.#accountOf(command);
+    const outcome = decideSettlement(account, command);
+    if (outcome.type === "rejected") return outcome;
+    let first: PlannedEntry | undefined;
+    if (outcome.type === "accepted") {
+      for (const [index, event] of outcome.events.entries()) {
+        const entry = this.#recordSettlement(account, event, outcome.commandId, index, command.correlationId);
+        first ??= entry;
+      }
+    }
+    return {
+      type: outcome.type === "accepted" ? "committed" : "unchanged",
+      state: this.#settledState(command),
+      entry: positionOf(first),
+    };
+  }
+
+  #settledState(command: SettlementCommand): Extract<CommandResult, { type: "committed" | "unchanged" }>["state"] {
+    const { claim, settlements } = this.#accountOf(command);
+    if (command.type === "SettleClaim") {
+      if (claim === undefined) throw new Error("a settled claim exists");
+      return { kind: "claim", claim };
+    }
+    const refId = command.type === "CreateSettlement" ? command.settlement.refId : command.refId;
+    const settlement = settlements.find((one) => one.refId === refId);
+    if (settlement === undefined) throw new Error("an unchanged settlement exists");
+    return { kind: "settlement", settlement };
+  }
+
+  #settlementsOf(subject: string): readonly SettlementState[] {
+    return this.#settlements.get(subject) ?? [];
+  }
+
+  #accountOf(command: SettlementCommand): Account {
+    const { tenantId } = command;
+    if (command.type === "SettleClaim") {
+      const claim = this.#claims.get(aggregateKey(tenantId, command.claimId));
+      return { claim, request: undefined, settlements: claim ? this.#settlementsOf(claim.claimIdHash) : [] };
+    }
+    const { subject, subjectKind } = command;
+    const claim = subjectKind === "claim" ? this.#claims.bySubject(subject) : undefined;
+    const request = subjectKind === "request" ? this.#requests.bySubject(subject) : undefined;
+    const isTheirs = (claim ?? request)?.tenantId === tenantId;
+    return isTheirs
+      ? { claim, request, settlements: this.#settlementsOf(subject) }
+      : { claim: undefined, request: undefined, settlements: [] };
+  }
+
+  /** An approval whose settlement can not be is an approval all the same. */
+  #settleApproved(request: RequestState, command: AdjudicateRequest, commandId: string, index: number): void {
+    const { settlement, actor, correlationId } = command;
+    if (settlement === undefined || command.decision !== "APPROVED") return;
+    const account: Account = {
+      claim: undefined,
+      request,
+      settlements: this.#settlementsOf(request.requestIdHash),
+    };
+    const { tenantId, requestIdHash: subject } = request;
+    const create = { type: "CreateSettlement", tenantId, subjectKind: "request", subject } as const;
+    const outcome = decideSettlement(account, { ...create, settlement, actor, correlationId });
+    if (outcome.type !== "accepted") return;
+    const event: SettlementEvent = { type: "SETTLEMENT_CREATED", settlement, actor, byApproval: true };
+    this.#recordSettlement(account, event, commandId, index, correlationId);
+  }
+
+  #recordSettlement(
+    { claim, request }: Account,
+    event: SettlementEvent,
+    commandId: string,
+    index: number,
+    correlationId: string,
+  ): PlannedEntry {
+    const of = claim ?? request;
+    if (of === undefined) throw new Error("a settlement has a subject");
+    const subject = "claimIdHash" in of ? of.claimIdHash : of.requestIdHash;
+    const subjectKind = "claimIdHash" in of ? "claim" : "request";
+    const { tenantId } = of;
+    const entry = this.#append(settlementDraft(subject, event), commandId, index);
+    const { seq, at } = entry.encoded.entry;
+    const settlements = evolveSettlements(
+      this.#settlementsOf(subject),
+      event,
+      { tenantId, subject, subjectKind },
+      seq,
+      Date.parse(at),
+    );
+    this.#settlements.set(subject, settlements);
+    if (claim !== undefined)
+      this.#claims.set(aggregateKey(tenantId, claim.claimId), subject, withSettlements(claim, settlements));
+    const refId = refIdOf(event);
+    this.#moved.add(refId);
+    const isDriven = event.type === "SETTLEMENT_CREATED" || event.type === "SETTLEMENT_REPLAYED";
+    if (isDriven) this.#drives.set(refId, { refId, tenantId, correlationId });
+    const settlement = settlements.find((one) => one.refId === refId);
+    const news = settlement && settlementNews(settlement, event);
+    if (news !== undefined) {
+      const about = { tenantId, subject, insurerAddress: request?.insurerAddress };
+      this.#tell(about, news.eventType, news.data, entry, index, correlationId);
+    }
+    return entry;
+  }
+
   #append(draft: Draft, commandId: string, commandIndex: number): PlannedEntry {
     const linked = linkEntry(this.#head, draft, this.#nowIso);
     this.#head = linked.head;
@@ -337,28 +487,42 @@ class Planning {
 
   #publish(state: RequestState, event: RequestEvent, entry: PlannedEntry, index: number, correlationId: string): void {
     if (!isPublished(event)) return;
+    const { tenantId, requestIdHash: subject, insurerAddress } = state;
+    const about = { tenantId, subject, insurerAddress };
+    this.#tell(about, event.type, eventData(state, event), entry, index, correlationId);
+  }
+
+  /** @param about insurerAddress undefined: no insurer is concerned. */
+  #tell(
+    about: { readonly tenantId: string; readonly subject: string; readonly insurerAddress: string | undefined },
+    eventType: EventType,
+    data: EventData,
+    entry: PlannedEntry,
+    index: number,
+    correlationId: string,
+  ): void {
     const { hashHex, entry: ledgerEntry } = entry.encoded;
     for (const destination of this.#destinations) {
-      if (destination.tenantId !== state.tenantId || !destination.eventTypes.includes(event.type)) continue;
-      if (destination.kind === "INSURER" && !sameAddress(destination.insurerAddress, state.insurerAddress)) continue;
+      if (destination.tenantId !== about.tenantId || !destination.eventTypes.includes(eventType)) continue;
+      if (destination.kind === "INSURER" && !sameAddress(destination.insurerAddress, about.insurerAddress)) continue;
       const eventId = eventIdOf(this.#settings.chainId, hashHex, index, destination.kind);
       const body = webhookBody(
         {
           eventId,
-          eventType: event.type,
-          requestIdHash: state.requestIdHash,
+          eventType,
+          requestIdHash: about.subject,
           occurredAt: Math.floor(Date.parse(ledgerEntry.at) / 1000),
-          data: eventData(state, event),
+          data,
           ledger: { id: this.#settings.ledgerId, seq: ledgerEntry.seq, entryHash: hashHex },
         },
         undefined,
       );
       this.#outbox.push({
         eventId,
-        eventType: event.type,
+        eventType,
         seq: ledgerEntry.seq,
-        subject: state.requestIdHash,
-        tenantId: state.tenantId,
+        subject: about.subject,
+        tenantId: about.tenantId,
         destinationId: destination.destinationId,
         state: destination.deliverAfter === "anchor" ? "waiting" : "due",
         body,
@@ -371,17 +535,16 @@ class Planning {
 export const sameAddress = (a: string | undefined, b: string | undefined): boolean =>
   a?.toLowerCase() === b?.toLowerCase();
 
-type PublishedEvent = Extract<RequestEvent, { type: EventType }>;
+type PublishedEvent = Extract<RequestEvent, { type: RequestEventType }>;
 
 /** Receivers answer 400 to a type they do not know, so corrections and erasures go to none, whatever it asked for. */
-const isPublished = (event: RequestEvent): event is PublishedEvent => EVENT_TYPES.some((type) => type === event.type);
+const isPublished = (event: RequestEvent): event is PublishedEvent =>
+  REQUEST_EVENT_TYPES.some((type) => type === event.type);
 
-/** Money moves on claims made through /claims, which nothing corrects; a request is never settled by itself. */
-const predecessorOf = ({ requestIdHash, supersededBy }: RequestState): Predecessor => ({
-  requestIdHash,
-  supersededBy,
-  settled: false,
-});
+const predecessorOf = (
+  { requestIdHash, supersededBy }: RequestState,
+  settlements: readonly SettlementState[],
+): Predecessor => ({ requestIdHash, supersededBy, settled: isSettled(settlements) });
 
 const positionOf = (entry: PlannedEntry | undefined) =>
   entry === undefined ? undefined : { seq: entry.encoded.entry.seq, entryHash: entry.encoded.hashHex };

@@ -3,6 +3,9 @@ import type { OperatorActionRow } from "../audit/operator-action.ts";
 import { parseFrontier, serializeFrontier } from "../ledger/frontier.ts";
 import { EMPTY_HEAD, type Head, rootHexOf } from "../ledger/head.ts";
 import { firstSeqOf } from "../ledger/subject.store.ts";
+import type { SettlementState } from "../settlement/settlement.ts";
+import { isSettlementCommand } from "../settlement/settlement.ts";
+import { type SettlementRow, settlementColumns, settlementFromRow } from "../settlement/settlement-row.ts";
 import type { ClaimState } from "./claim.ts";
 import {
   aggregateKey,
@@ -75,13 +78,34 @@ interface Asked {
   readonly asked_id: string;
 }
 
+// Of settlement commands, which know the subject alone: it stands for the id then.
+const SELECT_REQUESTS_BY_HASH = `SELECT r.request_id_hash AS asked_id, r.* FROM json_each(?1) AS k
+  CROSS JOIN requests AS r ON r.ledger_id = ?2 AND r.submitted_seq = ${firstSeqOf("?2", "k.value")}`;
+
+const SELECT_CLAIMS_BY_HASH = `SELECT c.claim_id_hash AS asked_id, c.* FROM json_each(?1) AS k
+  CROSS JOIN claims AS c ON c.ledger_id = ?2 AND c.created_seq = ${firstSeqOf("?2", "k.value")}`;
+
+// Of subjects by their hashes, of claims that are settled and of requests that are corrected by their ids.
+const SELECT_SETTLEMENTS = `WITH asked(subject) AS (
+    SELECT value FROM json_each(?1)
+    UNION SELECT c.claim_id_hash FROM json_each(?2) AS k
+      CROSS JOIN claims AS c ON c.ledger_id = ?4 AND c.tenant_id = k.value ->> 0 AND c.claim_id = k.value ->> 1
+    UNION SELECT r.request_id_hash FROM json_each(?3) AS k
+      CROSS JOIN requests AS r ON r.ledger_id = ?4 AND r.tenant_id = k.value ->> 0 AND r.request_id = k.value ->> 1
+    UNION SELECT e.subject FROM json_each(?3) AS k
+      CROSS JOIN erased_ids AS e ON e.ledger_id = ?4 AND e.lookup = k.value ->> 2)
+  SELECT s.* FROM asked CROSS JOIN settlements AS s ON s.ledger_id = ?4 AND s.subject = asked.subject
+  ORDER BY s.created_seq`;
+
 // The insurers concerned: those of new requests, handed in, and those of requests that exist.
 const SELECT_DESTINATIONS = `SELECT d.destination_id, d.tenant_id, d.kind, d.insurer_address, d.deliver_after, d.event_types
   FROM destinations AS d
   WHERE d.tenant_id IN (SELECT value FROM json_each(?1)) AND (d.kind = 'MEDLINK'
     OR d.insurer_address COLLATE NOCASE IN (SELECT value FROM json_each(?2))
     OR d.insurer_address IN (SELECT r.insurer_address FROM json_each(?3) AS k
-      CROSS JOIN requests AS r ON r.ledger_id = ?4 AND r.tenant_id = k.value ->> 0 AND r.request_id = k.value ->> 1))
+      CROSS JOIN requests AS r ON r.ledger_id = ?4 AND r.tenant_id = k.value ->> 0 AND r.request_id = k.value ->> 1)
+    OR d.insurer_address IN (SELECT r.insurer_address FROM json_each(?5) AS k
+      CROSS JOIN requests AS r ON r.ledger_id = ?4 AND r.submitted_seq = ${firstSeqOf("?4", "k.value")}))
   ORDER BY d.destination_id`;
 
 const SELECT_ACTIONS = `SELECT a.subject FROM json_each(?1) AS k
@@ -98,6 +122,10 @@ export async function loadContext(
 ): Promise<CommitContext> {
   const requestKeys: AskedKeys = new Map();
   const claimKeys: AskedKeys = new Map();
+  const corrected: AskedKeys = new Map();
+  const settledClaims: AskedKeys = new Map();
+  const claimHashes = new Set<string>();
+  const requestHashes = new Set<string>();
   const tenants = new Set<string>();
   const insurers = new Set<string>();
   const ask = (keys: AskedKeys, tenantId: string, id: string, lookup: string | undefined): void => {
@@ -113,12 +141,20 @@ export async function loadContext(
     }
     const { tenantId } = command;
     tenants.add(tenantId);
-    if ("requestId" in command) {
+    if (isSettlementCommand(command)) {
+      if (command.type === "SettleClaim") {
+        ask(claimKeys, tenantId, command.claimId, command.lookup);
+        ask(settledClaims, tenantId, command.claimId, undefined);
+      } else (command.subjectKind === "claim" ? claimHashes : requestHashes).add(command.subject);
+    } else if ("requestId" in command) {
       ask(requestKeys, tenantId, command.requestId, command.lookup);
       if (command.type === "SubmitRequest") {
         insurers.add(command.insurerAddress);
         const { corrects } = command;
-        if (corrects !== undefined) ask(requestKeys, tenantId, corrects.requestId, corrects.lookup);
+        if (corrects !== undefined) {
+          ask(requestKeys, tenantId, corrects.requestId, corrects.lookup);
+          ask(corrected, tenantId, corrects.requestId, corrects.lookup);
+        }
       }
     } else {
       ask(claimKeys, tenantId, command.claimId, command.lookup);
@@ -126,36 +162,59 @@ export async function loadContext(
   }
   const requestKeysJson = JSON.stringify([...requestKeys.values()]);
   const claimKeysJson = JSON.stringify([...claimKeys.values()]);
+  const requestHashesJson = JSON.stringify([...requestHashes]);
+  const claimHashesJson = JSON.stringify([...claimHashes]);
+  const hashes = requestHashes.size + claimHashes.size;
   // Only what is asked for: most groups touch requests alone, and every statement costs.
   const statements: D1PreparedStatement[] = [];
-  if (requestKeys.size > 0) {
-    statements.push(
-      db.prepare(SELECT_REQUESTS).bind(requestKeysJson, ledgerId),
-      db
-        .prepare(SELECT_DESTINATIONS)
-        .bind(JSON.stringify([...tenants]), JSON.stringify([...insurers]), requestKeysJson, ledgerId),
-    );
-  }
-  if (claimKeys.size > 0) statements.push(db.prepare(SELECT_CLAIMS).bind(claimKeysJson, ledgerId));
-  if (actions.length > 0) statements.push(db.prepare(SELECT_ACTIONS).bind(JSON.stringify(actions), ledgerId));
+  const statement = (wanted: boolean, sql: string, ...values: readonly string[]): number | undefined =>
+    wanted ? statements.push(db.prepare(sql).bind(...values)) - 1 : undefined;
+  const asked = {
+    requests: statement(requestKeys.size > 0, SELECT_REQUESTS, requestKeysJson, ledgerId),
+    requestsByHash: statement(requestHashes.size > 0, SELECT_REQUESTS_BY_HASH, requestHashesJson, ledgerId),
+    claims: statement(claimKeys.size > 0, SELECT_CLAIMS, claimKeysJson, ledgerId),
+    claimsByHash: statement(claimHashes.size > 0, SELECT_CLAIMS_BY_HASH, claimHashesJson, ledgerId),
+    destinations: statement(
+      requestKeys.size + hashes > 0,
+      SELECT_DESTINATIONS,
+      JSON.stringify([...tenants]),
+      JSON.stringify([...insurers]),
+      requestKeysJson,
+      ledgerId,
+      requestHashesJson,
+    ),
+    actions: statement(actions.length > 0, SELECT_ACTIONS, JSON.stringify(actions), ledgerId),
+    settlements: statement(
+      hashes + settledClaims.size + corrected.size > 0,
+      SELECT_SETTLEMENTS,
+      JSON.stringify([...requestHashes, ...claimHashes]),
+      JSON.stringify([...settledClaims.values()]),
+      JSON.stringify([...corrected.values()]),
+      ledgerId,
+    ),
+  };
   const results = await db.batch(statements);
   if (results.length !== statements.length) throw new Error("the database answered fewer statements than were asked");
-  const [requests, destinations] = requestKeys.size > 0 ? results : [];
-  const recorded = actions.length > 0 ? results.at(-1) : undefined;
-  const claims = claimKeys.size > 0 ? results.at(actions.length > 0 ? -2 : -1) : undefined;
+  const resultOf = (index: number | undefined) => (index === undefined ? undefined : results[index]);
+  const requests = [asked.requests, asked.requestsByHash].flatMap((at) => rowsOf<RequestRow & Asked>(resultOf(at)));
+  const claims = [asked.claims, asked.claimsByHash].flatMap((at) => rowsOf<ClaimRow & Asked>(resultOf(at)));
   return {
-    requests: new Map(
-      rowsOf<RequestRow & Asked>(requests).map((row) => [
-        aggregateKey(row.tenant_id, row.asked_id),
-        requestFromRow(row),
-      ]),
-    ),
-    claims: new Map(
-      rowsOf<ClaimRow & Asked>(claims).map((row) => [aggregateKey(row.tenant_id, row.asked_id), claimFromRow(row)]),
-    ),
-    destinations: rowsOf<DestinationRow>(destinations).map(destinationFromRow),
-    operatorActions: new Set(rowsOf<{ subject: string }>(recorded).map(({ subject }) => subject)),
+    requests: new Map(requests.map((row) => [aggregateKey(row.tenant_id, row.asked_id), requestFromRow(row)])),
+    claims: new Map(claims.map((row) => [aggregateKey(row.tenant_id, row.asked_id), claimFromRow(row)])),
+    settlements: bySubject(rowsOf<SettlementRow>(resultOf(asked.settlements)).map(settlementFromRow)),
+    destinations: rowsOf<DestinationRow>(resultOf(asked.destinations)).map(destinationFromRow),
+    operatorActions: new Set(rowsOf<{ subject: string }>(resultOf(asked.actions)).map(({ subject }) => subject)),
   };
+}
+
+function bySubject(settlements: readonly SettlementState[]): ReadonlyMap<string, readonly SettlementState[]> {
+  const subjects = new Map<string, SettlementState[]>();
+  for (const one of settlements) {
+    const own = subjects.get(one.subject);
+    if (own === undefined) subjects.set(one.subject, [one]);
+    else own.push(one);
+  }
+  return subjects;
 }
 
 /** A result's rows, none of what was not asked; a result without rows is a failed read, not an empty one. */
@@ -208,6 +267,25 @@ const UPSERT_CLAIMS = `INSERT INTO claims
     finalized_seq = excluded.finalized_seq, settlement_seq = excluded.settlement_seq,
     amount_minor = excluded.amount_minor, currency = excluded.currency, erased_seq = excluded.erased_seq`;
 
+const UPSERT_SETTLEMENTS = `INSERT INTO settlements
+  (ledger_id, ref_id, tenant_id, subject, subject_kind, type, amount_cents, currency, reverses, status, reason,
+   operator_transaction_id, round, created_seq, started_seq, ended_seq, created_at, updated_at)
+  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 16
+  FROM json_each(?2) WHERE true
+  ON CONFLICT (ledger_id, ref_id) DO UPDATE SET status = excluded.status, reason = excluded.reason,
+    operator_transaction_id = excluded.operator_transaction_id, round = excluded.round,
+    started_seq = excluded.started_seq, ended_seq = excluded.ended_seq, updated_at = excluded.updated_at`;
+
+// A replay begins anew. The token goes on rising: whoever drove it before must not write any more.
+const UPSERT_DRIVES = `INSERT INTO settlement_drives (ledger_id, ref_id, tenant_id, correlation_id, due_at)
+  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2) WHERE true
+  ON CONFLICT (ledger_id, ref_id) DO UPDATE SET due_at = excluded.due_at, correlation_id = excluded.correlation_id,
+    lease_token = lease_token + 1, in_doubt = 1, sends = 0, waits = 0, last_answer = NULL`;
+
+const END_DRIVES = `UPDATE settlement_drives SET due_at = NULL, lease_token = lease_token + 1
+  WHERE ledger_id = ?1 AND ref_id IN (SELECT value ->> 0 FROM json_each(?2))`;
+
 // After payloads and keys are written: what the same commit brought goes too.
 const ERASE = [
   `INSERT INTO erased_ids (ledger_id, lookup, subject) SELECT ?1, value ->> 1, value ->> 0 FROM json_each(?2)`,
@@ -235,6 +313,8 @@ const INSERT_OUTBOX = `INSERT INTO outbox
 /** What became due with the commit, for the hint that wakes the relay. */
 export interface CommitReceipt {
   readonly dueOutboxIds: readonly number[];
+  /** For the hint that wakes those who drive settlements. */
+  readonly dueSettlements: readonly { readonly refId: string; readonly tenantId: string }[];
 }
 
 /**
@@ -275,6 +355,15 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
   const erasures = plan.erasures.map(({ subjectSeq, subject, lookup }) => [subject, lookup, plan.nowMs, subjectSeq]);
   addRows(UPSERT_REQUESTS, plan.requests.map(requestColumns));
   addRows(UPSERT_CLAIMS, plan.claims.map(claimColumns));
+  addRows(UPSERT_SETTLEMENTS, plan.settlements.map(settlementColumns));
+  addRows(
+    UPSERT_DRIVES,
+    plan.drives.map(({ refId, tenantId, correlationId }) => [refId, tenantId, correlationId, plan.nowMs]),
+  );
+  addRows(
+    END_DRIVES,
+    plan.undriven.map((refId) => [refId]),
+  );
   addRows(
     INSERT_PAYLOADS,
     plan.payloads.map(({ subjectSeq, subject, part, ciphertext }) => [
@@ -316,6 +405,7 @@ export async function writeCommit(db: D1Database, ledgerId: string, plan: Commit
     dueOutboxIds: outboxRows.flatMap((row) =>
       row.state === "due" && row.outbox_id !== undefined ? [row.outbox_id] : [],
     ),
+    dueSettlements: plan.drives.map(({ refId, tenantId }) => ({ refId, tenantId })),
   };
 }
 
@@ -370,8 +460,13 @@ const claimColumns = (claim: ClaimState): readonly unknown[] => [
 export const projectionStatements = (
   db: D1Database,
   ledgerId: string,
-  projections: { readonly requests: readonly RequestState[]; readonly claims: readonly ClaimState[] },
+  projections: {
+    readonly requests: readonly RequestState[];
+    readonly claims: readonly ClaimState[];
+    readonly settlements?: readonly SettlementState[];
+  },
 ): readonly D1PreparedStatement[] => [
   db.prepare(UPSERT_REQUESTS).bind(ledgerId, JSON.stringify(projections.requests.map(requestColumns))),
   db.prepare(UPSERT_CLAIMS).bind(ledgerId, JSON.stringify(projections.claims.map(claimColumns))),
+  db.prepare(UPSERT_SETTLEMENTS).bind(ledgerId, JSON.stringify((projections.settlements ?? []).map(settlementColumns))),
 ];

@@ -1,5 +1,15 @@
 /** Entries replayed: what the projection of a subject must be, by the same rules that made it (`evolve`). */
 import type { ReadEntry } from "../ledger/check-entry.ts";
+import { type Cents, cents } from "../platform/cents.ts";
+import {
+  evolveSettlements,
+  refIdOf,
+  SETTLEMENT_TYPES,
+  type SettlementEvent,
+  type SettlementState,
+  settlementCommandId,
+  withSettlements,
+} from "../settlement/settlement.ts";
 import { type ClaimEvent, type ClaimState, evolveClaim } from "./claim.ts";
 import { ERASURE_REASONS } from "./erasure.ts";
 import { DECISIONS, evolveRequest, REQUEST_TYPES, type RequestEvent, type RequestState } from "./request.ts";
@@ -11,14 +21,24 @@ export interface CommittedFacts {
   readonly lookup: string;
   readonly amountMinor: number;
   readonly currency: string;
+  /** Of a settlement, from its row. */
+  readonly amountOf: (refId: string) => { readonly amountCents: Cents; readonly currency: string };
 }
+
+/** Of a settlement whose row, which alone says it, is not there. */
+export const UNKNOWN_AMOUNT = { amountCents: cents(1), currency: "XXX" } as const;
 
 /** Of the command that makes such an entry; undefined: it is that of the successor's submit, just before. */
 export type CommandId = string | undefined;
 
+interface Steps {
+  readonly commandIds: readonly CommandId[];
+  readonly settlements: readonly SettlementState[];
+}
+
 export type Replayed =
-  | { readonly type: "request"; readonly state: RequestState; readonly commandIds: readonly CommandId[] }
-  | { readonly type: "claim"; readonly state: ClaimState; readonly commandIds: readonly CommandId[] }
+  | ({ readonly type: "request"; readonly state: RequestState } & Steps)
+  | ({ readonly type: "claim"; readonly state: ClaimState } & Steps)
   /** These entries can not follow one another. */
   | { readonly type: "failed"; readonly seq: number; readonly reason: string };
 
@@ -54,12 +74,24 @@ function committed(entry: ReadEntry): string {
 export function replay(entries: readonly ReadEntry[], facts: CommittedFacts): Replayed {
   let request: RequestState | undefined;
   let claim: ClaimState | undefined;
+  let settlements: readonly SettlementState[] = [];
   const commandIds: CommandId[] = [];
   try {
     for (const entry of entries) {
       const { seq } = entry;
       try {
-        if (entry.type.startsWith("REQUEST_") || (entry.type === "ERASED" && request !== undefined)) {
+        if (isSettlementEntry(entry)) {
+          const of = claim ?? request;
+          if (of === undefined) throw new Unreplayable(seq, "there is nothing that it could settle");
+          const event = settlementEvent(entry, facts);
+          const before = settlements.find(({ refId }) => refId === refIdOf(event));
+          const { tenantId } = of;
+          const subjectKind = claim === undefined ? "request" : "claim";
+          const about = { tenantId, subject: entry.subject, subjectKind } as const;
+          settlements = evolveSettlements(settlements, event, about, seq, Date.parse(entry.at));
+          if (claim !== undefined) claim = withSettlements(claim, settlements);
+          commandIds.push(settlementCommandId(event, before));
+        } else if (entry.type.startsWith("REQUEST_") || (entry.type === "ERASED" && request !== undefined)) {
           if (claim !== undefined) throw new Unreplayable(seq, "a claim has no such entry");
           const event = requestEvent(entry, request, facts);
           request = evolveRequest(request, event, seq);
@@ -79,8 +111,8 @@ export function replay(entries: readonly ReadEntry[], facts: CommittedFacts): Re
     if (error instanceof Unreplayable) return { type: "failed", seq: error.seq, reason: error.message };
     throw error;
   }
-  if (request !== undefined) return { type: "request", state: request, commandIds };
-  if (claim !== undefined) return { type: "claim", state: claim, commandIds };
+  if (request !== undefined) return { type: "request", state: request, commandIds, settlements };
+  if (claim !== undefined) return { type: "claim", state: claim, commandIds, settlements };
   throw new RangeError("a subject has at least one entry");
 }
 
@@ -177,7 +209,6 @@ function claimEvent(entry: ReadEntry, state: ClaimState | undefined, facts: Comm
         },
       };
     case "CLAIM_FINALIZED":
-    case "SETTLEMENT_CREATED":
       return { type: entry.type, actor: text(entry, "actor") };
     case "ERASED":
       return { type: entry.type, actor: text(entry, "actor"), reason: oneOf(entry, "reason", ERASURE_REASONS) };
@@ -194,7 +225,45 @@ function claimCommandId(event: ClaimEvent, state: ClaimState): string {
       return `erase:${state.claimIdHash}`;
     case "CLAIM_FINALIZED":
       return `finalize:${state.claimIdHash}`;
+  }
+}
+
+const isSettlementEntry = ({ type }: ReadEntry): boolean => type.startsWith("SETTLEMENT_") || type === "CLAIM_SETTLED";
+
+function settlementEvent(entry: ReadEntry, facts: CommittedFacts): SettlementEvent {
+  const refId = text(entry, "refId");
+  const actor = text(entry, "actor");
+  switch (entry.type) {
     case "SETTLEMENT_CREATED":
-      return `settle:${state.claimIdHash}`;
+      return {
+        type: entry.type,
+        actor,
+        byApproval: entry.data.byApproval === true,
+        settlement: {
+          refId,
+          type: oneOf(entry, "settlementType", SETTLEMENT_TYPES),
+          ...facts.amountOf(refId),
+          reverses: optionalText(entry, "reverses") ?? null,
+          commitment: committed(entry),
+        },
+      };
+    case "SETTLEMENT_STARTED":
+    case "SETTLEMENT_REPLAYED":
+      return { type: entry.type, refId, actor };
+    case "CLAIM_SETTLED":
+    case "SETTLEMENT_REVERSED":
+    case "SETTLEMENT_ADJUSTED":
+      return {
+        type: entry.type,
+        refId,
+        actor,
+        operatorTransactionId: optionalText(entry, "operatorTransactionId"),
+        reason: optionalText(entry, "reason"),
+      };
+    case "SETTLEMENT_REJECTED":
+    case "SETTLEMENT_FAILED":
+      return { type: entry.type, refId, actor, reason: text(entry, "reason") };
+    default:
+      throw new Unreplayable(entry.seq, `there is no settlement entry ${entry.type}`);
   }
 }

@@ -4,6 +4,7 @@
  * NEEDS_INFO another decision may follow. Beside its status a request may be superseded by its successor, or erased.
  */
 import type { SealedValue } from "../platform/keyring.ts";
+import type { NewSettlement, SettlementRejection } from "../settlement/settlement.ts";
 import { type CorrectionRejection, decideCorrection, type Predecessor } from "./correction.ts";
 import { ERASED_MONEY, type ErasureReason } from "./erasure.ts";
 
@@ -93,6 +94,8 @@ export interface AdjudicateRequest {
   /** Decisions taken when the caller looked; the notes are sealed for this round and open in no other. */
   readonly round: number;
   readonly notes: StoredCiphertext | undefined;
+  /** Asked for with an approval, in the same commit, where that is set so. */
+  readonly settlement?: NewSettlement | undefined;
   readonly correlationId: string;
 }
 
@@ -140,6 +143,7 @@ export type Rejection =
   | { readonly code: "round_moved"; readonly round: number }
   | { readonly code: "out_of_order"; readonly status: string }
   | { readonly code: "erased" }
+  | SettlementRejection
   | CorrectionRejection;
 
 export type Outcome<Event> =

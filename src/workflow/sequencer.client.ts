@@ -27,7 +27,7 @@ export async function sequence(env: CoreEnv, ledgerId: string, command: Command)
       switch (appended.type) {
         case "done":
           return appended.result.type === "rejected"
-            ? { type: "problem", problem: problemOf(appended.result), rejection: appended.result.rejection }
+            ? { type: "problem", problem: problemOf(appended.result.rejection), rejection: appended.result.rejection }
             : { type: "done", result: appended.result };
         case "overloaded":
           return {
@@ -48,7 +48,7 @@ export async function sequence(env: CoreEnv, ledgerId: string, command: Command)
   return { type: "problem", problem: UNKNOWN_OUTCOME };
 }
 
-function problemOf({ rejection }: Extract<CommandResult, { type: "rejected" }>): Problem {
+export function problemOf(rejection: Rejection): Problem {
   switch (rejection.code) {
     case "not_found":
       return { code: "not_found", detail: "There is nothing of this id in your tenant." };
@@ -75,6 +75,30 @@ function problemOf({ rejection }: Extract<CommandResult, { type: "rejected" }>):
     case "erased":
       return { code: "erased", detail: "The personal data was erased." };
     case "out_of_order":
-      return { code: "out_of_order", detail: `This claim is ${rejection.status}; finalize it before settling.` };
+      return {
+        code: "out_of_order",
+        detail: `This is ${rejection.status}: a claim is finalized and a request approved before it is settled.`,
+      };
+    case "amount_moved":
+      return { code: "conflict", detail: "Another settlement was made at the same moment. Send yours again." };
+    case "settlement_conflict":
+      return { code: "conflict", detail: `This settlement is ${rejection.status}, which does not allow it.` };
+    case "settlement_refused":
+      return { code: "settlement_refused", detail: REFUSALS[rejection.why], reason: rejection.why };
   }
 }
+
+const REFUSALS: Readonly<Record<Extract<Rejection, { code: "settlement_refused" }>["why"], string>> = {
+  "not-payable": "A pre-authorization moves no money; settle the claim that follows it.",
+  "nothing-left": "Nothing is left to pay of what was approved.",
+  "over-approved": "With what is paid or on its way it would exceed what was approved.",
+  "below-nothing": "It would take back more than was paid.",
+  "wrong-currency": "The currency is not that of what was approved.",
+  "wrong-amount": "A payment and a reversal are above zero, an adjustment is above or below it.",
+  "reverses-unknown":
+    "A reversal names, in `reverses`, a payment or an upward adjustment of the same claim or request.",
+  "not-completed": "What it reverses is not completed.",
+  "over-reversed": "More would be reversed than was paid.",
+  "too-many": "There are too many settlements of this claim or request.",
+  "replays-spent": "It was replayed too often; make a new settlement.",
+};

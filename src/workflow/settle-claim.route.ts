@@ -4,10 +4,9 @@ import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
+import { settleClaim } from "../settlement/create-settlement.edge.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { answerClaimCommand } from "./claim-command.edge.ts";
 import { claimAnswerSchema } from "./claim-view.ts";
-import { knownIdLookup } from "./id-lookup.edge.ts";
 import { claimIdParam } from "./request-params.ts";
 
 const route = createRoute({
@@ -23,22 +22,13 @@ const route = createRoute({
       description: "Asked for, now or before; the settlement is PENDING until the operator confirms.",
       content: { "application/json": { schema: claimAnswerSchema } },
     },
-    ...problemResponses(400, 401, 403, 404, 409, 410, 413, 415, 429, 503),
+    ...problemResponses(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503),
   },
 });
 
 export function registerSettleClaim(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const { principal, correlationId } = c.var;
-    const { claimId } = c.req.valid("param");
-    const result = await answerClaimCommand(c, {
-      type: "SettleClaim",
-      tenantId: principal.tenantId,
-      claimId,
-      lookup: (await knownIdLookup(c))?.("claim", principal.tenantId, claimId),
-      actor: principal.keyId,
-      correlationId,
-    });
+    const result = await settleClaim(c, c.req.valid("param").claimId);
     return result.type === "problem" ? answerProblem(c, result.problem) : c.json(result.answer, 200);
   });
 }

@@ -15,7 +15,7 @@ const LOOKUP_KEY_BYTES = 32;
  * 64 hex: HMAC-SHA256 of an id under the ledger's lookup key. It stands for the id where nothing can be erased, and finds an
  * erased one again; without the key no guess at an id can be checked.
  */
-export type IdLookup = (kind: "request" | "claim", tenantId: string, id: string) => string;
+export type IdLookup = (kind: "request" | "claim" | "idempotency", tenantId: string, id: string) => string;
 
 /** An opened subject: what is needed to seal, open and commit. Lives for one request only. */
 export interface OpenSubject {

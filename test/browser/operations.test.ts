@@ -20,6 +20,7 @@ const core = async (method: string, path: string, body?: unknown): Promise<unkno
   return answer.json();
 };
 
+const ledgerEntry = z.object({ entry: z.object({ type: z.string() }) });
 const letters = z.object({ deadLetters: z.array(z.object({ outboxId: z.number() })) });
 
 async function until<Value>(what: string, look: () => Promise<Value | undefined>): Promise<Value> {
@@ -104,6 +105,8 @@ describe("an operator", () => {
     ["auto-submit", "/operations/auto-submit?state=succeeded"],
     ["deliveries", "/operations/deliveries?destinationId=refusing-insurer"],
     ["deliveries-none", "/operations/deliveries?destinationId=demo-insurer"],
+    ["deliveries-all", "/operations/deliveries?list=all&status=delivered"],
+    ["secrets", "/admin/secrets"],
     ["ledger", "/operations/ledger"],
     ["entry", "/operations/ledger/1"],
     ["anchors", "/operations/anchors"],
@@ -167,9 +170,28 @@ describe("an operator", () => {
     await page.waitForSelector("button[data-confirm=switch-off]");
   });
 
-  it("verifies an entry of the ledger in the browser", async () => {
+  it("verifies an entry of the ledger in the browser, on a page that recovers by itself once core answers again", async () => {
     const { page } = operator;
-    await page.goto("/operations/ledger/0");
+    // What operators do is in the ledger too, and has no proof of a request.
+    const seq = await until("an entry of a request", async () => {
+      for (let at = 0; at < 20; at++) {
+        const { entry } = ledgerEntry.parse(await core("GET", `/ledger/entries/${at}`));
+        if (entry.type === "REQUEST_SUBMITTED") return at;
+      }
+      return undefined;
+    });
+    const path = `/operations/ledger/${seq}`;
+    // As the page is while core is away: the next reading of it is the true one.
+    await page.route(`**${path}`, async (route) => {
+      const answer = await route.fetch();
+      const whole = (await answer.text()).replaceAll("data-verify=", "data-none=");
+      await route.fulfill({
+        response: answer,
+        body: whole.replace("</main>", "<p data-away data-refresh=500></p></main>"),
+      });
+      await page.unroute(`**${path}`);
+    });
+    await page.goto(path);
     await page.click("[data-verify]");
     await page.waitForSelector("[data-verdict]");
     expect(await page.getAttribute("[data-verdict]", "data-verdict")).toBe("passed");

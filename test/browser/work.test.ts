@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { afterAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { disconnect, facts, lookAtPage, Visitor } from "./support/visitor.ts";
@@ -166,7 +166,7 @@ describe("a patient who asks", () => {
         claims: z.array(z.object({ claimId: z.string(), notes: z.string() })),
         complete: z.literal(true),
       })
-      .parse(JSON.parse(readFileSync(await download.path(), "utf8")));
+      .parse(JSON.parse(await text(await download.createReadStream())));
     expect(copy.patient.lastName).toBe("Leaving");
     expect(copy.claims).toMatchObject([{ claimId, notes: "Only between us." }]);
 

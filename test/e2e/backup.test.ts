@@ -143,6 +143,25 @@ test("what was appended since comes back with the tail, and a restored core goes
   expect(verified.body).toMatchObject({ valid: true });
 });
 
+test("the restore drill says what each class of data would have cost, and the system shows its result", async () => {
+  await shell("backupLedgerSnapshot.sh");
+  const { stdout } = await run(
+    join(projectRoot, "node_modules/.bin/node"),
+    [join(projectRoot, "scripts/restore-drill.ts")],
+    {
+      env: environment(),
+      cwd: directory.path,
+    },
+  );
+  expect(stdout).toContain("good");
+  expect(stdout.match(/recovery/g)).toHaveLength(3);
+  const listed = await call(`${stack.urls.core}/operations/backups`, { headers: { "x-api-key": KEYS.operator } });
+  const { drills } = z
+    .looseObject({ drills: z.array(z.looseObject({ state: z.string(), entries: z.number() })) })
+    .parse(listed.body);
+  expect(drills[0]).toMatchObject({ state: "good", source: "command", entries: 10, reason: null });
+});
+
 test("an archive with one byte changed is refused, and nothing is left of the restore", async () => {
   const bytes = readFileSync(archive);
   const middle = Math.floor(bytes.length / 2);

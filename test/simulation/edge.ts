@@ -4,7 +4,9 @@
  */
 import { commitmentOf, SALT_BYTES, subjectOf } from "../../src/ledger/commitment.ts";
 import type { Appended } from "../../src/ledger/sequencer.ts";
-import { fromBase64, toBase64 } from "../../src/platform/encoding.ts";
+import { cents } from "../../src/platform/cents.ts";
+import { fromBase64, toBase64, toHex } from "../../src/platform/encoding.ts";
+import { newRefId } from "../../src/settlement/ref-id.ts";
 import { type Command, type CommandResult, sameAddress } from "../../src/workflow/commit-plan.ts";
 import { findRequest } from "../../src/workflow/request.store.ts";
 import type { RequestDecision, RequestType } from "../../src/workflow/request.ts";
@@ -138,9 +140,15 @@ export class Edge {
   }
 
   async claimStep(life: Life, claimId: string, type: "FinalizeClaim" | "SettleClaim"): Promise<HttpAnswer> {
-    return answerOf(
-      await this.#sequence(life, { type, tenantId: TENANT_ID, claimId, actor: "claims", correlationId: "claim" }),
-    );
+    const common = { tenantId: TENANT_ID, claimId, actor: "claims", correlationId: "claim" };
+    if (type === "FinalizeClaim") return answerOf(await this.#sequence(life, { ...common, type }));
+    const terms = {
+      refId: newRefId((length) => Uint8Array.from(this.#world.random.bytes(length))),
+      type: "payment",
+    } as const;
+    const commitment = `0x${toHex(this.#world.random.bytes(32))}`;
+    const settlement = { ...terms, amountCents: cents(5_000), currency: "CAD", reverses: null, commitment };
+    return answerOf(await this.#sequence(life, { ...common, type, settlement }));
   }
 
   async #find(life: Life, requestIdHash: string) {

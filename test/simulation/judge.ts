@@ -51,7 +51,9 @@ export class Judge {
     const [subject, seqs] =
       state.kind === "request"
         ? [state.request.requestIdHash, [state.request.submittedSeq, state.request.adjudicatedSeq]]
-        : [state.claim.claimIdHash, [state.claim.createdSeq, state.claim.settlementSeq]];
+        : state.kind === "claim"
+          ? [state.claim.claimIdHash, [state.claim.createdSeq, state.claim.settlementSeq]]
+          : [state.settlement.subject, [state.settlement.createdSeq, state.settlement.endedSeq]];
     for (const seq of seqs) {
       if (seq !== undefined && this.#witness.entry(seq)?.subject !== subject) {
         this.#world.violate("answered before commit", `an answer rests on entry ${seq}, which is not in the ledger`);

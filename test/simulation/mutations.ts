@@ -12,7 +12,7 @@ export interface Mutation {
   readonly parts: Partial<Parts>;
 }
 
-const NOTHING_DUE: CommitReceipt = { dueOutboxIds: [] };
+const NOTHING_DUE: CommitReceipt = { dueOutboxIds: [], dueSettlements: [] };
 
 /** @throws Error when a statement that contains `mark` no longer has `from`: the mutation would change nothing. */
 const replacing =
@@ -51,6 +51,7 @@ export const mutations: readonly Mutation[] = [
         REAL_PARTS.loadContext(db, ledgerId, commands).catch(() => ({
           requests: new Map(),
           claims: new Map(),
+          settlements: new Map(),
           destinations: [],
         })),
     },

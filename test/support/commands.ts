@@ -1,5 +1,7 @@
 /** Commands and states as the edge makes them, with facts that tests choose. */
-import type { ClaimState, CreateClaim, EraseClaim, FinalizeClaim, SettleClaim } from "../../src/workflow/claim.ts";
+import { cents } from "../../src/platform/cents.ts";
+import type { NewSettlement, SettleClaim } from "../../src/settlement/settlement.ts";
+import type { ClaimState, CreateClaim, EraseClaim, FinalizeClaim } from "../../src/workflow/claim.ts";
 import type {
   AcknowledgeRequest,
   AdjudicateRequest,
@@ -78,7 +80,29 @@ export const finalizeCommand = (claimId: string): FinalizeClaim => ({
   correlationId: "correlation",
 });
 
-export const settleCommand = (claimId: string): SettleClaim => ({ ...finalizeCommand(claimId), type: "SettleClaim" });
+/** A name as core makes them. */
+export const refIdOf = (text: string): string =>
+  `stl_${text
+    .toUpperCase()
+    .replace(/[^0-9A-HJKMNP-TV-Z]/g, "0")
+    .padStart(26, "0")
+    .slice(-26)}`;
+
+export const newSettlement = (name: string, over: Partial<NewSettlement> = {}): NewSettlement => ({
+  refId: refIdOf(name),
+  type: "payment",
+  amountCents: cents(5_000),
+  currency: "CAD",
+  reverses: null,
+  commitment: hashOf(`terms of ${name}`),
+  ...over,
+});
+
+export const settleCommand = (claimId: string, over: Partial<NewSettlement> = {}): SettleClaim => ({
+  ...finalizeCommand(claimId),
+  type: "SettleClaim",
+  settlement: newSettlement(`P${claimId}`, over),
+});
 
 export const eraseRequestCommand = (requestId: string, over: Partial<EraseRequest> = {}): EraseRequest => ({
   type: "EraseRequest",

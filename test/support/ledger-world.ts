@@ -21,14 +21,16 @@ import { scrubSlice } from "../../src/ledger/scrub.ts";
 import type { PromisedCheckpoint } from "../../src/ledger/scrub-port.ts";
 import { NEVER_SCRUBBED, type ScrubState, scrubReport } from "../../src/ledger/scrub-state.ts";
 import { verifyNewest } from "../../src/ledger/verify.ts";
+import { cents } from "../../src/platform/cents.ts";
 import { toHex, utf8 } from "../../src/platform/encoding.ts";
 import { makeKeyring } from "../../src/platform/keyring.ts";
+import { committedTerms, type SettlementTerms } from "../../src/settlement/settlement.ts";
 import { loadContext, loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
 import { type Command, planCommit } from "../../src/workflow/commit-plan.ts";
 import { keepLookupKey } from "../../src/workflow/id-lookup.store.ts";
-import { type IdLookup, makeVault, type Vault } from "../../src/workflow/vault.ts";
+import { type IdLookup, makeVault, type OpenSubject, type Vault } from "../../src/workflow/vault.ts";
 import { seededRandom } from "../e2e/support/random.ts";
-import { INSURER, submitCommand } from "./commands.ts";
+import { INSURER, refIdOf, submitCommand } from "./commands.ts";
 import { migratedCore } from "./d1-sqlite.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
 
@@ -113,6 +115,8 @@ export class LedgerWorld {
   readonly #lookup: IdLookup;
   /** Ids of requests that are neither superseded nor erased. */
   readonly #current: string[] = [];
+  /** Those on which money moved, which are not superseded. */
+  readonly #settled: string[] = [];
 
   static async make(): Promise<LedgerWorld> {
     const vault = await testVault();
@@ -173,7 +177,7 @@ export class LedgerWorld {
     if (kind === "claim") {
       await this.commit([{ ...made, type: "CreateClaim", claimId: id, claimIdHash: opened.subject }]);
       if (steps > 0) await this.commit([{ ...common, type: "FinalizeClaim", claimId: id, actor: "claims" }]);
-      if (steps > 1) await this.commit([{ ...common, type: "SettleClaim", claimId: id, actor: "claims" }]);
+      if (steps > 1) await this.#settle(opened, "claim", made, n);
       return;
     }
     await this.commit([
@@ -210,6 +214,61 @@ export class LedgerWorld {
         },
       ]);
     }
+    if (steps > 2 && n % 2 === 0) {
+      await this.#settle(opened, "request", made, n / 2);
+      this.#current.pop();
+      this.#settled.push(id);
+    }
+  }
+
+  /** Payments and what becomes of them, in every way that there is. */
+  async #settle(
+    opened: OpenSubject,
+    subjectKind: "claim" | "request",
+    { amountMinor, currency }: { readonly amountMinor: number; readonly currency: string },
+    n: number,
+  ): Promise<void> {
+    const common = {
+      tenantId: "default",
+      correlationId: `c-${n}`,
+      actor: "settlements",
+      subjectKind,
+      subject: opened.subject,
+    } as const;
+    const create = async (name: string, over: Partial<SettlementTerms>) => {
+      const refId = refIdOf(`${subjectKind}-${name}-${n}`);
+      const whole: SettlementTerms = {
+        refId,
+        type: "payment",
+        amountCents: cents(amountMinor),
+        currency,
+        reverses: null,
+        ...over,
+      };
+      const settlement = { ...whole, commitment: opened.commit(committedTerms(whole)) };
+      await this.commit([{ ...common, type: "CreateSettlement", settlement }]);
+      return refId;
+    };
+    const refId = await create("P", { amountCents: cents(amountMinor - 1) });
+    if (n % 2 === 0) return;
+    await this.commit([{ ...common, type: "StartSettlement", refId }]);
+    const operatorTransactionId = `op-${n}`;
+    if (n % 3 === 0) {
+      await this.commit([{ ...common, type: "FailSettlement", refId, reason: "ATTEMPTS-SPENT" }]);
+      await this.commit([{ ...common, type: "ReplaySettlement", refId }]);
+      return;
+    }
+    if (n % 5 === 0) {
+      await this.commit([{ ...common, type: "RejectSettlement", refId, reason: "ACCOUNT-CLOSED" }]);
+      return;
+    }
+    await this.commit([{ ...common, type: "CompleteSettlement", refId, operatorTransactionId }]);
+    const reversal = await create("R", { type: "reversal", amountCents: cents(amountMinor - 2), reverses: refId });
+    await this.commit([{ ...common, type: "StartSettlement", refId: reversal }]);
+    await this.commit([
+      { ...common, type: "ResolveSettlement", refId: reversal, outcome: "COMPLETED", reason: `TICKET-${n}` },
+    ]);
+    await create("A", { type: "adjustment", amountCents: cents(1) });
   }
 
   /** Many entries in few commits; their payloads do not open, so only the log of such a world can be checked. */
@@ -227,7 +286,7 @@ export class LedgerWorld {
   }
 
   async erase(): Promise<void> {
-    const requestId = this.#current.shift();
+    const requestId = (this.#ids % 2 === 0 ? this.#settled.shift() : undefined) ?? this.#current.shift();
     if (requestId === undefined) throw new Error("there is no request to erase");
     const lookup = this.#lookup("request", "default", requestId);
     const erase = { type: "EraseRequest", tenantId: "default", requestId, lookup, actor: "operator" } as const;

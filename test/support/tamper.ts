@@ -207,6 +207,33 @@ const TABLES: readonly Table[] = [
     fresh: ["created_seq", "claim_id", "claim_id_hash"],
   },
   {
+    name: "settlements",
+    key: "ref_id",
+    columns: [
+      "ledger_id",
+      "ref_id",
+      "tenant_id",
+      "subject",
+      "subject_kind",
+      "type",
+      "amount_cents",
+      "currency",
+      "reverses",
+      "status",
+      "reason",
+      "operator_transaction_id",
+      "round",
+      "created_seq",
+      "started_seq",
+      "ended_seq",
+      "created_at",
+      "updated_at",
+    ],
+    types: PROJECTION,
+    about: (row) => ({ subject: str(row.subject) }),
+    fresh: ["ref_id"],
+  },
+  {
     name: "checkpoints",
     key: "size",
     columns: ["ledger_id", "size", "root_hash", "note", "signed_at"],
@@ -265,7 +292,10 @@ const TABLES: readonly Table[] = [
 
 /** The notes of an acknowledgement are committed to by nothing: taking them away leaves no trace. */
 const UNCOMMITTED = "part <> 'ack'";
-const whereOf = (table: Table): string => (table.name === "payloads" ? ` WHERE ${UNCOMMITTED}` : "");
+/** With the salt of an erased subject, what commits to the amounts of its settlements is gone. */
+const CHECKABLE = "subject NOT IN (SELECT subject FROM erased_ids)";
+const whereOf = ({ name }: Table): string =>
+  name === "payloads" ? ` WHERE ${UNCOMMITTED}` : name === "settlements" ? ` WHERE ${CHECKABLE}` : "";
 
 async function rowsOf({ db }: Attacked, table: Table): Promise<readonly Row[]> {
   return db.all(`SELECT *, ${table.key} AS _key FROM ${table.name}${whereOf(table)} ORDER BY 1, 2, 3`);
@@ -367,6 +397,9 @@ const SWAPS: readonly (readonly [string, string])[] = [
   ["requests", "request_id"],
   ["claims", "state"],
   ["claims", "amount_minor"],
+  ["settlements", "amount_cents"],
+  ["settlements", "status"],
+  ["settlements", "subject"],
   ["checkpoints", "note"],
   ["checkpoints", "root_hash"],
   ["anchors", "root_hash"],

@@ -2,7 +2,7 @@
  * How a claim moves: by events of the ledger, by the answer to its submission, by a person. The ledger's order decides
  * between events, never the order in which they arrive: an older event never undoes a newer one.
  */
-import type { EventType } from "../../relay/event-type.ts";
+import type { RequestEventType } from "../../relay/event-type.ts";
 import type { AppliedEvent, Claim, ClaimStatus } from "./claim.ts";
 
 export type Decision = "APPROVED" | "DENIED" | "NEEDS_INFO";
@@ -16,7 +16,7 @@ export interface LedgerEvent {
 }
 
 /** What an event makes of a claim. `decision` is undefined unless the event is an adjudication. */
-export function statusOfEvent(eventType: EventType, decision: Decision | undefined): ClaimStatus | undefined {
+export function statusOfEvent(eventType: RequestEventType, decision: Decision | undefined): ClaimStatus | undefined {
   switch (eventType) {
     case "REQUEST_SUBMITTED":
       return "submitted";

@@ -2,7 +2,7 @@
  * Everything that happened to a claim, in order: what the hub knows of itself, and what the ledger says of its request. An event
  * that both know is one event, with the ledger's time and place.
  */
-import { EVENT_TYPES } from "../../relay/event-type.ts";
+import { REQUEST_EVENT_TYPES } from "../../relay/event-type.ts";
 import type { ClaimStatus } from "./claim.ts";
 import { type Decision, statusOfEvent } from "./claim-state.ts";
 
@@ -84,7 +84,7 @@ export function mergeTimeline(
   });
   for (const { type, at, seq, entryHash, decision } of facts.values()) {
     if (seen.has(seq)) continue;
-    const known = EVENT_TYPES.find((eventType) => eventType === type);
+    const known = REQUEST_EVENT_TYPES.find((eventType) => eventType === type);
     const status = known === undefined ? undefined : statusOfEvent(known, decision);
     events.push({ kind: type, status, actor: "itrans", detail: null, at, ledger: place(seq, entryHash) });
   }

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { signRelayBody } from "../../platform/signature.ts";
 import { timingSafeEqual } from "../../platform/timing-safe.ts";
-import { EVENT_TYPES, type EventType } from "../../relay/event-type.ts";
+import { REQUEST_EVENT_TYPES, type RequestEventType } from "../../relay/event-type.ts";
 import type { ClaimStatus } from "../claims/claim.ts";
 import { statusOfEvent } from "../claims/claim-state.ts";
 
@@ -31,7 +31,7 @@ export function isAuthentic(
 
 const bodySchema = z.object({
   eventId: z.string().min(1).max(300),
-  eventType: z.enum(EVENT_TYPES),
+  eventType: z.enum(REQUEST_EVENT_TYPES),
   requestIdHash: z.string().regex(/^0x[0-9a-f]{64}$/),
   /** Epoch seconds. */
   occurredAt: z.number().int().nonnegative(),
@@ -43,7 +43,7 @@ const bodySchema = z.object({
 
 export interface ReceivedEvent {
   readonly eventId: string;
-  readonly eventType: EventType;
+  readonly eventType: RequestEventType;
   readonly requestIdHash: string;
   readonly occurredAt: number;
   readonly status: ClaimStatus;

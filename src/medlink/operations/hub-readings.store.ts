@@ -1,4 +1,5 @@
 /** What the hub's gauges read, and what its tables tell of claims and sign-ins since the last look. */
+import { readBackupLevels } from "../../backup/backup.store.ts";
 import type { Reading } from "../../operations/readings.ts";
 import { readBreaker } from "../auto-submit/core-breaker.store.ts";
 import { oldestDueAt } from "../auto-submit/jobs.store.ts";
@@ -7,7 +8,7 @@ const LIVE_STATES = ["queued", "running", "retrying"] as const;
 
 /** @param now epoch ms. */
 export async function readHubGauges(db: D1Database, now: number): Promise<readonly Reading[]> {
-  const [live, oldest, { breaker }] = await Promise.all([
+  const [live, oldest, { breaker }, backup] = await Promise.all([
     db
       .prepare(
         `SELECT state, COUNT(*) AS count FROM auto_submit_jobs
@@ -16,6 +17,7 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
       .all<{ readonly state: string; readonly count: number }>(),
     oldestDueAt(db, undefined),
     readBreaker(db),
+    readBackupLevels(db),
   ]);
   const counts = new Map(live.results.map(({ state, count }) => [state, count]));
   return [
@@ -29,6 +31,9 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
     },
     { name: "medlink_auto_submit_core_reachable", labels: [], value: breaker.type === "open" ? 0 : 1 },
     { name: "medlink_database_size_bytes", labels: [], value: live.meta.size_after ?? 0 },
+    ...(backup.goodAt === null
+      ? []
+      : [{ name: "medlink_backup_good_timestamp_seconds" as const, labels: [], value: backup.goodAt / 1_000 }]),
   ];
 }
 

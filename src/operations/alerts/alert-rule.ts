@@ -45,10 +45,12 @@ export type Condition =
       readonly windowMs: number;
       readonly minimum: number;
     }
-  /** A time in Unix seconds that lies further back than this, while `unless` (if any) does not hold. */
+  /** A time in Unix seconds that lies further back than this. */
   | { readonly type: "older"; readonly signal: MeasuredSignal; readonly thanMs: number }
   /** The first signal has outgrown the second. */
   | { readonly type: "behind"; readonly signal: MeasuredSignal; readonly of: MeasuredSignal }
+  /** A reading that was never taken, while what stands beside it can be read. */
+  | { readonly type: "never"; readonly signal: MeasuredSignal; readonly beside: MeasuredSignal }
   | { readonly type: "all"; readonly of: readonly Condition[] }
   | { readonly type: "any"; readonly of: readonly Condition[] };
 
@@ -140,6 +142,11 @@ export function judge(condition: Condition, history: History): Verdict {
       const value = valueNow(history, condition.signal);
       const of = valueNow(history, condition.of);
       return value === undefined || of === undefined ? UNKNOWN : verdict(value < of, of - value);
+    }
+    case "never": {
+      if (valueNow(history, condition.beside) === undefined) return UNKNOWN;
+      const value = valueNow(history, condition.signal);
+      return verdict(value === undefined, 0);
     }
     case "all":
     case "any":

@@ -46,6 +46,30 @@ export const MEASURED = {
   },
   "auto-submit.depth": { of: ["medlink_auto_submit_jobs"] },
   "auto-submit.failed": { of: ["medlink_claim_events_total"], where: { kind: is("submissionFailed") } },
+  "relay.retried": { of: ["itrans_core_delivery_attempts_total"], where: { outcome: is("retry") } },
+  "settlements.stuck": { of: ["itrans_core_settlements_stuck"] },
+  "settlements.failed": { of: ["itrans_core_ledger_appends_total"], where: { type: is("SETTLEMENT_FAILED") } },
+  "settlements.ended": {
+    of: ["itrans_core_ledger_appends_total"],
+    where: {
+      type: is(
+        "SETTLEMENT_FAILED",
+        "SETTLEMENT_REJECTED",
+        "CLAIM_SETTLED",
+        "SETTLEMENT_REVERSED",
+        "SETTLEMENT_ADJUSTED",
+      ),
+    },
+  },
+  "operator.calls": { of: ["itrans_core_operator_calls_total"], where: { result: (result) => result !== "not-sent" } },
+  "operator.server-errors": { of: ["itrans_core_operator_calls_total"], where: { result: is("5xx") } },
+  "operator.rate-limited": { of: ["itrans_core_operator_calls_total"], where: { result: is("429") } },
+  "reconciliation.failed": { of: ["itrans_core_reconciliation_failed"] },
+  "reconciliation.open": { of: ["itrans_core_reconciliation_open_items"] },
+  "idempotency.collisions": { of: ["itrans_core_idempotency_collisions_total"] },
+  "backup.good-at": { of: ["itrans_core_backup_good_timestamp_seconds"], take: "max" },
+  "backup.damaged": { of: ["itrans_core_backup_damaged_objects"] },
+  "backup.drill-at": { of: ["itrans_core_restore_drill_timestamp_seconds"], take: "max" },
   "core.database-bytes": { of: ["itrans_core_database_size_bytes"], take: "max" },
   "hub.database-bytes": { of: ["medlink_database_size_bytes"], take: "max" },
 } as const satisfies Readonly<Record<string, Selection>>;
@@ -100,7 +124,7 @@ function timed(names: readonly MetricName[], totals: ReadonlyMap<string, readonl
 }
 
 /** Gauges that are absent rather than 0 when nothing was read yet. */
-const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set(["anchor.confirmed-at"]);
+const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set(["anchor.confirmed-at", "backup.good-at", "backup.drill-at"]);
 
 /**
  * @param at epoch ms.

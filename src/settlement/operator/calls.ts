@@ -42,11 +42,14 @@ export interface OperatorPorts {
 }
 
 /** For the log: nothing in it names a person. */
+export type CallResult = "2xx" | "429" | "4xx" | "5xx" | "other" | "no-answer" | "not-sent";
+
 export interface CallNote {
   readonly correlationId: string;
   /** What was asked, in one word, and how it ended. */
   readonly operation: "send" | "find" | "page";
   readonly outcome: string;
+  readonly result: CallResult;
   readonly status: number | undefined;
   readonly durationMs: number;
 }
@@ -100,6 +103,7 @@ export function operatorOver(ports: OperatorPorts): PayersOperator {
       operation,
       correlationId,
       outcome,
+      result: resultOf(made),
       status: made.type === "exchanged" && made.exchange.type === "answered" ? made.exchange.status : undefined,
       durationMs: made.type === "exchanged" ? made.durationMs : 0,
     });
@@ -152,8 +156,18 @@ export function operatorOver(ports: OperatorPorts): PayersOperator {
         made.type === "stopped"
           ? ({ ok: false, kind: "not_sent", retryAfterMs: made.retryAfterMs } as const)
           : classifyPage(made.exchange, now());
-      note("page", call, made, page.ok ? `${page.transactions.length} listed` : page.kind);
+      note("page", call, made, page.ok ? "listed" : page.kind);
       return page;
     },
   };
+}
+
+function resultOf(made: Attempt): CallResult {
+  if (made.type === "stopped") return "not-sent";
+  if (made.exchange.type === "no-answer") return "no-answer";
+  const { status } = made.exchange;
+  if (status === 429) return "429";
+  const classes = { 2: "2xx", 4: "4xx", 5: "5xx" } as const;
+  const hundreds = Math.floor(status / 100);
+  return hundreds === 2 || hundreds === 4 || hundreds === 5 ? classes[hundreds] : "other";
 }

@@ -1,5 +1,6 @@
 /** The payer's operator over HTTP: docs/operator-api.md. Signed, bounded in time and size, redirects not followed. */
 import type { OperatorLimiter } from "../../../durable-objects/operator-limiter.ts";
+import { measureOf } from "../../operations/meter.edge.ts";
 import { systemNow } from "../../platform/clock.edge.ts";
 import type { Log } from "../../platform/log.ts";
 import type { CoreSettings } from "../../platform/settings.ts";
@@ -20,6 +21,8 @@ const NOT_CONFIGURED_RETRY_MS = 300_000;
 export interface OperatorEnv {
   readonly OPERATOR_LIMITER: DurableObjectNamespace<OperatorLimiter>;
   readonly OPERATOR_HMAC_SECRET?: string;
+  readonly METRICS?: string;
+  readonly METRICS_FLUSH_MS?: string;
 }
 
 export type OperatorSettings = Pick<
@@ -63,7 +66,8 @@ export function makeOperatorGateway(env: OperatorEnv, settings: OperatorSettings
     },
     exchange: (call) => exchange(`${base}${call.path}`, call, secret, settings.OPERATOR_TIMEOUT_MS),
     now: systemNow,
-    noted({ operation, outcome, status, correlationId, durationMs }) {
+    noted({ operation, outcome, result, status, correlationId, durationMs }) {
+      measureOf("itrans-core", env).add("itrans_core_operator_calls_total", { operation, result });
       const level = outcome === "unknown" ? "warn" : "info";
       const fields = { correlationId, method: operation, code: outcome, durationMs };
       log(level, "operator.call", {

@@ -27,7 +27,7 @@ export interface BackupKillReport {
   readonly restores: Readonly<Record<string, number>>;
 }
 
-const FIRST_ENTRIES = 9_000;
+const FIRST_ENTRIES = 4_500;
 /** More than a segment, so that each round has one to seal. */
 const MORE_ENTRIES = 4_200;
 const LEASE_MS = 300;

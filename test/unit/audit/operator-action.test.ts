@@ -7,7 +7,7 @@ import { planCommit } from "../../../src/workflow/commit-plan.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00.500Z");
 const SETTINGS = { ledgerId: "main", chainId: 31_337 };
-const NOTHING = { requests: new Map(), claims: new Map(), destinations: [] };
+const NOTHING = { requests: new Map(), claims: new Map(), settlements: new Map(), destinations: [] };
 
 const command = operatorActionCommand(
   {

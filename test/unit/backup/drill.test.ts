@@ -1,10 +1,11 @@
+import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { listDrills } from "../../../src/backup/backup.store.ts";
 import { advanceDrill, type DrillParts } from "../../../src/backup/drill.edge.ts";
 import { drillIsDue } from "../../../src/backup/nightly.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
-import { type BackupWorld, backupWorld, takeSnapshot } from "../../support/backups.ts";
-import { migratedCore } from "../../support/d1-sqlite.ts";
+import { type BackupWorld, backupWorld, rowsOfTable, takeSnapshot } from "../../support/backups.ts";
+import { d1On } from "../../support/d1-sqlite.ts";
 import { grownWorld } from "../../support/ledger-world.ts";
 
 const DAY = 86_400_000;
@@ -25,12 +26,12 @@ test("the drill restores the newest snapshot and its tail into the scratch datab
   await world.erase();
   await world.publish();
   await writeTail(backups.parts, Number.POSITIVE_INFINITY);
-  const scratch = migratedCore();
-  const parts: DrillParts = { ...backups.parts, scratch: scratch.db, logKeys: [world.signer.key] };
+  const scratch = new DatabaseSync(":memory:");
+  const parts: DrillParts = { ...backups.parts, scratch: d1On(scratch), logKeys: [world.signer.key] };
   expect(await drillToItsEnd(backups, parts)).toEqual({ type: "good" });
-  const count = (sqlite: typeof scratch.sqlite) => sqlite.prepare("SELECT COUNT(*) AS n FROM ledger_entries").get();
-  expect(count(scratch.sqlite)).toEqual(count(world.sqlite));
-  expect(scratch.sqlite.prepare("SELECT * FROM payload_keys ORDER BY subject").all()).toEqual(
+  const count = (sqlite: DatabaseSync) => sqlite.prepare("SELECT COUNT(*) AS n FROM ledger_entries").get();
+  expect(count(scratch)).toEqual(count(world.sqlite));
+  expect(scratch.prepare("SELECT * FROM payload_keys ORDER BY subject").all()).toEqual(
     world.sqlite.prepare("SELECT * FROM payload_keys ORDER BY subject").all(),
   );
   expect(await advanceDrill(parts, 0)).toEqual({ type: "idle" });
@@ -49,7 +50,7 @@ test("a drill over a file that was changed fails and says which", async () => {
   const bytes = backups.bucket.objects.get(`core/main/${file?.path}`);
   if (bytes === undefined) throw new Error("there is a file of payloads");
   bytes[100] = (bytes[100] ?? 0) ^ 1;
-  const parts: DrillParts = { ...backups.parts, scratch: migratedCore().db, logKeys: [] };
+  const parts: DrillParts = { ...backups.parts, scratch: d1On(new DatabaseSync(":memory:")), logKeys: [] };
   expect(await drillToItsEnd(backups, parts)).toEqual({
     type: "failed",
     reason: `${file?.path} has other bytes than were written`,
@@ -63,4 +64,17 @@ test("a drill is due after four weeks, and a day after one that failed", () => {
   expect(drillIsDue([{ state: "good", startedAt: now - 28 * DAY }], now)).toBe(true);
   expect(drillIsDue([{ state: "failed", startedAt: now - DAY / 2 }], now)).toBe(false);
   expect(drillIsDue([{ state: "running", startedAt: now - 90 * DAY }], now)).toBe(false);
+});
+
+test("a database with tables that no drill made is left as it is", async () => {
+  const world = await grownWorld(4);
+  const backups = backupWorld(world.db, world.bucket);
+  await takeSnapshot(backups);
+  const before = rowsOfTable(world.sqlite, "ledger_entries");
+  const parts: DrillParts = { ...backups.parts, scratch: world.db, logKeys: [] };
+  expect(await drillToItsEnd(backups, parts)).toEqual({
+    type: "failed",
+    reason: "SCRATCH has tables that no drill made: bind an empty database",
+  });
+  expect(rowsOfTable(world.sqlite, "ledger_entries")).toEqual(before);
 });

@@ -1,6 +1,18 @@
 import { expect, test } from "vitest";
+import { KEYS_OF_RANGE, PAYLOADS_OF_RANGE, saveStep, takeRun } from "../../../src/backup/backup.store.ts";
 import { CORE_TABLES, copiedTables } from "../../../src/backup/catalogue.ts";
-import { backupWorld, restoreSnapshot, rowsOfTable, takeSnapshot } from "../../support/backups.ts";
+import { checkOldObjects, cleanBackups, snapshotNames } from "../../../src/backup/clean.edge.ts";
+import { advanceSnapshot, beginSnapshot } from "../../../src/backup/snapshot.edge.ts";
+import { writeTail } from "../../../src/backup/tail.edge.ts";
+import {
+  backupWorld,
+  endSnapshot,
+  manifestOf,
+  restoreSnapshot,
+  rowsOfTable,
+  takeSnapshot,
+} from "../../support/backups.ts";
+import { migratedCoreSqlite } from "../../support/d1-sqlite.ts";
 import { checkEverything, grownWorld, LedgerWorld } from "../../support/ledger-world.ts";
 
 test("a restored ledger has every row of the old one and passes every check", async () => {
@@ -46,4 +58,136 @@ test("segments are written once: a second snapshot writes what is new", async ()
   ]);
   const restored = await restoreSnapshot(backups, second);
   expect(restored.state.size).toBe(9_100);
+});
+
+test("a turn that was taken over writes nothing more, and the one that took over ends the snapshot", async () => {
+  const world = await LedgerWorld.make();
+  await world.addEntries(4_200);
+  const backups = backupWorld(world.db, world.bucket);
+  const name = (await beginSnapshot(backups.parts, "command", undefined)) ?? "";
+  expect(await beginSnapshot(backups.parts, "nightly", undefined)).toBeUndefined();
+  const held = await takeRun(world.db, name, backups.bucket.time, 120_000);
+  expect(await advanceSnapshot(backups.parts, name, 0)).toEqual({ type: "idle" });
+  backups.later(121_000);
+  await endSnapshot(backups, name);
+  const late = { cursor: "{}", written: [], files: [] };
+  expect(await saveStep(world.db, { name, fence: held?.fence ?? 0 }, late, backups.bucket.time, 1)).toBe(false);
+});
+
+test("a ledger whose entries do not give the head's root is never a good snapshot", async () => {
+  const world = await LedgerWorld.make();
+  await world.addEntries(50);
+  world.sqlite.exec("DROP TRIGGER ledger_entries_update");
+  world.sqlite.exec("UPDATE ledger_entries SET body = replace(body, 'CLAIM', 'CLAIN') WHERE seq = 20");
+  const backups = backupWorld(world.db, world.bucket);
+  await expect(takeSnapshot(backups)).rejects.toThrow("entry 20");
+  expect([...backups.bucket.objects.keys()].filter((key) => key.includes("snapshots/"))).toEqual([]);
+});
+
+test("a restore that the newest checkpoint is out of reach of is refused, and the tail brings it there", async () => {
+  const world = await grownWorld(8);
+  const backups = backupWorld(world.db, world.bucket);
+  const manifest = await takeSnapshot(backups);
+  await world.addSubject("request", 1);
+  await world.publish();
+  const { size = 0, rootHash = "" } = world.promised ?? {};
+  const promises = [{ size, rootHash, what: "the published checkpoint" }];
+  await expect(restoreSnapshot(backups, manifest, { promises })).rejects.toThrow(
+    `the published checkpoint promises ${size} entries, this backup reaches ${manifest.ledger?.size}`,
+  );
+  await writeTail(backups.parts, Number.POSITIVE_INFINITY);
+  expect((await restoreSnapshot(backups, manifest, { promises })).state.size).toBe(size);
+  const other = [{ size, rootHash: "0".repeat(64), what: "the anchor on the chain" }];
+  await expect(restoreSnapshot(backups, manifest, { promises: other })).rejects.toThrow("the anchor on the chain");
+});
+
+test("what was erased since the snapshot does not come back, whatever the backup of keys holds", async () => {
+  const world = await grownWorld(10);
+  const backups = backupWorld(world.db, world.bucket);
+  const manifest = await takeSnapshot(backups);
+  const keysBefore = new Map([...backups.bucket.objects].filter(([key]) => key.includes("/keys/")));
+  await world.erase();
+  await writeTail(backups.parts, Number.POSITIVE_INFINITY);
+  for (const [key, bytes] of keysBefore) expect(backups.bucket.objects.get(key)).toBe(bytes);
+  const restored = await restoreSnapshot(backups, manifest);
+  for (const table of ["payload_keys", "payloads", "requests", "erased_ids"]) {
+    expect({ table, rows: rowsOfTable(restored.sqlite, table) }).toEqual({
+      table,
+      rows: rowsOfTable(world.sqlite, table),
+    });
+  }
+});
+
+test("the relay is paused after a restore, and what was leased is due again under its event id", async () => {
+  const world = await grownWorld(4);
+  world.sqlite.exec(`INSERT INTO outbox (outbox_id, event_id, event_type, ledger_id, seq, subject, tenant_id, destination_id, state,
+    due_at, body, correlation_id, lease_token, created_at)
+    VALUES (1, 'e1', 'SUBMITTED', 'main', 0, '0x0', 'default', 'd', 'leased', 5, '{}', 'c', 7, 1),
+           (2, 'e2', 'SUBMITTED', 'main', 1, '0x0', 'default', 'd', 'delivered', 5, '{}', 'c', 6, 1)`);
+  const backups = backupWorld(world.db, world.bucket);
+  const { sqlite, state } = await restoreSnapshot(backups, await takeSnapshot(backups));
+  expect(state.counts.sentAgain).toBe(1);
+  expect(sqlite.prepare("SELECT event_id, state, lease_token FROM outbox ORDER BY outbox_id").all()).toMatchObject([
+    { event_id: "e1", state: "due", lease_token: 7 },
+    { event_id: "e2", state: "delivered" },
+  ]);
+  const [leases] = sqlite.prepare("SELECT paused_at, last_token FROM relay_leases").all();
+  expect(leases?.paused_at).toBe(backups.bucket.time);
+  expect(Number(leases?.last_token)).toBeGreaterThan(7);
+});
+
+test("clean-up takes what no kept snapshot has and spares what others share; keys go after 30 days", async () => {
+  const world = await LedgerWorld.make();
+  await world.addEntries(4_200);
+  const backups = backupWorld(world.db, world.bucket);
+  const first = await takeSnapshot(backups);
+  const log = () => {};
+  for (let day = 0; day < 40; day++) {
+    backups.later(86_400_000);
+    await world.addEntries(1);
+    await takeSnapshot(backups);
+    await cleanBackups(backups.parts, log);
+  }
+  const names = await snapshotNames(backups.parts);
+  expect(names).not.toContain(first.name);
+  expect(names.length).toBeLessThanOrEqual(33);
+  for (const name of names) {
+    const manifest = await manifestOf(backups, name);
+    for (const { path } of manifest.files) expect(backups.bucket.objects.has(`core/main/${path}`)).toBe(true);
+  }
+  const tails = [...backups.bucket.objects.keys()].filter((key) => key.includes("objects/entries/000000004096"));
+  expect(tails.length).toBe(names.length);
+  const oldest = backups.bucket.time - 30 * 86_400_000;
+  const { objects } = await backups.bucket.list({ prefix: "core/main/keys/" });
+  expect(objects.length).toBe(2);
+  for (const { uploaded } of objects) expect(uploaded.getTime()).toBeGreaterThan(oldest);
+});
+
+test("an object that was lost or changed is found by the rolling check and written again by the next snapshot", async () => {
+  const world = await LedgerWorld.make();
+  await world.addEntries(4_200);
+  const backups = backupWorld(world.db, world.bucket);
+  const first = await takeSnapshot(backups);
+  const [file] = first.files;
+  backups.bucket.objects.delete(`core/main/${file?.path}`);
+  backups.later(31 * 86_400_000);
+  const checked = await checkOldObjects(backups.parts, 1_000, () => {});
+  expect(checked.damaged).toEqual([file?.path]);
+  const second = await takeSnapshot(backups);
+  expect(backups.bucket.objects.has(`core/main/${file?.path}`)).toBe(true);
+  expect((await restoreSnapshot(backups, second)).state.size).toBe(4_200);
+});
+
+test("what is read for a segment is found by keys: its cost is the segment's, whatever the ledger's", () => {
+  const sqlite = migratedCoreSqlite();
+  const planOf = (sql: string): string =>
+    sqlite
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .all("main", 0, 100)
+      .map(({ detail }) => String(detail))
+      .join("\n");
+  expect(planOf(PAYLOADS_OF_RANGE)).toMatch(/SEARCH p USING INDEX .*subject_seq=\?/);
+  for (const found of [/SEARCH k .*subject_seq=\?/, /SEARCH r .*submitted_seq=\?/, /SEARCH c .*created_seq=\?/]) {
+    expect(planOf(KEYS_OF_RANGE)).toMatch(found);
+  }
 });

@@ -303,7 +303,7 @@ describe("the commit loop", () => {
     await expect.poll(() => order).toHaveLength(2);
     expect(order).toEqual(["answered", "woken"]);
     const ids = sqlite.prepare("SELECT outbox_id FROM outbox").all();
-    expect(seen.receipts).toEqual([{ dueOutboxIds: ids.map((row) => row.outbox_id) }]);
+    expect(seen.receipts).toEqual([{ dueOutboxIds: ids.map((row) => row.outbox_id), dueSettlements: [] }]);
   });
 
   it("writes nothing and keeps its head for a group that changes nothing", async () => {

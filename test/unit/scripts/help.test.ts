@@ -14,7 +14,7 @@ const HANDS_ON = ["test.ts"];
 describe("--help", () => {
   it.each(scripts.filter((name) => !HANDS_ON.includes(name)))("is known to %s", (name) => {
     const source = readFileSync(join(directory, name), "utf8");
-    expect(source).toMatch(/^answerHelp\(import\.meta\.filename|values\.help|help: \{ type: "boolean"/m);
+    expect(source).toMatch(/^answerHelp\(import\.meta\.filename|values\.help|help: \{ type: "boolean"|"--help"/m);
     if (source.includes("answerHelp(import.meta.filename);"))
       expect(headOf(source)).toMatch(/`(npm run|node scripts)|npm run /);
   });

@@ -6,7 +6,7 @@ import {
   decideClaim,
   evolveClaim,
 } from "../../../src/workflow/claim.ts";
-import { claimState, createClaimCommand, finalizeCommand, settleCommand } from "../../support/commands.ts";
+import { claimState, createClaimCommand, finalizeCommand } from "../../support/commands.ts";
 
 const HASH = claimState().claimIdHash;
 
@@ -21,16 +21,15 @@ const STATES: Readonly<Record<string, ClaimState | undefined>> = {
 const COMMANDS: Readonly<Record<string, ClaimCommand>> = {
   create: createClaimCommand("C"),
   finalize: finalizeCommand("C"),
-  settle: settleCommand("C"),
 };
 
-//                           create             finalize            settle
+//                           create             finalize
 const TABLE: readonly (readonly string[])[] = [
-  ["none", /*             */ "claim:default:C", "not_found", "not_found"],
-  ["CREATED", /*          */ "unchanged", `finalize:${HASH}`, "out_of_order CREATED"],
-  ["FINALIZED", /*        */ "unchanged", "unchanged", `settle:${HASH}`],
-  ["SETTLEMENT_PENDING", /* */ "unchanged", "unchanged", "unchanged"],
-  ["SETTLED", /*          */ "unchanged", "unchanged", "unchanged"],
+  ["none", /*             */ "claim:default:C", "not_found"],
+  ["CREATED", /*          */ "unchanged", `finalize:${HASH}`],
+  ["FINALIZED", /*        */ "unchanged", "unchanged"],
+  ["SETTLEMENT_PENDING", /* */ "unchanged", "unchanged"],
+  ["SETTLED", /*          */ "unchanged", "unchanged"],
 ];
 
 const CASES = TABLE.flatMap(([state = "", ...outcomes]) =>
@@ -54,29 +53,19 @@ describe("deciding on a claim", () => {
   it.each(CASES)("$state, $name: $outcome", ({ state, command, outcome }) => {
     expect(shown(STATES[state], command)).toBe(outcome);
   });
-
-  it("never settles by itself: asking for the money is not having it", () => {
-    expect(decideClaim(STATES.FINALIZED, settleCommand("C"))).toMatchObject({
-      events: [{ type: "SETTLEMENT_CREATED", actor: "claims" }],
-    });
-  });
 });
 
 describe("a claim's evolution", () => {
   const created: ClaimEvent = { type: "CLAIM_CREATED", command: createClaimCommand("C") };
   const finalized: ClaimEvent = { type: "CLAIM_FINALIZED", actor: "claims" };
-  const asked: ClaimEvent = { type: "SETTLEMENT_CREATED", actor: "claims" };
 
-  it("goes from created over finalized to a settlement under way, each with its seq", () => {
+  it("goes from created to finalized, each with its seq", () => {
     const first = evolveClaim(undefined, created, 3);
     expect(first).toEqual(claimState());
-    const second = evolveClaim(first, finalized, 4);
-    expect(second).toEqual(STATES.FINALIZED);
-    expect(evolveClaim(second, asked, 5)).toEqual(STATES.SETTLEMENT_PENDING);
+    expect(evolveClaim(first, finalized, 4)).toEqual(STATES.FINALIZED);
   });
 
   it("begins with its creation only", () => {
     expect(() => evolveClaim(undefined, finalized, 1)).toThrow("CLAIM_FINALIZED without a claim");
-    expect(() => evolveClaim(undefined, asked, 1)).toThrow("SETTLEMENT_CREATED without a claim");
   });
 });

@@ -38,10 +38,16 @@ const destination = (destinationId: string, over: Partial<EventDestination> = {}
 });
 
 const plan = (commands: readonly Command[], over: Partial<CommitContext> = {}): CommitPlan =>
-  planCommit(EMPTY_HEAD, { requests: new Map(), claims: new Map(), destinations: [], ...over }, commands, NOW, {
-    ledgerId: "main",
-    chainId: 31_337,
-  });
+  planCommit(
+    EMPTY_HEAD,
+    { requests: new Map(), claims: new Map(), settlements: new Map(), destinations: [], ...over },
+    commands,
+    NOW,
+    {
+      ledgerId: "main",
+      chainId: 31_337,
+    },
+  );
 
 const resultTypes = ({ results }: CommitPlan) => results.map(({ type }) => type);
 const entryTypes = ({ entries }: CommitPlan) => entries.map(({ encoded }) => encoded.entry.type);

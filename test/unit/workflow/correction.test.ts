@@ -38,7 +38,7 @@ const medlink: EventDestination = {
 const plan = (commands: readonly Command[], over: Partial<CommitContext> = {}) =>
   planCommit(
     EMPTY_HEAD,
-    { requests: new Map(), claims: new Map(), destinations: [medlink], ...over },
+    { requests: new Map(), claims: new Map(), settlements: new Map(), destinations: [medlink], ...over },
     commands,
     1_790_000_000_000,
     { ledgerId: "main", chainId: 31_337 },

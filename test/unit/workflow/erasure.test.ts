@@ -58,7 +58,6 @@ describe("deciding on an erasure", () => {
   it.each([
     ["an erasure again", eraseClaimCommand("C"), { type: "unchanged" }],
     ["finalizing", finalizeCommand("C"), erased],
-    ["settling", settleCommand("C"), erased],
   ])("leaves an erased claim as it is: %s", (_what, command, outcome) => {
     expect(decideClaim(claim, command)).toEqual(outcome);
   });

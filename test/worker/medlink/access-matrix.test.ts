@@ -86,6 +86,13 @@ beforeAll(async () => {
   const read = await made("/api/tokens", { name: "reads", scopes: ["read"] });
   const write = await made("/api/tokens", { name: "writes", scopes: ["write"] });
   const target = await made("/api/tokens", { name: "to be revoked", scopes: ["read"] });
+  const operatorKey = { "x-api-key": TEST_SECRETS.hub.HUB_OPERATOR_API_KEY };
+  const operate = (path: string) => {
+    const init = json("POST", {});
+    return hub.fetch(path, { ...init, headers: { ...init.headers, ...operatorKey } });
+  };
+  const begun = await (await operate("/api/operations/backups")).json<{ readonly name?: string }>();
+  await operate(`/api/operations/backups/${begun.name}/advance`);
   tokens = { read: String(read.token), write: String(write.token) };
   world = {
     claimId: String(claimId),
@@ -99,6 +106,7 @@ beforeAll(async () => {
     insurerId: CLAIM.insurerId,
     attachmentId: String(attachment.attachmentId),
     remittanceId: String(remittance.remittanceId),
+    backupName: String(begun.name),
     paidClaimId: String(paidClaimId),
     submittedClaimId: String(submittedClaimId),
     draftClaimId: String(draftClaimId),

@@ -42,6 +42,8 @@ export interface World {
   readonly insurerId: string;
   readonly attachmentId: string;
   readonly remittanceId: string;
+  /** A good snapshot of the hub. */
+  readonly backupName: string;
 }
 
 export interface Row {
@@ -155,6 +157,8 @@ const deadLetter = { params: () => ({ outboxId: "1" }) };
 const newInsurer = { name: "Matrix Mutual", insurerAddress: `0x${"7".repeat(40)}` };
 
 /** By method and path, as the API document writes it. */
+const snapshot: Rest = { params: ({ backupName }) => ({ name: backupName }) };
+
 export const ACCESS: Readonly<Record<string, Row>> = {
   "GET /healthz": open("GET"),
   "GET /api/health": open("GET"),
@@ -406,6 +410,13 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   }),
   "GET /api/itrans/workflow/requests/{id}": clinic("GET", core),
 
+  "POST /api/operations/backups": operators("POST"),
+  "GET /api/operations/backups": operators("GET"),
+  "GET /api/operations/backups/{name}": operators("GET", snapshot),
+  "POST /api/operations/backups/{name}/advance": operators("POST", snapshot),
+  "GET /api/operations/backups/{name}/manifest": operators("GET", snapshot),
+  "GET /api/operations/backup-keys": operators("GET"),
+  "GET /api/operations/backup-object": operators("GET", { query: "?path=none" }),
   "GET /api/operations/maintenance": operators("GET"),
   "PUT /api/operations/maintenance": operators("PUT", { body: () => ({ on: false }) }),
   "POST /api/operations/relay/pause": operators("POST"),

@@ -335,7 +335,7 @@ describe("a new hash key", () => {
     await env.DB.exec(
       "INSERT INTO flags (name, enabled, percentage, updated_by, updated_at) VALUES ('FEATURE_FLAG_BULK_OPERATIONS', 1, 100, 'test', 0) ON CONFLICT (name) DO UPDATE SET enabled = 1, percentage = 100",
     );
-    for (let i = 0; i < 210; i++) await newPatient({ firstName: `Rotated${i}`, healthNumber: `ROT ${i}` });
+    for (let i = 0; i < 8; i++) await newPatient({ firstName: `Rotated${i}`, healthNumber: `ROT ${i}` });
     // As rows were before there were words to search by.
     await env.DB.exec(
       "DELETE FROM patient_terms WHERE patient_id = (SELECT patient_id FROM patients ORDER BY patient_id LIMIT 1)",

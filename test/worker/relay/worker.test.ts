@@ -185,6 +185,49 @@ test("a ping that was asked for is made beside the deliveries, and one that nobo
   expect(pinged).toMatchObject([{ destinationId: "d", pingId: "p1", result: { type: "connection-failed" } }]);
 });
 
+test("the queue's handler is answered while a post hangs, and the post is recorded when it has ended", async () => {
+  const { env, recorded } = coreWith([
+    {
+      ...NOTHING,
+      deliveries: [
+        {
+          outboxId: 9,
+          leaseToken: 1,
+          startBeforeMs: Date.now() + 15_000,
+          eventId: "e",
+          eventType: "REQUEST_SUBMITTED",
+          body: "{}",
+          correlationId: "c",
+          attempts: 0,
+          destination: {
+            destinationId: "hangs",
+            kind: "INSURER",
+            url: "https://hooks.insurer.ca/hook",
+            timeoutMs: 2_000,
+            sealedSecret: undefined,
+          },
+        },
+      ],
+    },
+  ]);
+  const realFetch = globalThis.fetch;
+  globalThis.fetch = (_, init) =>
+    new Promise((_resolve, reject) => {
+      init?.signal?.addEventListener("abort", () => reject(init.signal?.reason));
+    });
+  try {
+    const startedAt = Date.now();
+    const { free, ended } = await startDeliveries([], env, settings, silent, new KnownReceivers());
+    await free;
+    expect(Date.now() - startedAt).toBeLessThan(1_500);
+    expect(recorded).toEqual([]);
+    await ended;
+    expect(recorded).toMatchObject([{ outboxId: 9, type: "posted", result: { type: "timeout" } }]);
+  } finally {
+    globalThis.fetch = realFetch;
+  }
+});
+
 test("core out of reach fails the batch, so that the queue tries it again", async () => {
   const { env } = coreWith([]);
   const away = { ...env, CORE: { ...env.CORE, lease: () => Promise.reject(new Error("core is away")) } };

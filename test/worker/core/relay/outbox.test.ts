@@ -13,6 +13,7 @@ import {
   sweepDue,
 } from "../../../../src/relay/outbox.store.ts";
 import { recordOutcomes } from "../../../../src/relay/outcomes.store.ts";
+import { setRelayPaused } from "../../../../src/relay/pauses.store.ts";
 import type { DeliveryOutcome, LeasedDelivery } from "../../../../src/relay/port.ts";
 import { relayStatus } from "../../../../src/relay/relay-status.store.ts";
 import { replayDeadLetters } from "../../../../src/relay/replays.store.ts";
@@ -360,6 +361,17 @@ describe("sweep and status", () => {
       { destinationId: "b", state: "paused", pending: 1, oldestPendingAgeMs: 1_000 },
     ]);
     expect((await relayStatus(db, T0, "another")).destinations).toEqual([]);
+  });
+
+  test("the status counts what is in the relay's hands until its lease runs out, whatever is paused", async () => {
+    await addDestination("a");
+    await addRows({ outboxId: 1 }, { outboxId: 2 });
+    await lease(T0, { limit: 1 });
+    await setRelayPaused(db, true, T0);
+    expect(await relayStatus(db, T0, undefined)).toMatchObject({ pending: 2, underWay: 1 });
+    const ends = T0 + LEASE_SLACK_MS + TIMEOUT_MS + AFTER_TIMEOUT_WAIT_MS;
+    expect((await relayStatus(db, ends - 1, undefined)).destinations).toMatchObject([{ underWay: 1 }]);
+    expect(await relayStatus(db, ends, undefined)).toMatchObject({ pending: 2, underWay: 0 });
   });
 });
 

@@ -29,10 +29,21 @@ const liveParts = (): readonly HTMLElement[] => [...document.querySelectorAll<HT
 const isInUse = (part: HTMLElement): boolean =>
   part.contains(document.activeElement) || part.querySelector("dialog[open]") !== null;
 
+/** How much of a page says that what it shows is away: once less does, the page is made anew as a whole. */
+const awayIn = (page: Document): number => page.querySelectorAll("[data-away]").length;
+
+const isPersonAtWork = (): boolean =>
+  document.querySelector("dialog[open]") !== null ||
+  document.activeElement?.matches("input, select, textarea") === true;
+
 /** @returns whether the page could be read. */
 export async function refresh(): Promise<boolean> {
   const fresh = await readAgain();
   if (fresh === undefined) return false;
+  if (awayIn(fresh) < awayIn(document) && !isPersonAtWork()) {
+    location.reload();
+    return true;
+  }
   for (const part of liveParts()) {
     const next = fresh.getElementById(part.id);
     if (next === null || isInUse(part) || next.isEqualNode(part)) continue;

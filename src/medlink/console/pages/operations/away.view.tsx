@@ -2,6 +2,8 @@ import type { Asked } from "../../../operations/asked.ts";
 import { Notice } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
 
+const TRY_AGAIN_MS = 5_000;
+
 /** Why there is nothing of core's to show; nothing where there is. */
 export const Away = ({
   ui,
@@ -19,7 +21,11 @@ export const Away = ({
     case "missing":
       return <Notice tone="info">{missing}</Notice>;
     case "away":
-      return <Notice tone="warn">{ui.t("ops.away.away")}</Notice>;
+      return (
+        <div data-away data-refresh={TRY_AGAIN_MS}>
+          <Notice tone="warn">{ui.t("ops.away.away")}</Notice>
+        </div>
+      );
     case "closed":
       return <Notice tone="warn">{ui.t("ops.noKey")}</Notice>;
   }

@@ -1,0 +1,278 @@
+/**
+ * Thousands of settlements through the real rules, commits, leases and driver, on virtual time, against an operator that loses answers.
+ * What must hold: each moves its money exactly once, both sides' books agree, and the operator is never called more often than it said.
+ */
+
+import { sha256 } from "@noble/hashes/sha2.js";
+import { Sequencer } from "../../src/ledger/sequencer.ts";
+import { cents } from "../../src/platform/cents.ts";
+import { toHex, utf8 } from "../../src/platform/encoding.ts";
+import { drainSettlements } from "../../src/settlement/drive.edge.ts";
+import type { OperatorAnswer, OperatorGateway, OutgoingTransaction } from "../../src/settlement/operator/gateway.ts";
+import { newRefId } from "../../src/settlement/ref-id.ts";
+import { loadContext, loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
+import { type Command, type CommandResult, commandBytes, planCommit } from "../../src/workflow/commit-plan.ts";
+import { problemOf, type Sequenced } from "../../src/workflow/sequencer.client.ts";
+import { seededRandom } from "../e2e/support/random.ts";
+import { VirtualClock } from "../unit/relay/virtual-clock.ts";
+import { createClaimCommand, finalizeCommand, settleCommand } from "./commands.ts";
+import { migratedCore } from "./d1-sqlite.ts";
+
+const LEDGER = "main";
+const CLINICS = 5;
+const ISOLATES = 2;
+const CALLS_A_MINUTE = 60;
+/** As the permits space them: a little more than a second. */
+const SPACING_MS = 1_030;
+const TICK_MS = 20;
+const MINUTE_MS = 60_000;
+
+export interface SettledMany {
+  readonly faults: readonly string[];
+  readonly calls: number;
+  readonly sends: number;
+  readonly lostAnswers: number;
+  readonly crashes: number;
+  /** Most calls in any 60 s, and fewest in any while there was work for sure. */
+  readonly mostAMinute: number;
+  readonly leastAMinute: number;
+  readonly virtualMinutes: number;
+}
+
+export async function settleMany(count: number, seed: number): Promise<SettledMany> {
+  const { next: random } = seededRandom(seed);
+  const clock = new VirtualClock(Date.parse("2026-11-22T10:00:00.000Z"));
+  const { db, sqlite } = migratedCore();
+  const bytes = (length: number) => Uint8Array.from({ length }, () => Math.floor(random() * 256));
+  const clinics = Array.from({ length: CLINICS }, (_, i) => `clinic-${i}`);
+  for (const clinic of clinics)
+    sqlite.prepare("INSERT INTO tenants (tenant_id, name, created_at) VALUES (?, ?, 0)").run(clinic, clinic);
+  const faults: string[] = [];
+
+  const sequencer = new Sequencer<
+    Command,
+    Awaited<ReturnType<typeof loadHead>>,
+    Awaited<ReturnType<typeof loadContext>>,
+    CommandResult,
+    ReturnType<typeof planCommit>,
+    unknown
+  >(
+    {
+      loadHead: () => loadHead(db, LEDGER),
+      loadContext: (commands) => loadContext(db, LEDGER, commands),
+      plan: (head, context, commands, nowMs) =>
+        planCommit(head, context, commands, nowMs, { ledgerId: LEDGER, chainId: 31_337 }),
+      commit: (plan) => writeCommit(db, LEDGER, plan),
+      committed: () => {},
+      sizeOf: commandBytes,
+      now: clock.now,
+      sleep: () => new Promise((resolve) => setImmediate(resolve)),
+      uncertain: (error) => faults.push(`a commit failed: ${String(error)}`),
+    },
+    {
+      commitMaxCommands: 128,
+      commitMaxBytes: 1_000_000,
+      waitingMaxCommands: 100_000,
+      waitingMaxBytes: 64_000_000,
+      gatherMs: 0,
+      maxAttempts: 1,
+      retryDelayMs: 0,
+    },
+  );
+  const append = async (command: Command): Promise<Sequenced> => {
+    const appended = await sequencer.append(command);
+    if (appended.type !== "done") throw new Error(`the sequencer is ${appended.type}`);
+    const { result } = appended;
+    return result.type === "rejected"
+      ? { type: "problem", problem: problemOf(result.rejection), rejection: result.rejection }
+      : { type: "done", result };
+  };
+
+  const amounts = new Map<string, number>();
+  const make = async (i: number): Promise<void> => {
+    const tenantId = clinics[i % CLINICS] ?? "default";
+    const claimId = `claim-${i}`;
+    const claimIdHash = `0x${toHex(sha256(utf8(claimId)))}`;
+    const amountMinor = 100 + i;
+    const refId = newRefId(bytes);
+    amounts.set(refId, amountMinor);
+    await append({ ...createClaimCommand(claimId, { tenantId, amountMinor, claimIdHash }) });
+    await append({ ...finalizeCommand(claimId), tenantId });
+    await append({ ...settleCommand(claimId, { refId, amountCents: cents(amountMinor) }), tenantId });
+  };
+
+  const operator = new CarelessOperator(clock, random);
+  let crashes = 0;
+  const parts = {
+    db,
+    ledgerId: LEDGER,
+    gateway: operator,
+    append: async (command: Command): Promise<Sequenced> => {
+      // An isolate that ends before or after its commit: what it drove comes back when its lease runs out.
+      const crash = random();
+      if (crash < 0.005) {
+        crashes += 1;
+        throw new Error("ended before the commit");
+      }
+      const sequenced = await append(command);
+      if (crash > 0.995) {
+        crashes += 1;
+        throw new Error("ended after the commit");
+      }
+      return sequenced;
+    },
+    now: clock.now,
+    sleep: clock.sleep,
+    random,
+    log: () => {},
+  };
+  const left = () =>
+    Number(sqlite.prepare("SELECT COUNT(*) AS n FROM settlement_drives WHERE due_at IS NOT NULL").get()?.n);
+
+  let isOver = false;
+  const ticks = async (): Promise<void> => {
+    while (!isOver) await clock.sleep(TICK_MS);
+  };
+  const startedAt = clock.now();
+  await clock.run(
+    (async () => {
+      const ticking = ticks();
+      for (let i = 0; i < count; i += 200) {
+        await Promise.all(Array.from({ length: Math.min(200, count - i) }, (_, k) => make(i + k)));
+      }
+      operator.calls.length = 0;
+      const isolate = async (): Promise<void> => {
+        // Twice as long as it takes when everything goes well, and an hour.
+        const until = clock.now() + count * 3 * SPACING_MS + 60 * MINUTE_MS;
+        while (left() > 0 && clock.now() < until) {
+          await drainSettlements(parts, { slots: 6, invocationMs: 45_000, idleMs: 10_000 });
+          await clock.sleep(500);
+        }
+      };
+      await Promise.all(Array.from({ length: ISOLATES }, isolate));
+      isOver = true;
+      await ticking;
+    })(),
+  );
+
+  for (const [refId, amount] of amounts) {
+    const effects = operator.effects.get(refId) ?? [];
+    if (effects.length !== 1) faults.push(`${refId} took effect ${effects.length} times`);
+    if (effects[0]?.amountCents !== amount) faults.push(`${refId} is of another amount at the operator`);
+  }
+  const rows = sqlite.prepare("SELECT ref_id, status, amount_cents, operator_transaction_id FROM settlements").all();
+  for (const row of rows) {
+    const refId = String(row.ref_id);
+    if (row.status !== "COMPLETED") faults.push(`${refId} is ${String(row.status)}`);
+    if (row.amount_cents !== amounts.get(refId)) faults.push(`${refId} is of another amount here`);
+    if (row.operator_transaction_id !== operator.idOf(refId)) faults.push(`${refId} names another transaction`);
+  }
+  if (rows.length !== count) faults.push(`there are ${rows.length} settlements`);
+  if (operator.effects.size !== count) faults.push(`the operator has ${operator.effects.size} transactions`);
+  const settled = sqlite
+    .prepare("SELECT COUNT(*) AS n FROM ledger_entries WHERE body ->> '$.type' = 'CLAIM_SETTLED'")
+    .get()?.n;
+  if (settled !== count) faults.push(`the ledger has ${String(settled)} confirmations`);
+  const { most, least } = perMinute(operator.calls);
+  if (most > CALLS_A_MINUTE) faults.push(`${most} calls in one minute`);
+  faults.push(...operator.faults);
+  sqlite.close();
+  return {
+    faults,
+    calls: operator.calls.length,
+    sends: operator.sends,
+    lostAnswers: operator.lost,
+    crashes,
+    mostAMinute: most,
+    leastAMinute: least,
+    virtualMinutes: Math.round((clock.now() - startedAt) / MINUTE_MS),
+  };
+}
+
+/** Over every rolling minute; `least` over the first half of the time, when there is work for sure. */
+function perMinute(calls: readonly number[]): { readonly most: number; readonly least: number } {
+  const [first = 0] = calls;
+  const half = first + ((calls.at(-1) ?? first) - first) / 2;
+  let most = 0;
+  let least = Number.POSITIVE_INFINITY;
+  let from = 0;
+  for (let to = 0; to < calls.length; to++) {
+    const at = calls[to] ?? 0;
+    while ((calls[from] ?? 0) <= at - MINUTE_MS) from++;
+    most = Math.max(most, to - from + 1);
+    if (at - first >= MINUTE_MS && at <= half) least = Math.min(least, to - from + 1);
+  }
+  return { most, least };
+}
+
+/** 10 % 5xx (half of which took effect), 10 % timeouts that took effect, 5 % 429, a fifth completes later. */
+class CarelessOperator implements Pick<OperatorGateway, "send" | "find"> {
+  readonly effects = new Map<string, OutgoingTransaction[]>();
+  readonly #completeAt = new Map<string, number>();
+  readonly calls: number[] = [];
+  readonly faults: string[] = [];
+  sends = 0;
+  lost = 0;
+  readonly #clock: VirtualClock;
+  readonly #random: () => number;
+  #nextSlot = 0;
+
+  constructor(clock: VirtualClock, random: () => number) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  readonly idOf = (refId: string): string => `op-${refId.slice(4)}`;
+
+  /** The limiter's permit: one slot after the other, for all isolates. */
+  async #permit(): Promise<void> {
+    const at = Math.max(this.#clock.now(), this.#nextSlot);
+    this.#nextSlot = at + SPACING_MS;
+    await this.#clock.sleep(at - this.#clock.now());
+    this.calls.push(this.#clock.now());
+  }
+
+  #take(transaction: OutgoingTransaction): void {
+    const { refId } = transaction;
+    const before = this.effects.get(refId) ?? [];
+    this.effects.set(refId, [...before, transaction]);
+    this.#completeAt.set(refId, this.#clock.now() + (this.#random() < 0.2 ? 30_000 : 0));
+  }
+
+  #told(refId: string): OperatorAnswer {
+    const isComplete = (this.#completeAt.get(refId) ?? 0) <= this.#clock.now();
+    return { kind: isComplete ? "completed" : "accepted", operatorTransactionId: this.idOf(refId) };
+  }
+
+  async send(transaction: OutgoingTransaction): Promise<OperatorAnswer> {
+    await this.#permit();
+    this.sends += 1;
+    const roll = this.#random();
+    await this.#clock.sleep(50 + Math.floor(this.#random() * 300));
+    if (roll < 0.05) return { kind: "not_sent", retryAfterMs: 2_000 };
+    if (this.effects.has(transaction.refId)) this.faults.push(`${transaction.refId} was sent though it was there`);
+    if (roll < 0.1) {
+      this.lost += 1;
+      return { kind: "unknown" };
+    }
+    this.#take(transaction);
+    if (roll < 0.25) {
+      this.lost += 1;
+      if (roll < 0.2) await this.#clock.sleep(10_000);
+      return { kind: "unknown" };
+    }
+    return this.#told(transaction.refId);
+  }
+
+  async find(refId: string): Promise<OperatorAnswer> {
+    await this.#permit();
+    const roll = this.#random();
+    await this.#clock.sleep(50 + Math.floor(this.#random() * 300));
+    if (roll < 0.05) return { kind: "not_sent", retryAfterMs: 2_000 };
+    if (roll < 0.25) {
+      this.lost += 1;
+      return { kind: "unknown" };
+    }
+    return this.effects.has(refId) ? this.#told(refId) : { kind: "unknown_transaction" };
+  }
+}
