@@ -201,6 +201,7 @@ async function takeStep(given: Given): Promise<void> {
     const fault = retireFault(name, state, Date.now(), given.quietMs);
     if (fault !== undefined && !given.force) throw new Failure(`the old ${name} stays: ${fault}`);
   }
+  if (name === "LEDGER_SIGNING_KEY" && step === "retire") await sayRetiredKey(operator, fresh, given.force);
   await operator.ask(`/operations/secrets/${name}/rotations`, { method: "POST", body: { step } });
   const changes = changesOf(step, name, old, fresh);
   if (environment === "local") {
@@ -219,6 +220,18 @@ async function takeStep(given: Given): Promise<void> {
       ? "done: only the new value is left"
       : `next: --step ${next}${next === "retire" ? `, when ${plan.beforeRetiring}` : ""}`,
   );
+}
+
+/** Checkpoints from before the overlap have the old key's signature alone: without it verification takes them for forged. */
+async function sayRetiredKey(operator: Operator, fresh: string, force: boolean): Promise<void> {
+  const text = await fetch(`${operator.url}/ledger/log/key`).then((answer) => answer.text());
+  const own = fresh === "" ? undefined : Buffer.concat([Buffer.from([1]), publicKeyOf(fresh)]).toString("base64");
+  const keys = [...text.matchAll(/[^\s"]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+/g)].map(([key]) => key);
+  const old = keys.filter((key) => own === undefined || !key.endsWith(own));
+  say(`  the setting LEDGER_RETIRED_KEYS must have the old verifier key: ${old.join(" or ")}`);
+  if (!force && !old.some((key) => (process.env.LEDGER_RETIRED_KEYS ?? "").includes(key))) {
+    throw new Failure("deploy that setting, put it into this environment as well, and take the step again");
+  }
 }
 
 const ANCHOR_ROLES = ["function anchorer() view returns (address)", "function setAnchorer(address newAnchorer)"];

@@ -35,6 +35,14 @@ export interface Rotated {
   readonly delivered: number;
 }
 
+async function verifierKey(coreUrl: string): Promise<string> {
+  const { body } = await call(`${coreUrl}/ledger/log/key`);
+  const [key] =
+    /[^\s"]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+/.exec(typeof body === "string" ? body : JSON.stringify(body)) ?? [];
+  if (key === undefined) throw new Error("the log names no key");
+  return key;
+}
+
 /** @param filedPerStep claims between two restarts. */
 export async function rotateUnderLoad(
   names: readonly string[],
@@ -44,6 +52,11 @@ export async function rotateUnderLoad(
   const faults: string[] = [];
   const values: Record<string, string> = { ...secrets };
   const receiver = await startReceiver();
+  const coreSettings: Record<string, string> = {
+    RELAY_MEDLINK_WEBHOOK_URL: `${receiver.url}/hook`,
+    RELAY_MEDLINK_REQUESTS_PER_MINUTE: "100000",
+    LEDGER_LOG_URL: "https://ledger.example/ledger/log",
+  };
   const stack = await startStack({
     dataDir,
     ports: ANY_PORT,
@@ -51,13 +64,7 @@ export async function rotateUnderLoad(
     secrets: values,
     cronEveryMs: 500,
     script: bundledOnce(),
-    settings: () => ({
-      "itrans-core": {
-        RELAY_MEDLINK_WEBHOOK_URL: `${receiver.url}/hook`,
-        RELAY_MEDLINK_REQUESTS_PER_MINUTE: "100000",
-        LEDGER_LOG_URL: "https://ledger.example/ledger/log",
-      },
-    }),
+    settings: () => ({ "itrans-core": coreSettings }),
   });
   /** What a client holds: it learns of the new value some time after the switch. */
   const client = { ...secrets };
@@ -90,6 +97,7 @@ export async function rotateUnderLoad(
   };
   try {
     for (let i = 0; i < filedPerStep; i++) await file();
+    const oldKey = await verifierKey(stack.urls.core);
     const fresh = new Map(names.map((name) => [name, randomBytes(32).toString("base64url")]));
     for (const step of STEPS) {
       if (step === "retire") {
@@ -98,6 +106,8 @@ export async function rotateUnderLoad(
           open = JSON.stringify(body).includes('"finished":false');
         }
       }
+      // Checkpoints from before the overlap have the old key's signature alone.
+      if (step === "retire" && names.includes("LEDGER_SIGNING_KEY")) coreSettings.LEDGER_RETIRED_KEYS = oldKey;
       for (const name of names) {
         const changes = changesOf(step, name, secrets[name] ?? "", fresh.get(name) ?? "");
         for (const [key, value] of changes.flatMap(({ set }) => Object.entries(set))) {
