@@ -29,7 +29,8 @@ export async function consumeSettlements(
   env: CoreEnv,
   parts: DriveParts,
 ): Promise<void> {
-  if (batch.queue === DEAD_LETTER_QUEUE) {
+  // Names end in the environment.
+  if (batch.queue.startsWith(DEAD_LETTER_QUEUE)) {
     // Nothing is lost with them: the sweep finds the rows and sends new ones.
     parts.log("warn", "settlement.hints-given-up", { queue: batch.queue, count: batch.messages.length });
     batch.ackAll();
