@@ -5,8 +5,9 @@ const key = KEYS.OPERATOR_API_KEY;
 
 beforeAll(migrate);
 
-async function snapshot(): Promise<string> {
-  const begun = await call("/operations/backups", { method: "POST", key, body: { tag: "before-deploy" } });
+/** Names are of the second and the tag: two of one second need two tags. */
+async function snapshot(tag: string): Promise<string> {
+  const begun = await call("/operations/backups", { method: "POST", key, body: { tag } });
   expect(begun.status).toBe(202);
   const { name } = begun.json;
   for (let turn = 0; turn < 20; turn++) {
@@ -20,7 +21,7 @@ async function snapshot(): Promise<string> {
 
 test("a snapshot is made on command, listed, and served file by file as its manifest says", async () => {
   for (let i = 0; i < 5; i++) await submit(signed(payloadOf({ patientId: `patient-${i}` })));
-  const name = await snapshot();
+  const name = await snapshot("before-deploy");
   expect(name).toMatch(/^\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z-before-deploy$/);
 
   const listed = await call("/operations/backups", { key });
@@ -44,7 +45,7 @@ test("a snapshot is made on command, listed, and served file by file as its mani
 
 test("nothing that a snapshot encrypts can be read in it, and settings are without secrets", async () => {
   await submit(signed(payloadOf({ patientId: "patient-in-clear" })));
-  const name = await snapshot();
+  const name = await snapshot("sealed");
   const { objects } = (await testEnv.BACKUPS?.list()) ?? { objects: [] };
   for (const { key: path } of objects) {
     const bytes = await (await testEnv.BACKUPS?.get(path))?.arrayBuffer();
