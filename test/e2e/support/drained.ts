@@ -26,7 +26,7 @@ export async function drained(core: string, { posts, stuckMs, say }: DrainOption
     const answer = await statusOf(core);
     const status = statusSchema.safeParse(answer?.body).data;
     if (status !== undefined) {
-      if (status.deadLetterCount > 0) return [`${status.deadLetterCount} dead letters`];
+      if (status.deadLetterCount > 0) return [`${status.deadLetterCount} dead letters: ${await deadLettersOf(core)}`];
       if (status.pending === 0) return [];
     }
     const now = performance.now();
@@ -49,3 +49,9 @@ export async function drained(core: string, { posts, stuckMs, say }: DrainOption
 
 const statusOf = (core: string): Promise<Answer | undefined> =>
   call(`${core}/relay/workflow/status`, { headers: { "x-api-key": KEYS.workflow } }).catch(() => undefined);
+
+/** Why they were given up. */
+async function deadLettersOf(core: string): Promise<string> {
+  const answer = await call(`${core}/relay/workflow/dead-letters?limit=5`, { headers: { "x-api-key": KEYS.workflow } });
+  return summaryOf(answer);
+}
