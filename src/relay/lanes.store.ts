@@ -12,9 +12,10 @@ export const HELD_DUE_AT = 8_640_000_000_000_000;
 /**
  * A post that brings the relay down leaves no outcome, only a lease that runs out. A row whose lease ran out twice is suspected: it
  * goes one to a lease, so that it takes few others with it, and its posts are announced. A lease may run out without any post, with
- * its answer lost, so from there on only announced posts count; after the third without an outcome the row is a dead letter.
+ * its answer lost, so from there on only announced posts count; after the eighth without an outcome the row is a dead letter. Fewer
+ * would give up rows that happened to be in flight in a bad hour of restarts.
  */
-export const MAX_EXPIRED_LEASES = 5;
+export const MAX_EXPIRED_LEASES = 10;
 
 export const SUSPECTED_AT = 2;
 
