@@ -12,12 +12,16 @@ import { coreSettingsSchema } from "../../src/platform/settings.ts";
 import { type DriveParts, drainSettlements } from "../../src/settlement/drive.edge.ts";
 import { makeOperatorGateway, type OperatorEnv } from "../../src/settlement/operator/gateway.client.ts";
 import type { SettlementType } from "../../src/settlement/operator/gateway.ts";
+import { dayOf } from "../../src/settlement/reconciliation/days.ts";
+import { makeReconciler } from "../../src/settlement/reconciliation/reconcile.edge.ts";
+import { findRun } from "../../src/settlement/reconciliation/reconciliation.store.ts";
 import { newRefId } from "../../src/settlement/ref-id.ts";
 import type { Command } from "../../src/workflow/commit-plan.ts";
 import type { Sequenced } from "../../src/workflow/sequencer.client.ts";
 import { seededRandom } from "../e2e/support/random.ts";
 import { createClaimCommand, finalizeCommand, hashOf } from "./commands.ts";
 import { D1OnSqlite, migratedCore } from "./d1-sqlite.ts";
+import { MemoryBucket } from "./memory-bucket.ts";
 import { LEDGER, ledgerOn } from "./settlement-ledger.ts";
 
 const SECRET = "operator-secret-for-tests-0c6d1f92b47e";
@@ -25,6 +29,7 @@ const CONTROL = "control";
 const TENANT = "clinic-a";
 const APPROVED = 12_000;
 const LEASE_AND_MORE_MS = 300_000;
+const DAY_MS = 86_400_000;
 /** Of turns after the last kill; each moves the clock on by more than a lease. */
 const MAX_TURNS = 60;
 
@@ -86,8 +91,12 @@ export interface SettlingWorld {
   /** Lets what is leased fall due. */
   passLease(): void;
   statusOf(refId: string): string;
+  /** Settlements that the ledger took. */
+  asked(): number;
   /** What does not hold of everything asked so far. */
   check(): readonly string[];
+  /** A run over all days so far. */
+  reconciled(): Promise<{ readonly state: string; readonly agreed: number; readonly mismatches: number }>;
   close(): Promise<void>;
 }
 
@@ -97,18 +106,17 @@ export async function settlingWorld(seed: number): Promise<SettlingWorld> {
   sqlite.prepare("INSERT INTO tenants (tenant_id, name, created_at) VALUES (?1, ?1, 0)").run(TENANT);
   const simulator = await startSimulator({ port: 0, secrets: [SECRET], store: ":memory:", controlToken: CONTROL });
   const faults: string[] = [];
-  let aheadMs = 0;
+  // Long past, so that days are over and nothing is in flight for whoever reconciles them.
+  let aheadMs = -30 * DAY_MS;
   const now = (): number => Date.now() + aheadMs;
   const bytes = (length: number) => Uint8Array.from({ length }, () => Math.floor(random() * 256));
   const append = ledgerOn(db, now, (error) => faults.push(`a commit failed: ${String(error)}`));
   const limiter = {
     getByName: () => ({ acquire: async () => ({ type: "permit", heldMs: 0 }), report: async () => {} }),
   } as unknown as OperatorEnv["OPERATOR_LIMITER"];
-  const gateway = makeOperatorGateway(
-    { OPERATOR_LIMITER: limiter, OPERATOR_HMAC_SECRET: SECRET },
-    coreSettingsSchema.parse({ ENVIRONMENT: "development", OPERATOR_API_URL: simulator.url }),
-    () => {},
-  );
+  const env = { DB: db, LEDGER: new MemoryBucket().r2, OPERATOR_LIMITER: limiter, OPERATOR_HMAC_SECRET: SECRET };
+  const settings = coreSettingsSchema.parse({ ENVIRONMENT: "development", OPERATOR_API_URL: simulator.url });
+  const gateway = makeOperatorGateway(env, settings, () => {});
   const wanted = new Map<
     string,
     { readonly subject: string; readonly type: SettlementType; readonly amount: number }
@@ -182,13 +190,14 @@ export async function settlingWorld(seed: number): Promise<SettlingWorld> {
     passLease() {
       aheadMs += LEASE_AND_MORE_MS;
     },
+    asked: () => wanted.size,
     statusOf: (refId) => String(rowOf(refId)?.status),
     check() {
       const found: string[] = [...faults];
       const taken = new Map<string, number>();
       for (const [refId, { subject, type, amount }] of wanted) {
         const row = rowOf(refId);
-        const there = simulator.books.find(refId, Date.now() + LEASE_AND_MORE_MS);
+        const there = simulator.books.find(refId, Date.now());
         const status = String(row?.status);
         if (status !== "COMPLETED" && status !== "REJECTED") found.push(`${refId} ended ${status}`);
         if (there?.status !== status) found.push(`${refId} is ${status} here and ${there?.status} at the operator`);
@@ -213,6 +222,15 @@ export async function settlingWorld(seed: number): Promise<SettlingWorld> {
       if (ends.length !== wanted.size || ends.some(({ n }) => n !== 1))
         found.push(`the ledger ends ${ends.length} of ${wanted.size} settlements, or one twice`);
       return found;
+    },
+    async reconciled() {
+      const reconciler = makeReconciler(env, settings, () => {}, gateway);
+      const [fromDay, toDay] = [dayOf(Date.now() - 30 * DAY_MS), dayOf(now())];
+      await reconciler.start({ runId: "all", kind: "custom", fromDay, toDay, startedBy: "test" });
+      await reconciler.drive("all", 60_000);
+      const run = await findRun(db, LEDGER, "all");
+      if (run === undefined) throw new Error("the run is not there");
+      return { state: run.state, agreed: run.agreed, mismatches: run.mismatches };
     },
     async close() {
       await simulator.close();

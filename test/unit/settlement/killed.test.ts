@@ -86,6 +86,7 @@ describe("payments, reversals and adjustments while isolates end anywhere and th
         expect(await world.finish()).toBe(true);
         expect(world.check()).toEqual([]);
         expect(await repeatsAt(world)).toBe(0);
+        expect(await world.reconciled()).toEqual({ state: "completed", agreed: world.asked(), mismatches: 0 });
         expect(ended).toBeGreaterThan(10);
       } finally {
         await world.close();
