@@ -181,10 +181,11 @@ function report(
     printer.fact("anchor", anchor === null ? "none" : `${anchor.size} entries, block ${anchor.blockNumber}`);
     for (const { what, size: promised } of promises.slice(-3)) printer.fact("reached", `${what}: ${promised} entries`);
     if (promises.length === 0) printer.warn("not held against what is published: give --log and --key, and --rpc");
-    const { subjects, erased, withoutKey, keys, payloads, sentAgain } = counts;
+    const { subjects, erased, withoutKey, keys, payloads, sentAgain, askedAgain } = counts;
     printer.fact("subjects", `${subjects}, ${erased} erased, ${withoutKey} whose key no backup holds`);
     printer.fact("payloads", `${payloads} parts, ${keys} wrapped keys`);
     printer.fact("relay", `paused; ${sentAgain} deliveries of unknown fate are due again under their event ids`);
+    printer.fact("settlements", `${askedAgain} under way: the operator is asked about each before anything is sent`);
   }
   printer.fact(
     "rows",

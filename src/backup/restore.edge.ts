@@ -13,6 +13,7 @@ import { openCheckpoint } from "../ledger/checkpoint.ts";
 import { EMPTY_HEAD, rootHexOf } from "../ledger/head.ts";
 import type { VerifierKey } from "../ledger/note.ts";
 import { toHex } from "../platform/encoding.ts";
+import { driveUndriven } from "../settlement/drive.store.ts";
 import { rebuildSettlements } from "../settlement/rebuild.store.ts";
 import type { ClaimState } from "../workflow/claim.ts";
 import { ERASED_MONEY } from "../workflow/erasure.ts";
@@ -85,6 +86,8 @@ export interface RestoreCounts {
   readonly orphans: number;
   /** Deliveries of unknown fate that are sent again under their event id. */
   readonly sentAgain: number;
+  /** Settlements under way, of which the operator is asked before anything is sent. */
+  readonly askedAgain: number;
 }
 
 export interface RestoreState {
@@ -105,6 +108,7 @@ const NOTHING: RestoreCounts = {
   rows: 0,
   orphans: 0,
   sentAgain: 0,
+  askedAgain: 0,
 };
 
 export const RESTORE_START: RestoreState = { phase: "begin", at: 0, position: LOG_START, size: 0, counts: NOTHING };
@@ -361,7 +365,7 @@ function keyLine(path: string, line: unknown): KeyLine {
 async function readTail(
   parts: RestoreParts,
   size: number,
-  part: "key" | "payload" | "outbox",
+  part: "key" | "payload" | "outbox" | "settlement" | "idempotency",
 ): Promise<readonly { readonly path: string; readonly value: unknown }[]> {
   const found: { path: string; value: unknown }[] = [];
   for (const { path } of await tailFiles(parts, size)) {
@@ -579,14 +583,42 @@ async function tablesStep(parts: RestoreParts, state: RestoreState): Promise<Res
 const isStrings = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((item) => typeof item === "string");
 
+const TAIL_TABLES = [
+  ["settlement", "settlements"],
+  ["idempotency", "idempotency_keys"],
+  ["outbox", "outbox"],
+] as const;
+
 async function finish(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
   if (parts.manifest.ledger === null) return { ...state, phase: "done" };
-  await rebuildSettlements(parts.db, ledgerOf(parts).id);
-  const outbox = await readTail(parts, state.size, "outbox");
-  const rows = await insertRecords(parts.db, "outbox", outbox.map(({ value }) => value).filter(isRecord));
+  const { id } = ledgerOf(parts);
+  let rows = 0;
+  for (const [part, table] of TAIL_TABLES) {
+    const tail = await readTail(parts, state.size, part);
+    rows += await insertRecords(parts.db, table, tail.map(({ value }) => value).filter(isRecord));
+  }
+  // What came since the snapshot included: a settlement without a row would count for nothing and could be paid again.
+  const askedAgain = Object.hasOwn(parts.catalogue, "settlements")
+    ? await resumeSettlements(parts.db, id, parts.now())
+    : 0;
   const sentAgain = await quietRelay(parts.db, parts.now());
   const { counts } = state;
-  return { ...state, phase: "done", counts: { ...counts, rows: counts.rows + rows, sentAgain } };
+  return { ...state, phase: "done", counts: { ...counts, rows: counts.rows + rows, sentAgain, askedAgain } };
+}
+
+const DRIVES_AT_ONCE = 1_000;
+
+/**
+ * Whatever is under way may have been sent, also where no entry says so any more: each is asked about before it is sent.
+ * @returns how many.
+ */
+async function resumeSettlements(db: D1Database, ledgerId: string, now: number): Promise<number> {
+  await rebuildSettlements(db, ledgerId);
+  for (let resumed = 0; ; ) {
+    const more = await driveUndriven(db, ledgerId, Number.MAX_SAFE_INTEGER, now, DRIVES_AT_ONCE);
+    resumed += more;
+    if (more < DRIVES_AT_ONCE) return resumed;
+  }
 }
 
 /** From the first step to the last. @throws as `restoreStep`. */

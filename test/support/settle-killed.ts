@@ -3,6 +3,7 @@
  * over HTTP. What an isolate had begun is gone with it; the next one finds what is due. Time is moved by hand, so that nothing
  * waits for a lease.
  */
+import type { DatabaseSync } from "node:sqlite";
 import { sha256 } from "@noble/hashes/sha2.js";
 import * as z from "zod";
 import { type Simulator, startSimulator } from "../../scripts/lib/operator-simulator/server.ts";
@@ -95,20 +96,44 @@ export interface SettlingWorld {
   asked(): number;
   /** What does not hold of everything asked so far. */
   check(): readonly string[];
+  /** What the operator was called for, `send <refId>` or `ask <refId>`. */
+  readonly calls: string[];
+  readonly db: D1Database;
+  /** The same time, operator and settlements over another database: a restored one. */
+  moved(made: Pick<Made, "db" | "sqlite">): SettlingWorld;
   /** A run over all days so far. */
   reconciled(): Promise<{ readonly state: string; readonly agreed: number; readonly mismatches: number }>;
   close(): Promise<void>;
 }
 
+interface Wanted {
+  readonly subject: string;
+  readonly type: SettlementType;
+  readonly amount: number;
+}
+
+interface Made {
+  readonly db: D1Database;
+  readonly sqlite: DatabaseSync;
+  readonly simulator: Simulator;
+  readonly wanted: Map<string, Wanted>;
+  readonly time: { aheadMs: number };
+}
+
 export async function settlingWorld(seed: number): Promise<SettlingWorld> {
-  const { next: random } = seededRandom(seed);
   const { db, sqlite } = migratedCore();
   sqlite.prepare("INSERT INTO tenants (tenant_id, name, created_at) VALUES (?1, ?1, 0)").run(TENANT);
   const simulator = await startSimulator({ port: 0, secrets: [SECRET], store: ":memory:", controlToken: CONTROL });
-  const faults: string[] = [];
   // Long past, so that days are over and nothing is in flight for whoever reconciles them.
-  let aheadMs = -30 * DAY_MS;
-  const now = (): number => Date.now() + aheadMs;
+  return worldOver(seed, { db, sqlite, simulator, wanted: new Map(), time: { aheadMs: -30 * DAY_MS } });
+}
+
+function worldOver(seed: number, made: Made): SettlingWorld {
+  const { db, sqlite, simulator, wanted, time } = made;
+  const { next: random } = seededRandom(seed);
+  const faults: string[] = [];
+  const calls: string[] = [];
+  const now = (): number => Date.now() + time.aheadMs;
   const bytes = (length: number) => Uint8Array.from({ length }, () => Math.floor(random() * 256));
   const append = ledgerOn(db, now, (error) => faults.push(`a commit failed: ${String(error)}`));
   const limiter = {
@@ -117,23 +142,25 @@ export async function settlingWorld(seed: number): Promise<SettlingWorld> {
   const env = { DB: db, LEDGER: new MemoryBucket().r2, OPERATOR_LIMITER: limiter, OPERATOR_HMAC_SECRET: SECRET };
   const settings = coreSettingsSchema.parse({ ENVIRONMENT: "development", OPERATOR_API_URL: simulator.url });
   const gateway = makeOperatorGateway(env, settings, () => {});
-  const wanted = new Map<
-    string,
-    { readonly subject: string; readonly type: SettlementType; readonly amount: number }
-  >();
   let claims = 0;
 
   const partsOf = (isolate: Isolate): DriveParts => ({
     db: new OfIsolate(sqlite, isolate),
     ledgerId: LEDGER,
     gateway: {
-      send: (transaction) => isolate.through(() => gateway.send(transaction)),
-      find: (refId, correlationId) => isolate.through(() => gateway.find(refId, correlationId)),
+      send: (transaction) => {
+        calls.push(`send ${transaction.refId}`);
+        return isolate.through(() => gateway.send(transaction));
+      },
+      find: (refId, correlationId) => {
+        calls.push(`ask ${refId}`);
+        return isolate.through(() => gateway.find(refId, correlationId));
+      },
     },
     append: (command: Command): Promise<Sequenced> => isolate.through(() => append(command)),
     now,
     sleep: async (ms) => {
-      aheadMs += ms;
+      time.aheadMs += ms;
     },
     random,
     log: () => {},
@@ -145,6 +172,9 @@ export async function settlingWorld(seed: number): Promise<SettlingWorld> {
   const world: SettlingWorld = {
     simulator,
     faults,
+    calls,
+    db,
+    moved: (to) => worldOver(seed + 1, { ...made, ...to }),
     async claim() {
       claims += 1;
       const claimId = `claim-${seed}-${claims}`;
@@ -188,7 +218,7 @@ export async function settlingWorld(seed: number): Promise<SettlingWorld> {
       return underWay() === 0;
     },
     passLease() {
-      aheadMs += LEASE_AND_MORE_MS;
+      time.aheadMs += LEASE_AND_MORE_MS;
     },
     asked: () => wanted.size,
     statusOf: (refId) => String(rowOf(refId)?.status),
