@@ -10,6 +10,7 @@ import { readEntry } from "../ledger/check-entry.ts";
 import { LOG_START, type LogPosition, LogWalk, type RootClaim } from "../ledger/check-log.ts";
 import { FAST_HASHER } from "../ledger/check-tree.ts";
 import { openCheckpoint } from "../ledger/checkpoint.ts";
+import { continuedEntry } from "../ledger/continued.ts";
 import { EMPTY_HEAD, rootHexOf } from "../ledger/head.ts";
 import type { VerifierKey } from "../ledger/note.ts";
 import { toHex } from "../platform/encoding.ts";
@@ -58,6 +59,8 @@ export interface RestoreParts {
   readonly logKeys: readonly VerifierKey[];
   /** What was promised of the ledger elsewhere: its newest signed checkpoint, its newest anchor. The restore must reach them. */
   readonly promises?: readonly Promised[];
+  /** Of a new ledger, which is opened where the restore falls short of a promise; undefined: it is then refused. */
+  readonly continuesAs?: string | undefined;
   readonly now: () => number;
 }
 
@@ -316,13 +319,19 @@ async function tailFrom(source: BackupSource, size: number): Promise<TailFile | 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** The largest tree that was promised and that what is restored does not reach. */
+const farthestMissed = ({ promises = [] }: RestoreParts, size: number): Promised | undefined =>
+  promises.filter((promise) => promise.size > size).sort((one, other) => other.size - one.size)[0];
+
 async function tailStep(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
   const next = await tailFrom(parts.source, state.size);
   if (next === undefined) {
-    for (const { size, what } of parts.promises ?? []) {
-      if (size > state.size) {
-        throw new RestoreRefused(`${what} promises ${size} entries, this backup reaches ${state.size}`);
-      }
+    const short = farthestMissed(parts, state.size);
+    if (short !== undefined && parts.continuesAs === undefined) {
+      throw new RestoreRefused(`${short.what} promises ${short.size} entries, this backup reaches ${state.size}`);
+    }
+    if (short === undefined && parts.continuesAs !== undefined) {
+      throw new RestoreRefused("this backup reaches all that was promised: no new ledger is needed");
     }
     return { ...state, phase: "keys", at: 0 };
   }
@@ -598,12 +607,42 @@ async function finish(parts: RestoreParts, state: RestoreState): Promise<Restore
     rows += await insertRecords(parts.db, table, tail.map(({ value }) => value).filter(isRecord));
   }
   // What came since the snapshot included: a settlement without a row would count for nothing and could be paid again.
-  const askedAgain = Object.hasOwn(parts.catalogue, "settlements")
-    ? await resumeSettlements(parts.db, id, parts.now())
-    : 0;
+  const hasSettlements = Object.hasOwn(parts.catalogue, "settlements");
+  if (hasSettlements) await rebuildSettlements(parts.db, id);
+  // Of a ledger that ended nothing is driven any more.
+  const askedAgain = hasSettlements && parts.continuesAs === undefined ? await resumeSettlements(parts) : 0;
   const sentAgain = await quietRelay(parts.db, parts.now());
+  if (parts.continuesAs !== undefined) await openNewLedger(parts, parts.continuesAs, state);
   const { counts } = state;
   return { ...state, phase: "done", counts: { ...counts, rows: counts.rows + rows, sentAgain, askedAgain } };
+}
+
+/** The old ledger stays as it is, for reading; what is appended from now on is the new one's. */
+async function openNewLedger(parts: RestoreParts, id: string, state: RestoreState): Promise<void> {
+  const old = ledgerOf(parts);
+  const missed = farthestMissed(parts, state.size);
+  if (missed === undefined || id === old.id) throw new RestoreRefused(`${id} is no name for a new ledger`);
+  const walk = new LogWalk(FAST_HASHER, LOG_START);
+  const restoredRootHash = new LogWalk(FAST_HASHER, state.position).rootHex();
+  const { size, rootHash } = missed;
+  const { body, hashHex, entry } = continuedEntry(
+    { ledger: old.id, size, rootHash, restoredSize: state.size, restoredRootHash },
+    new Date(parts.now()).toISOString(),
+  );
+  walk.pass([{ seq: 0, entryHash: hashHex, body }], 1, []);
+  const [finding] = walk.findings;
+  if (finding !== undefined) throw new Error(`entry 0 of the new ledger does not hold: ${finding.detail}`);
+  await insertEmptyHead(parts.db, id, EMPTY_HEAD, rootHexOf(EMPTY_HEAD));
+  const head = {
+    size: 1,
+    headHash: hashHex,
+    rootHash: walk.rootHex(),
+    frontier: JSON.stringify(walk.position().tree.roots),
+    lastAt: entry.at,
+  };
+  const { prev, subject } = entry;
+  const commandId = `continue:${old.id}`;
+  await insertEntries(parts.db, id, head, [{ seq: 0, hash: hashHex, prev, subject, commandId, commandIndex: 0, body }]);
 }
 
 const DRIVES_AT_ONCE = 1_000;
@@ -612,10 +651,10 @@ const DRIVES_AT_ONCE = 1_000;
  * Whatever is under way may have been sent, also where no entry says so any more: each is asked about before it is sent.
  * @returns how many.
  */
-async function resumeSettlements(db: D1Database, ledgerId: string, now: number): Promise<number> {
-  await rebuildSettlements(db, ledgerId);
+async function resumeSettlements(parts: RestoreParts): Promise<number> {
+  const { id } = ledgerOf(parts);
   for (let resumed = 0; ; ) {
-    const more = await driveUndriven(db, ledgerId, Number.MAX_SAFE_INTEGER, now, DRIVES_AT_ONCE);
+    const more = await driveUndriven(parts.db, id, Number.MAX_SAFE_INTEGER, parts.now(), DRIVES_AT_ONCE);
     resumed += more;
     if (more < DRIVES_AT_ONCE) return resumed;
   }
