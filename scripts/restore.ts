@@ -201,6 +201,9 @@ function report(
     if (continuesAs === undefined)
       printer.fact("settlements", `${askedAgain} under way: the operator is asked about each before anything is sent`);
   }
+  const { attachments, attachmentsWithout } = counts;
+  if (manifest.of === "medlink-hub")
+    printer.fact("attachments", `${attachments} restored; ${attachmentsWithout} rows whose object the backup has not`);
   printer.fact(
     "rows",
     `${Object.values(rows)

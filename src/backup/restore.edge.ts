@@ -13,6 +13,7 @@ import { openCheckpoint } from "../ledger/checkpoint.ts";
 import { continuedEntry } from "../ledger/continued.ts";
 import { EMPTY_HEAD, rootHexOf } from "../ledger/head.ts";
 import type { VerifierKey } from "../ledger/note.ts";
+import { objectKey } from "../medlink/attachments/attachment.ts";
 import { toHex } from "../platform/encoding.ts";
 import { driveUndriven } from "../settlement/drive.store.ts";
 import { rebuildSettlements } from "../settlement/rebuild.store.ts";
@@ -20,6 +21,8 @@ import type { ClaimState } from "../workflow/claim.ts";
 import { ERASED_MONEY } from "../workflow/erasure.ts";
 import { replay, UNKNOWN_AMOUNT } from "../workflow/replay.ts";
 import type { RequestState } from "../workflow/request.ts";
+import { attachmentPaths, unpackAttachment } from "./attachment-file.ts";
+import { readAttachments } from "./attachments.store.ts";
 import { type Catalogue, copiedTables } from "./catalogue.ts";
 import { checkFile, type Manifest, type ManifestFile } from "./manifest.ts";
 import {
@@ -49,8 +52,8 @@ export interface BackupSource {
 
 export interface RestoreParts {
   readonly db: D1Database;
-  /** Where ciphertext goes that was an object; undefined: it is not restored. */
-  readonly payloads: { put(key: string, value: string): Promise<unknown> } | undefined;
+  /** Where ciphertext that was an object goes, and attachments; undefined: it is not restored. */
+  readonly payloads: { put(key: string, value: string | Uint8Array<ArrayBuffer>): Promise<unknown> } | undefined;
   readonly source: BackupSource;
   readonly manifest: Manifest;
   readonly catalogue: Catalogue;
@@ -91,10 +94,13 @@ export interface RestoreCounts {
   readonly sentAgain: number;
   /** Settlements under way, of which the operator is asked before anything is sent. */
   readonly askedAgain: number;
+  readonly attachments: number;
+  /** Those whose object the backup has not: deleted while it was made, or not what was stored. They may still be in the hub's bucket. */
+  readonly attachmentsWithout: number;
 }
 
 export interface RestoreState {
-  readonly phase: "begin" | "entries" | "tail" | "keys" | "payloads" | "tables" | "finish" | "done";
+  readonly phase: "begin" | "entries" | "tail" | "keys" | "payloads" | "tables" | "attachments" | "finish" | "done";
   readonly at: number;
   readonly position: LogPosition;
   readonly size: number;
@@ -112,6 +118,8 @@ const NOTHING: RestoreCounts = {
   orphans: 0,
   sentAgain: 0,
   askedAgain: 0,
+  attachments: 0,
+  attachmentsWithout: 0,
 };
 
 export const RESTORE_START: RestoreState = { phase: "begin", at: 0, position: LOG_START, size: 0, counts: NOTHING };
@@ -135,6 +143,8 @@ export async function restoreStep(parts: RestoreParts, state: RestoreState): Pro
       return payloadsStep(parts, state);
     case "tables":
       return tablesStep(parts, state);
+    case "attachments":
+      return attachmentsStep(parts, state);
     case "finish":
       return finish(parts, state);
     case "done":
@@ -570,7 +580,7 @@ function tableFiles(parts: RestoreParts): readonly ManifestFile[] {
 
 async function tablesStep(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
   const file = tableFiles(parts)[state.at];
-  if (file === undefined) return { ...state, phase: "finish", at: 0 };
+  if (file === undefined) return { ...state, phase: "attachments", at: 0 };
   const [header, ...rows] = await linesOf(parts.keys, file.path, await readChecked(parts.source, file));
   if (!isRecord(header) || header.table !== file.table || !isStrings(header.columns) || rows.length !== file.rows) {
     throw new RestoreRefused(`${file.path} is not a chunk of ${file.table}`);
@@ -591,6 +601,43 @@ async function tablesStep(parts: RestoreParts, state: RestoreState): Promise<Res
 
 const isStrings = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((item) => typeof item === "string");
+
+/** One object, under the name that it had; when all are there, rows without one are counted. */
+async function attachmentsStep(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
+  const { counts } = state;
+  const file = filesOf(parts, "attachment")[state.at];
+  if (file === undefined) {
+    const missing = Object.hasOwn(parts.catalogue, "attachments") ? await countMissing(parts) : 0;
+    return { ...state, phase: "finish", at: 0, counts: { ...counts, attachmentsWithout: missing } };
+  }
+  const bytes = await readChecked(parts.source, file);
+  const opened = await openFile(parts.keys, bytes).then(unpackAttachment, () => undefined);
+  const named = opened === undefined ? [] : attachmentPaths(parts.keys, opened);
+  if (opened === undefined || !named.includes(file.path) || (await sha256Hex(opened.bytes)) !== opened.sha256) {
+    throw new RestoreRefused(`${file.path} is not the attachment that it says`);
+  }
+  await parts.payloads?.put(opened.key, opened.bytes);
+  return { ...state, at: state.at + 1, counts: { ...counts, attachments: counts.attachments + 1 } };
+}
+
+const ATTACHMENT_ROWS = 1_000;
+
+async function countMissing(parts: RestoreParts): Promise<number> {
+  const held = new Set(filesOf(parts, "attachment").map(({ path }) => path));
+  let missing = 0;
+  let after = "";
+  for (;;) {
+    const rows = await readAttachments(parts.db, after, ATTACHMENT_ROWS);
+    const gone = rows.filter((row) => {
+      const object = { key: objectKey(row), sha256: row.sha256 };
+      return !attachmentPaths(parts.keys, object).some((path) => held.has(path));
+    });
+    missing += gone.length;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < ATTACHMENT_ROWS) return missing;
+    after = last.attachmentId;
+  }
+}
 
 const TAIL_TABLES = [
   ["settlement", "settlements"],
