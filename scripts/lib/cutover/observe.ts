@@ -111,6 +111,8 @@ export interface WatchedClaim {
   readonly inLedger: boolean;
   readonly anchored: boolean;
   readonly calledBack: boolean;
+  /** A delivery of it was given up. */
+  readonly dead: boolean;
   readonly failed: boolean;
 }
 
@@ -158,13 +160,15 @@ export async function firstClaims(
       const toHub = deliveries.filter(({ destinationId }) => destinationId === HUB_DESTINATION);
       const calledBack = toHub.length > 0 && toHub.some(({ state }) => state === "delivered");
       const through = inLedger && anchored && calledBack;
+      const dead = deliveries.some(({ state }) => state === "dead");
       return {
         requestIdHash,
         submittedAt: new Date(at).toISOString(),
         inLedger,
         anchored,
         calledBack,
-        failed: deliveries.some(({ state }) => state === "dead") || (!through && now() - at > patienceMs),
+        dead,
+        failed: dead || (!through && now() - at > patienceMs),
       };
     }),
   );

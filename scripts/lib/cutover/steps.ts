@@ -102,8 +102,8 @@ const relaySchema = z.looseObject({
 const deadSchema = z.looseObject({ count: z.number().optional() });
 
 async function verifyRelay(context: CutoverContext, cutover: Cutover): Promise<Evidence> {
-  const { site, compress } = context;
-  const until = context.now() + UNHEALTHY_MS / compress;
+  const { site } = context;
+  const until = context.now() + Math.min(UNHEALTHY_MS, context.stepTimeoutMs);
   for (;;) {
     const relay = relaySchema.parse(await askOf(site, "core", "/relay/workflow/status"));
     const faults = [
@@ -154,7 +154,7 @@ const healthSchema = z.looseObject({
 
 async function verifyHub(context: CutoverContext, cutover: Cutover): Promise<Evidence> {
   const { site, compress } = context;
-  const until = context.now() + UNHEALTHY_MS / compress;
+  const until = context.now() + Math.max(UNHEALTHY_MS / compress, 3_000);
   for (;;) {
     const answer = await call(`${site.urls["medlink-hub"]}/api/health`, { timeoutMs: 5_000 }).catch(
       (error: unknown) => ({ status: 0, headers: new Headers(), body: String(error) }),
@@ -282,13 +282,21 @@ async function firstTen(context: CutoverContext, cutover: Cutover): Promise<Evid
   const synthetic = await hashOf(context, syntheticOf(cutover).requestId);
   const before = await givenUp(site);
   await context.organic?.();
-  const until = since + FIRST_CLAIMS_MS / compress;
+  // A claim takes as long as it takes, whatever is compressed.
+  const patience = Math.max(CLAIM_PATIENCE_MS / compress, context.stepTimeoutMs);
+  const until = since + Math.max(FIRST_CLAIMS_MS / compress, context.stepTimeoutMs);
+  // A claim's next entry waits for the next anchor: what was through once stays so.
+  const seenThrough = new Set<string>();
   for (;;) {
-    const claims = await firstClaims(context, since, synthetic, wanted, CLAIM_PATIENCE_MS / compress);
-    const failed = claims.filter((claim) => claim.failed).length + Math.max(0, (await givenUp(site)) - before);
-    const through = claims.filter(
-      ({ inLedger, anchored, calledBack, failed: bad }) => inLedger && anchored && calledBack && !bad,
-    ).length;
+    const claims = await firstClaims(context, since, synthetic, wanted, patience);
+    for (const { requestIdHash, inLedger, anchored, calledBack } of claims) {
+      if (inLedger && anchored && calledBack) seenThrough.add(requestIdHash);
+    }
+    const bad = claims.filter(
+      ({ requestIdHash, failed: one, dead }) => dead || (one && !seenThrough.has(requestIdHash)),
+    );
+    const failed = bad.length + Math.max(0, (await givenUp(site)) - before);
+    const through = claims.filter((claim) => seenThrough.has(claim.requestIdHash) && !bad.includes(claim)).length;
     await mind(context, failed);
     const line = `${through}/${wanted} through, ${claims.length} seen, ${failed} failed`;
     context.say(line, through / wanted);

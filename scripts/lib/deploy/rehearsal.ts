@@ -91,6 +91,9 @@ export async function startRehearsal(options: RehearsalOptions): Promise<Rehears
         PAGERDUTY_EVENTS_URL: `${receiver.url}/pagerduty`,
         PAGERDUTY_ROUTING_KEY: "rehearsal-routing-key-0123456789",
         SLACK_WEBHOOK_URL: `${receiver.url}/slack`,
+        ALERT_CONTACTS: JSON.stringify([
+          { role: "on-call-primary", name: "On call", email: "on-call@rehearsal.invalid" },
+        ]),
         EMAIL_API_URL: `${receiver.url}/email`,
         EMAIL_API_KEY: "rehearsal-email-key-0123456789ab",
         ...options.environment,
