@@ -235,21 +235,24 @@ async function look(system: System): Promise<Progress> {
 
 async function fileClaim(clinic: Clinic, cookie: string): Promise<void> {
   const { patientId, providerId, insurerId } = clinic;
-  const answer = await call(`${clinic.hubUrl}/api/claims`, {
-    method: "POST",
-    headers: { cookie },
-    body: {
-      patientId,
-      providerId,
-      insurerId,
-      type: "claim",
-      amount: "120.00",
-      currency: "CAD",
-      codes: ["11101"],
-      notes: "",
-    },
-    timeoutMs: 60_000,
-  });
+  const file = () =>
+    call(`${clinic.hubUrl}/api/claims`, {
+      method: "POST",
+      headers: { cookie },
+      body: {
+        patientId,
+        providerId,
+        insurerId,
+        type: "claim",
+        amount: "120.00",
+        currency: "CAD",
+        codes: ["11101"],
+        notes: "",
+      },
+      timeoutMs: 60_000,
+    });
+  // An idle connection that the server was just closing: asked again on another.
+  const answer = await file().catch(file);
   if (answer.status !== 201) throw new Error(`a claim was not filed: ${summaryOf(answer)}`);
 }
 

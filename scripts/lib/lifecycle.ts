@@ -47,6 +47,8 @@ export interface LifecycleOptions {
   /** How long each step may take after the one before it. */
   readonly stepTimeoutMs: number;
   readonly onStep?: (step: Step) => void;
+  /** Called once, when core's id of the request is known: for whoever stands in for the insurer. */
+  readonly onSubmitted?: (requestId: string) => void;
 }
 
 export interface Anchor {
@@ -179,6 +181,7 @@ export async function runLifecycle(
 
   let view: View = { claimId, job: undefined, claimStatus: undefined, request: undefined, onChain: undefined };
   let trouble = "";
+  let told = false;
   let lastProgress = performance.now();
   for (;;) {
     const shown = stepsShown(view);
@@ -226,6 +229,10 @@ export async function runLifecycle(
     const claimStatus = claimSchema.parse(unwrapped(expectOk(claimNow).body, "claim")).status;
     const requestId = job?.requestId ?? undefined;
     if (requestId === undefined) return { ...last, job: job ?? last.job, claimStatus };
+    if (last.request === undefined && !told) {
+      told = true;
+      options.onSubmitted?.(requestId);
+    }
     const headers = { "x-api-key": options.workflowApiKey };
     const request = parse(requestSchema, await call(`${options.coreUrl}/workflow/requests/${requestId}`, { headers }));
     const onChain = last.onChain ?? (await findOnChain(request, options.evmRpcUrl));
