@@ -139,6 +139,8 @@ interface Known {
 
 const Evaluator = ({ ui, known }: Known) => {
   const { evaluatedAt, fault } = known;
+  const isLate = evaluatedAt !== null && ui.now - evaluatedAt > LATE_AFTER_MS;
+  if (fault === null && evaluatedAt !== null && !isLate) return null;
   return (
     <div class="notices">
       {fault === null ? null : (
@@ -150,7 +152,7 @@ const Evaluator = ({ ui, known }: Known) => {
         <Notice tone="warn" title={ui.t("alerts.never")}>
           {ui.t("alerts.neverText")}
         </Notice>
-      ) : ui.now - evaluatedAt > LATE_AFTER_MS ? (
+      ) : isLate ? (
         <Notice tone="bad" title={ui.t("alerts.late")}>
           {ui.t("alerts.lateText")} <Time ui={ui} at={evaluatedAt} />
         </Notice>
@@ -454,7 +456,7 @@ const Sent = ({ ui, known }: Known) => (
           cell: ({ state, error }) => (
             <>
               <Badge tone={SENT_TONES[state]}>{ui.t(`alerts.sent.${state}`)}</Badge>{" "}
-              {error === null ? null : <small class="quiet">{error}</small>}
+              {error === null ? null : <small class="quiet">{ui.label("alerts.error", error)}</small>}
             </>
           ),
         },

@@ -1,4 +1,4 @@
-import type { Asked } from "../../../operations/asked.ts";
+import { type Asked, askedValue } from "../../../operations/asked.ts";
 import type { Overview } from "../../../operations/overview.ts";
 import { Icon } from "../../components/icon.view.tsx";
 import {
@@ -16,7 +16,7 @@ import {
   type Tone,
 } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
-import type { Alerts } from "./alert-shapes.ts";
+import { type Alerts, openAlerts } from "./alert-shapes.ts";
 import { OpenAlertsSummary } from "./alerts.view.tsx";
 import { DeadLetterCount } from "./dead-letter-count.view.tsx";
 
@@ -68,7 +68,7 @@ export const OverviewView = ({ ui, overview, alerts, operates }: OverviewProps) 
       <div class="stack">
         {operates ? null : <Notice tone="warn">{ui.t("ops.noKey")}</Notice>}
         <OpenAlertsSummary ui={ui} alerts={alerts} />
-        <Verdict ui={ui} overview={overview} />
+        <Verdict ui={ui} overview={overview} alerts={alerts} />
         <Figures ui={ui} overview={overview} />
         <Workers ui={ui} overview={overview} />
         <Destinations ui={ui} overview={overview} />
@@ -77,8 +77,10 @@ export const OverviewView = ({ ui, overview, alerts, operates }: OverviewProps) 
   </>
 );
 
-const Verdict = ({ ui, overview }: Pick<OverviewProps, "ui" | "overview">) => {
-  const { status, timestamp } = overview;
+const Verdict = ({ ui, overview, alerts }: Omit<OverviewProps, "operates">) => {
+  const { timestamp } = overview;
+  const isAlarmed = openAlerts(askedValue(alerts)?.alerts ?? []).length > 0;
+  const status = isAlarmed && overview.status === "ok" ? "degraded" : overview.status;
   const tone = status === "ok" ? "good" : status === "degraded" ? "warn" : "bad";
   return (
     <Notice tone={tone} title={ui.t(`ops.overview.${status}`)}>

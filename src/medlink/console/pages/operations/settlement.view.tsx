@@ -148,7 +148,11 @@ const Work = ({ ui, settlement }: Shown) => {
                   ui.t("stl.work.next"),
                   operator.dueAt === null ? ui.t("stl.work.decided") : <Time ui={ui} at={operator.dueAt} both />,
                 ],
-                [ui.t("stl.work.inDoubt"), ui.t(operator.inDoubt ? "stl.work.inDoubtYes" : "stl.work.inDoubtNo")],
+                // Once it is decided, nothing is sent any more.
+                [
+                  ui.t("stl.work.inDoubt"),
+                  ui.t(operator.inDoubt && operator.dueAt !== null ? "stl.work.inDoubtYes" : "stl.work.inDoubtNo"),
+                ],
                 [ui.t("stl.work.sends"), ui.number(operator.sends)],
                 [ui.t("stl.work.waits"), ui.number(operator.waits)],
                 [ui.t("stl.work.asked"), operator.askedAt === null ? "–" : <Time ui={ui} at={operator.askedAt} both />],
@@ -222,7 +226,7 @@ const Resolve = ({ ui, settlement }: Shown) => {
           <TextField
             ui={ui}
             name="operatorTransactionId"
-            label={ui.t("stl.resolve.operatorId")}
+            label={ui.t("stl.operatorId")}
             hint={ui.t("stl.resolve.operatorIdHint")}
             pattern="[A-Za-z0-9._:\-]+"
             maxLength={64}
