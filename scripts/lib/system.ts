@@ -157,7 +157,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const evmRpcUrl = anvil?.url ?? remoteChain;
 
     if (simulatesOperator) {
-      const child = await startOperator(dataDir, ports.operator, secrets.OPERATOR_HMAC_SECRET ?? "");
+      const child = await startOperator(
+        dataDir,
+        ports.operator,
+        secrets.OPERATOR_HMAC_SECRET ?? "",
+        environment.OPERATOR_CONTROL_TOKEN,
+      );
       stops.push(() => endChild(child));
       if (child.pid !== undefined) started("operator", child.pid);
       deaths.push(deathOf(child, "the payer's operator"));
@@ -281,11 +286,16 @@ function startParty(
 }
 
 /** Its books are beside the other data: they outlive a run, as the operator's would. */
-const startOperator = (dataDir: string, port: number, secret: string): Promise<ChildProcess> =>
+const startOperator = (
+  dataDir: string,
+  port: number,
+  secret: string,
+  controlToken: string | undefined,
+): Promise<ChildProcess> =>
   startParty(
     "the payer's operator",
     ["operator-simulator.ts", "--port", String(port), "--store", join(dataDir, "operator", "books.db")],
-    { OPERATOR_HMAC_SECRET: secret },
+    { OPERATOR_HMAC_SECRET: secret, ...(controlToken === undefined ? {} : { OPERATOR_CONTROL_TOKEN: controlToken }) },
     () => {},
   );
 
