@@ -15,9 +15,10 @@ import { type AlertRule, compress } from "../src/operations/alerts/alert-rule.ts
 import { alertRules } from "../src/operations/alerts/alert-rules.ts";
 import { AlertStateStore } from "../src/operations/alerts/alert-state.store.ts";
 import { acknowledge, QUIET } from "../src/operations/alerts/alert-state.ts";
-import { type Contact, contactsFor, contactsSchema, ESCALATION } from "../src/operations/alerts/escalation.ts";
+import { type Contact, contactsSchema, ESCALATION } from "../src/operations/alerts/escalation.ts";
 import { type AlertReport, type EvaluatorState, evaluate, type Silence } from "../src/operations/alerts/evaluate.ts";
 import {
+  type Audience,
   type NotificationKind,
   type NotificationRecord,
   notificationsOf,
@@ -46,10 +47,12 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     this.#store = new AlertStateStore(ctx.storage);
     this.#state = this.#store.load();
     this.#cronSeenAt = systemNow();
-    const { ANCHOR_INTERVAL_MS, ANCHOR_STUCK_AFTER_MS, ALERT_TIME_SCALE } = this.#settings;
-    this.#rules = alertRules(Math.max(ANCHOR_INTERVAL_MS, 5 * 60_000), 4 * ANCHOR_STUCK_AFTER_MS).map((rule) =>
-      compress(rule, ALERT_TIME_SCALE),
-    );
+    const { ANCHOR_INTERVAL_MS, ANCHOR_STUCK_AFTER_MS, ALERT_TIME_SCALE, D1_LIMIT_BYTES } = this.#settings;
+    this.#rules = alertRules({
+      anchorEveryMs: Math.max(ANCHOR_INTERVAL_MS, 5 * 60_000),
+      anchorPendingMs: 4 * ANCHOR_STUCK_AFTER_MS,
+      databaseBytes: D1_LIMIT_BYTES,
+    }).map((rule) => compress(rule, ALERT_TIME_SCALE));
   }
 
   /** The cron's call: it starts the alarms, and is itself watched. */
@@ -155,13 +158,13 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     }
   }
 
+  #audience(): Audience {
+    return { contacts: this.#contacts().contacts, pagedFrom: this.#settings.PAGERDUTY_FROM_GRADE };
+  }
+
   #told(rule: AlertRule, kind: NotificationKind, incident: number, at: number) {
     const roles = ESCALATION[rule.severity][0]?.roles ?? [];
-    return notificationsOf(
-      rule,
-      { kind, incident, at, value: undefined },
-      contactsFor(this.#contacts().contacts, roles),
-    );
+    return notificationsOf(rule, { kind, incident, at, value: undefined }, roles, this.#audience());
   }
 
   #keep(after: EvaluatorState, told: Parameters<AlertStateStore["save"]>[2]): void {
@@ -181,9 +184,9 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     const { ALERT_TIME_SCALE, ALERT_HEARTBEAT_URL } = this.#settings;
     try {
       const seen = await look(this.env, this.#settings, systemNow(), this.#cronSeenAt, ALERT_TIME_SCALE);
-      const { contacts, fault } = this.#contacts();
+      const { fault } = this.#contacts();
       if (fault !== null) log("error", "alerts.contacts", { reason: fault });
-      const { state, notifications } = evaluate(this.#state, this.#rules, seen, contacts, ALERT_TIME_SCALE);
+      const { state, notifications } = evaluate(this.#state, this.#rules, seen, this.#audience(), ALERT_TIME_SCALE);
       this.#keep(state, notifications);
       for (const { alert, kind, channel } of notifications) {
         if (channel === "slack") log(kind === "resolved" ? "info" : "warn", `alert.${kind}`, { code: alert });
