@@ -15,7 +15,7 @@ import { type AlertRule, compress } from "../src/operations/alerts/alert-rule.ts
 import { alertRules } from "../src/operations/alerts/alert-rules.ts";
 import { AlertStateStore } from "../src/operations/alerts/alert-state.store.ts";
 import { acknowledge, QUIET } from "../src/operations/alerts/alert-state.ts";
-import { type Contact, contactsSchema, ESCALATION } from "../src/operations/alerts/escalation.ts";
+import { ESCALATION, readContacts } from "../src/operations/alerts/escalation.ts";
 import { type AlertReport, type EvaluatorState, evaluate, type Silence } from "../src/operations/alerts/evaluate.ts";
 import {
   type Audience,
@@ -24,7 +24,7 @@ import {
   notificationsOf,
 } from "../src/operations/alerts/notification.ts";
 import { look } from "../src/operations/alerts/observe.edge.ts";
-import { type AlertChannels, sendNotification } from "../src/operations/alerts/send.client.ts";
+import { channelsOf, sendNotification } from "../src/operations/alerts/send.client.ts";
 import { makeLog, newUuid, systemNow } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
 import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.ts";
@@ -70,12 +70,17 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     await this.#run();
   }
 
+  /** Epoch ms; null before the first. */
+  lastEvaluatedAt(): number | null {
+    return this.#state.history.at(-1)?.at ?? null;
+  }
+
   report(): AlertReport {
     const now = systemNow();
     const { alerts, silences, incidents, history } = this.#state;
     return {
       evaluatedAt: history.at(-1)?.at ?? null,
-      fault: this.#contacts().fault,
+      fault: readContacts(this.#settings.ALERT_CONTACTS).fault,
       alerts: this.#rules.map(({ name, title, grade, severity, says }) => {
         const state = alerts[name] ?? QUIET;
         const open = state.phase === "open" ? state : undefined;
@@ -148,18 +153,11 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     return this.#store.notifications(NOTIFICATIONS_SHOWN).filter(({ id }) => ids.has(id));
   }
 
-  #contacts(): { readonly contacts: readonly Contact[]; readonly fault: string | null } {
-    const text = this.#settings.ALERT_CONTACTS;
-    if (text === undefined) return { contacts: [], fault: null };
-    try {
-      return { contacts: contactsSchema.parse(JSON.parse(text)), fault: null };
-    } catch {
-      return { contacts: [], fault: "ALERT_CONTACTS is not a JSON list of contacts: nobody is mentioned or mailed." };
-    }
-  }
-
   #audience(): Audience {
-    return { contacts: this.#contacts().contacts, pagedFrom: this.#settings.PAGERDUTY_FROM_GRADE };
+    return {
+      contacts: readContacts(this.#settings.ALERT_CONTACTS).contacts,
+      pagedFrom: this.#settings.PAGERDUTY_FROM_GRADE,
+    };
   }
 
   #told(rule: AlertRule, kind: NotificationKind, incident: number, at: number) {
@@ -184,7 +182,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     const { ALERT_TIME_SCALE, ALERT_HEARTBEAT_URL } = this.#settings;
     try {
       const seen = await look(this.env, this.#settings, systemNow(), this.#cronSeenAt, ALERT_TIME_SCALE);
-      const { fault } = this.#contacts();
+      const { fault } = readContacts(this.#settings.ALERT_CONTACTS);
       if (fault !== null) log("error", "alerts.contacts", { reason: fault });
       const { state, notifications } = evaluate(this.#state, this.#rules, seen, this.#audience(), ALERT_TIME_SCALE);
       this.#keep(state, notifications);
@@ -200,7 +198,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
   }
 
   async #send(): Promise<void> {
-    const channels = this.#channels();
+    const channels = channelsOf(this.#settings, this.env);
     const place = { environment: this.#settings.ENVIRONMENT, runbookUrl: this.#settings.ALERT_RUNBOOK_URL ?? "" };
     for (let round = 0; round < MAX_SENDS; round++) {
       const due = this.#store.due(systemNow());
@@ -223,19 +221,6 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
         }),
       );
     }
-  }
-
-  #channels(): AlertChannels {
-    const { PAGERDUTY_EVENTS_URL, EMAIL_API_URL, EMAIL_FROM } = this.#settings;
-    const set = (value: string | undefined) => (value === undefined || value === "" ? undefined : value);
-    return {
-      pagerDutyUrl: PAGERDUTY_EVENTS_URL,
-      pagerDutyRoutingKey: set(this.env.PAGERDUTY_ROUTING_KEY),
-      slackWebhookUrl: set(this.env.SLACK_WEBHOOK_URL),
-      emailApiUrl: EMAIL_API_URL,
-      emailApiKey: set(this.env.EMAIL_API_KEY),
-      emailFrom: EMAIL_FROM,
-    };
   }
 }
 

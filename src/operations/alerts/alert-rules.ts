@@ -443,6 +443,16 @@ export function alertRules({ anchorEveryMs, anchorPendingMs, databaseBytes }: Al
       says: "The hub's /metrics could not be read for 5 minutes, so alerts about the hub can not open.",
     },
     {
+      name: "hub-cron-silent",
+      title: "The hub's cron does not run",
+      grade: "critical",
+      severity: "S2",
+      condition: failing("hub.cron-on-time"),
+      forMs: 5 * MINUTE,
+      clearMs: MINUTE,
+      says: "The hub's cron has not run for more than five minutes: nothing is swept or backed up there, and nobody watches core.",
+    },
+    {
       name: "cron-silent",
       title: "Core's cron does not run",
       grade: "critical",

@@ -223,6 +223,7 @@ const ROWS: readonly (readonly [string, Record<string, number[]>, Record<string,
   ["core-database-size", { "core.database-bytes": [8.6e9] }, { "core.database-bytes": [8.4e9] }],
   ["hub-database-size", { "hub.database-bytes": [8.6e9] }, { "hub.database-bytes": [8.4e9] }],
   ["hub-metrics-missing", { "hub.metrics": [0] }, { "hub.metrics": [1] }],
+  ["hub-cron-silent", { "hub.cron-on-time": [0] }, { "hub.cron-on-time": [1] }],
   ["cron-silent", { "cron.on-time": [0] }, { "cron.on-time": [1] }],
 ];
 
