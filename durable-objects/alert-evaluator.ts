@@ -19,6 +19,8 @@ import { ESCALATION, readContacts } from "../src/operations/alerts/escalation.ts
 import { type AlertReport, type EvaluatorState, evaluate, type Silence } from "../src/operations/alerts/evaluate.ts";
 import {
   type Audience,
+  CHANNELS,
+  type Channel,
   type NotificationKind,
   type NotificationRecord,
   notificationsOf,
@@ -40,6 +42,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
   #state: EvaluatorState;
   #cronSeenAt: number;
   #running: Promise<void> | undefined;
+  readonly #sending = new Map<Channel, Promise<void>>();
 
   constructor(ctx: DurableObjectState, env: CoreEnv) {
     super(ctx, env);
@@ -68,6 +71,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     if (ALERT_INTERVAL_MS === 0) return;
     await this.ctx.storage.setAlarm(systemNow() + ALERT_INTERVAL_MS);
     await this.#run();
+    this.ctx.waitUntil(this.#send());
   }
 
   /** Epoch ms; null before the first. */
@@ -189,7 +193,6 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
       for (const { alert, kind, channel } of notifications) {
         if (channel === "slack") log(kind === "resolved" ? "info" : "warn", `alert.${kind}`, { code: alert });
       }
-      await this.#send();
       if (ALERT_HEARTBEAT_URL !== undefined) await beat(ALERT_HEARTBEAT_URL);
     } catch (error) {
       // The heartbeat is left out: what watches it raises the alarm.
@@ -197,29 +200,40 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     }
   }
 
+  /** Each channel on its own: one that hangs holds up neither the others nor the next evaluation. */
   async #send(): Promise<void> {
+    await Promise.all(CHANNELS.map((channel) => this.#sendOn(channel)));
+  }
+
+  /** One sender a channel, which goes on to what was added meanwhile. */
+  #sendOn(channel: Channel): Promise<void> {
+    const busy = this.#sending.get(channel);
+    if (busy !== undefined) return busy;
+    const sending = this.#drain(channel).finally(() => this.#sending.delete(channel));
+    this.#sending.set(channel, sending);
+    return sending;
+  }
+
+  async #drain(channel: Channel): Promise<void> {
     const channels = channelsOf(this.#settings, this.env);
     const place = { environment: this.#settings.ENVIRONMENT, runbookUrl: this.#settings.ALERT_RUNBOOK_URL ?? "" };
-    for (let round = 0; round < MAX_SENDS; round++) {
-      const due = this.#store.due(systemNow());
-      if (due.length === 0) return;
-      await Promise.all(
-        due.map(async (waiting) => {
-          const result = await sendNotification(waiting.notification, place, channels);
-          const now = systemNow();
-          switch (result.type) {
-            case "sent":
-              this.#store.sent(waiting, now);
-              break;
-            case "not-configured":
-              this.#store.failed(waiting, "not configured", false, now);
-              break;
-            case "failed":
-              this.#store.failed(waiting, result.error, result.retryable, now);
-              break;
-          }
-        }),
-      );
+    const scale = this.#settings.ALERT_TIME_SCALE;
+    for (let sent = 0; sent < MAX_SENDS; sent++) {
+      const waiting = this.#store.due(channel, systemNow());
+      if (waiting === undefined) return;
+      const result = await sendNotification(waiting.notification, place, channels);
+      const now = systemNow();
+      switch (result.type) {
+        case "sent":
+          this.#store.sent(waiting, now);
+          break;
+        case "not-configured":
+          this.#store.failed(waiting, "not configured", false, now, scale);
+          break;
+        case "failed":
+          this.#store.failed(waiting, result.error, result.retryable, now, scale);
+          break;
+      }
     }
   }
 }

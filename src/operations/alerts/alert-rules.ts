@@ -26,7 +26,7 @@ const serverErrors = (windowMs: number, above: number): Condition => ({
 
 const slow = (windowMs: number, above: number): Condition => ({
   type: "any",
-  of: (["requests.duration", "claims.lifecycle"] as const).map((signal) => ({
+  of: (["core.duration", "hub.duration", "claims.lifecycle"] as const).map((signal) => ({
     type: "quantile" as const,
     signal,
     q: 0.95,
@@ -134,7 +134,7 @@ export function alertRules({ anchorEveryMs, anchorPendingMs, databaseBytes }: Al
       condition: slow(5 * MINUTE, 3),
       forMs: 0,
       clearMs: 2 * MINUTE,
-      says: "p95 of requests or of the claim lifecycle is over 3 s over 5 minutes.",
+      says: "p95 of core's or the hub's requests, or of the claim lifecycle, is over 3 s over 5 minutes.",
     },
     {
       name: "latency-critical",
@@ -144,7 +144,7 @@ export function alertRules({ anchorEveryMs, anchorPendingMs, databaseBytes }: Al
       condition: slow(2 * MINUTE, 5),
       forMs: 0,
       clearMs: 2 * MINUTE,
-      says: "p95 of requests or of the claim lifecycle is over 5 s over 2 minutes.",
+      says: "p95 of core's or the hub's requests, or of the claim lifecycle, is over 5 s over 2 minutes.",
     },
     {
       name: "auto-submit-backlog",

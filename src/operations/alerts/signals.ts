@@ -76,11 +76,12 @@ export const MEASURED = {
   "hub.database-bytes": { of: ["medlink_database_size_bytes"], take: "max" },
 } as const satisfies Readonly<Record<string, Selection>>;
 
-/** Distributions, in seconds; those of one signal have the same bounds. */
+/** Distributions, in seconds. Of one worker each: a sum over two would leap when one that was away can be read again. */
 export const TIMED = {
-  "requests.duration": ["itrans_core_http_request_duration_seconds", "medlink_http_request_duration_seconds"],
-  "claims.lifecycle": ["medlink_claim_callback_seconds"],
-} as const satisfies Readonly<Record<string, readonly HistogramName[]>>;
+  "core.duration": "itrans_core_http_request_duration_seconds",
+  "hub.duration": "medlink_http_request_duration_seconds",
+  "claims.lifecycle": "medlink_claim_callback_seconds",
+} as const satisfies Readonly<Record<string, HistogramName>>;
 
 /** Asked each time: 1 when the answer was what it must be, 0 when it was not. */
 export const PROBES = [
@@ -102,7 +103,7 @@ const keysOf = <Key extends string>(record: Readonly<Record<Key, unknown>>): rea
   Object.keys(record).filter((key): key is Key => Object.hasOwn(record, key));
 
 export const boundsOf = (signal: TimedSignal): readonly number[] => {
-  const spec = specOf(TIMED[signal][0]);
+  const spec = specOf(TIMED[signal]);
   return spec.type === "histogram" ? spec.buckets : [];
 };
 
@@ -118,9 +119,9 @@ function measured({ of, where = {}, take = "sum" }: Selection, totals: ReadonlyM
   return take === "max" ? Math.max(0, ...values) : values.reduce((sum, value) => sum + value, 0);
 }
 
-function timed(names: readonly MetricName[], totals: ReadonlyMap<string, readonly MetricTotal[]>): readonly number[] {
+function timed(name: MetricName, totals: ReadonlyMap<string, readonly MetricTotal[]>): readonly number[] {
   const counts: number[] = [];
-  for (const { buckets = null } of names.flatMap((name) => totals.get(name) ?? [])) {
+  for (const { buckets = null } of totals.get(name) ?? []) {
     for (const [index, count] of (buckets ?? []).entries()) counts[index] = (counts[index] ?? 0) + count;
   }
   return counts;
@@ -159,8 +160,7 @@ export function observe(
   }
   const buckets: Record<string, readonly number[]> = {};
   for (const signal of keysOf(TIMED)) {
-    const read = TIMED[signal].filter(isRead);
-    if (read.length > 0) buckets[signal] = timed(read, byName);
+    if (isRead(TIMED[signal])) buckets[signal] = timed(TIMED[signal], byName);
   }
   return { at, values, buckets };
 }

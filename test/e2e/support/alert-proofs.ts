@@ -2,12 +2,18 @@
  * How each alert is caused and mended from outside. A proof may cause several alerts at once, where they have one cause; proofs of one
  * act do not disturb each other and run together.
  */
+import { randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
 import { call } from "../../../scripts/lib/http.ts";
 import type { Database } from "../../../scripts/lib/migrate.ts";
+import { secretsOf } from "../../../src/platform/secrets.ts";
 import { CHANNEL_NAMES, type Heard } from "./alert-receivers.ts";
 import { D1_LIMIT_BYTES, type World } from "./alert-world.ts";
-import { KEYS } from "./stack.ts";
+import { KEYS, plainPayload } from "./stack.ts";
 
 export interface Proof {
   readonly alerts: readonly string[];
@@ -328,9 +334,7 @@ const reconciliation: Proof = {
 const coreAway: Proof = {
   alerts: ["auto-submit-backlog", "server-errors", "server-errors-critical"],
   async cause(world) {
-    const created = await askHub(world, "/api/itrans/claims", {
-      offchainPayload: { patientId: "patient-1", totalAmount: 120 },
-    });
+    const created = await askHub(world, "/api/itrans/claims", { offchainPayload: plainPayload("patient-1") });
     const claimId = String(Object(created.body).claimId);
     if (created.status !== 201) throw new Error(`claim ${created.status} ${JSON.stringify(created.body)}`);
     tampered.set("claim", claimId);
@@ -464,20 +468,30 @@ const coreCron: Proof = {
   },
 };
 
-const READ_TABLES = ["metric_totals", "ledger_heads", "outbox"] as const;
-
-/** Every query that looks for them fails, as if D1 had lost them. */
+/** A database whose file is damaged: every query fails, whatever it asks. */
 const databaseGone: Proof = {
   alerts: ["database-unreachable"],
-  async cause(world) {
-    const database = await world.core().database("itrans-core");
-    for (const table of READ_TABLES) await run(database, `ALTER TABLE ${table} RENAME TO ${table}_gone`);
-  },
-  async mend(world) {
-    const database = await world.core().database("itrans-core");
-    for (const table of READ_TABLES) await run(database, `ALTER TABLE ${table}_gone RENAME TO ${table}`);
-  },
+  cause: async (world) =>
+    damageFile(world, "UPDATE sqlite_schema SET sql = 'broken ' || sql WHERE name = 'ledger_heads'"),
+  mend: async (world) => damageFile(world, "UPDATE sqlite_schema SET sql = substr(sql, 8) WHERE name = 'ledger_heads'"),
 };
+
+/** From beside the worker, as a fault of the disk would: the engine reads the schema again and can not make sense of it. */
+function damageFile(world: World, statement: string): void {
+  const directory = join(world.coreDataDir, "d1", "miniflare-D1DatabaseObject");
+  const [name = ""] = readdirSync(directory).filter((file) => /^[0-9a-f]{64}\.sqlite$/.test(file));
+  const file = new DatabaseSync(join(directory, name), { defensive: false });
+  try {
+    file.exec("PRAGMA writable_schema = ON");
+    file.exec(statement);
+    const { schema_version: version } = z
+      .object({ schema_version: z.number() })
+      .parse(file.prepare("PRAGMA schema_version").get());
+    file.exec(`PRAGMA schema_version = ${version + 1}`);
+  } finally {
+    file.close();
+  }
+}
 
 export interface Act {
   readonly name: string;
@@ -486,7 +500,8 @@ export interface Act {
 
 /** With minutes compressed. */
 export const ACTS_OF_MINUTES: readonly Act[] = [
-  { name: "receivers and strangers", proofs: [callbacks, intake, sizes, collision] },
+  { name: "strangers and sizes", proofs: [intake, sizes, collision] },
+  { name: "a receiver that refuses", proofs: [callbacks] },
   { name: "the payer's operator", proofs: [operatorFails] },
   { name: "settlements that fail", proofs: [settlementsFail] },
   { name: "limits and lists", proofs: [operatorLimits] },
@@ -501,11 +516,134 @@ export const ACTS_OF_MINUTES: readonly Act[] = [
   { name: "the database", proofs: [databaseGone] },
 ];
 
+async function backUp(world: World): Promise<void> {
+  const begun = await world.ask("/operations/backups", { method: "POST", body: {} });
+  const name = String(Object(begun.body).name);
+  await until(
+    "the snapshot is good",
+    async () => {
+      await world.ask(`/operations/backups/${name}/advance`, { method: "POST", body: {} });
+      return Object((await world.ask(`/operations/backups/${name}`)).body).state === "good";
+    },
+    30_000,
+  );
+}
+
+const DAY_MS = 86_400_000;
+
+const recordDrill = (world: World, startedAt: number) =>
+  world.ask("/operations/restore-drills", {
+    method: "POST",
+    body: {
+      snapshot: "snapshot-1",
+      good: true,
+      startedAt: new Date(startedAt).toISOString(),
+      finishedAt: new Date(startedAt + 60_000).toISOString(),
+      entries: 1,
+      reason: null,
+      report: {},
+    },
+  });
+
+/** Nothing is done, and time goes by. */
+const nothing = async (): Promise<void> => {};
+
+/** Without a key to seal them under there are no snapshots. */
+export const NO_BACKUP_KEY = { BACKUP_ENCRYPTION_KEY: "" };
+
+const restartCore = async (world: World, secrets: Readonly<Record<string, string>> = {}): Promise<void> => {
+  await world.stopCore();
+  await world.startCore({ secrets });
+};
+
+/** The world was started without the key. */
+const neverBackedUp: Proof = { alerts: ["backup-never"], cause: nothing, mend: restartCore };
+
+/** There is a snapshot, and it grows old. */
+const backupsStopped: Proof = {
+  alerts: ["backup-missing"],
+  cause: (world) => restartCore(world, NO_BACKUP_KEY),
+  async mend(world) {
+    await restartCore(world);
+    await backUp(world);
+  },
+};
+
+const noDrill: Proof = {
+  alerts: ["restore-drill-old"],
+  cause: (world) => recordDrill(world, Date.now() - 91 * DAY_MS),
+  mend: (world) => recordDrill(world, Date.now()),
+};
+
+/** Somebody wrote over an object of a snapshot, which is found when its turn comes to be read again. */
+const damagedBackup: Proof = {
+  alerts: ["backup-damaged"],
+  async cause(world) {
+    const bucket = await world.core().bucket("itrans-core", "BACKUPS");
+    const database = await world.core().database("itrans-core");
+    const row = await database
+      .prepare("SELECT path FROM backup_objects ORDER BY path")
+      .bind()
+      .first<{ path: string }>();
+    const { objects } = await bucket.list();
+    const damaged = objects.find(({ key }) => key.endsWith(row?.path ?? "no object"));
+    if (damaged === undefined) throw new Error(`${row?.path} is not in the bucket`);
+    await bucket.put(damaged.key, "not what was written");
+    await run(database, "UPDATE backup_objects SET checked_at = ?", Date.now() - 31 * DAY_MS);
+  },
+  mend: nothing,
+};
+
+/** With days compressed to seconds. */
+export const ACTS_OF_DAYS: readonly Act[] = [
+  { name: "no backup", proofs: [neverBackedUp, noDrill] },
+  { name: "an old backup", proofs: [backupsStopped] },
+  { name: "a damaged backup", proofs: [damagedBackup] },
+];
+
+/** Another value of the same form, with the one before it beside it, as in the middle of a rotation. */
+function rotated(world: World): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const { name, form } of secretsOf("itrans-core")) {
+    const before = world.secrets[name];
+    if (before === undefined) continue;
+    values[name] =
+      form === "evm-private-key"
+        ? `0x${randomBytes(32).toString("hex")}`
+        : form === "ed25519-jwk-d"
+          ? randomBytes(32).toString("base64url")
+          : `${before.slice(0, -6)}${randomBytes(3).toString("hex")}`;
+    values[`${name}_PREVIOUS`] = before;
+  }
+  return values;
+}
+
+const oldSecrets: Proof = {
+  alerts: ["secret-old"],
+  cause: nothing,
+  mend: (world) => restartCore(world, rotated(world)),
+};
+
+/** With three months compressed to seconds. */
+export const ACTS_OF_QUARTERS: readonly Act[] = [{ name: "old secrets", proofs: [oldSecrets] }];
+
 export interface Transcript {
   readonly alert: string;
   /** What each receiver heard of it from its cause to its end, in order. */
   readonly heard: readonly Heard[];
   readonly faults: readonly string[];
+}
+
+/** What is not as it must be: each alert opens once, stays open, resolves once, at every receiver. */
+export function faultsOf({ alert, heard, faults }: Transcript): readonly string[] {
+  const found = faults.filter((fault) => fault.includes(alert) || fault.startsWith("standing"));
+  for (const channel of CHANNEL_NAMES) {
+    const kinds = heard.filter((one) => one.channel === channel && one.kind !== "escalated").map(({ kind }) => kind);
+    if (kinds.join() !== "opened,resolved") found.push(`${alert}: ${channel} heard ${kinds.join() || "nothing"}`);
+  }
+  const keys = new Set(heard.flatMap(({ dedupKey }) => (dedupKey === undefined ? [] : [dedupKey])));
+  if (keys.size !== 1) found.push(`${alert}: PagerDuty has ${keys.size} dedup keys for it`);
+  return found;
 }
 
 const OPEN_MS = 60_000;

@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly withOperator?: boolean;
   readonly settings?: Settings;
   readonly hubSettings?: Settings;
+  /** Of core, at its first start, over those of tests. */
+  readonly secrets?: Settings;
 }
 
 export interface World {
@@ -66,6 +68,8 @@ export interface World {
   /** Runs until `stop`, again and again. */
   keepDoing(work: () => Promise<unknown>, everyMs: number): () => void;
   readonly log: readonly string[];
+  readonly coreDataDir: string;
+  readonly secrets: Settings;
   dispose(): Promise<void>;
 }
 
@@ -202,7 +206,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     await stopping?.dispose();
   };
   disposals.push(stopHub, stopCore);
-  await Promise.all([startCore(), withHub ? startHub() : undefined]);
+  await Promise.all([startCore({ secrets: options.secrets ?? {} }), withHub ? startHub() : undefined]);
 
   let clinic: Clinic = { hubUrl: "", ...ACCOUNT, patientId: "", providerId: "", insurerId: "" };
   let cookie = "";
@@ -276,6 +280,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     status: async () => alertsSchema.parse((await ask("/operations/alerts")).body),
     keepDoing,
     log,
+    secrets,
+    coreDataDir: join(directory.path, "core"),
     async dispose() {
       for (const stop of stops) stop();
       for (const dispose of disposals) await dispose();

@@ -247,8 +247,8 @@ describe("a rule's condition", () => {
     const fast = [100, ...times(13, 0)];
     const slow = [100, ...times(10, 0), 20, 0, 0];
     const history = (now: number[]) => [
-      seen(0, {}, { "requests.duration": fast, "claims.lifecycle": times(14, 0) }),
-      seen(5 * MINUTE, {}, { "requests.duration": now, "claims.lifecycle": times(14, 0) }),
+      seen(0, {}, { "core.duration": fast, "hub.duration": times(14, 0), "claims.lifecycle": times(14, 0) }),
+      seen(5 * MINUTE, {}, { "core.duration": now, "hub.duration": times(14, 0), "claims.lifecycle": times(14, 0) }),
     ];
     expect(judge(rule("latency").condition, history(slow)).holds).toBe(true);
     expect(judge(rule("latency").condition, history([120, ...times(13, 0)])).holds).toBe(false);
