@@ -200,7 +200,7 @@ function rate(
 }
 
 const heading = (printer: Printer, what: string, { since, until }: Window, count: number, cut: boolean): void => {
-  printer.line(printer.paint("bold", `${count} ${what}, ${clock(since)} to ${clock(until)} UTC`));
+  printer.line(printer.paint("bold", `${what}: ${count}, from ${clock(since)} to ${clock(until)} UTC`));
   if (cut) printer.warn("there were more: only the newest were read; take a shorter time");
 };
 

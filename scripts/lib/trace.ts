@@ -130,7 +130,7 @@ export function momentsOf(answer: TraceAnswer): readonly Moment[] {
       moment(createdAt, "itrans-core", "settlement", `${type} ${refId}`),
       ...(askedAt === null
         ? []
-        : [moment(askedAt, "operator", "called last", `${refId}: ${lastAnswer ?? "no answer kept"}`)]),
+        : [moment(askedAt, "operator", "called last", lastAnswer === null ? refId : `${refId}: ${lastAnswer}`)]),
       ...(updatedAt === createdAt
         ? []
         : [moment(updatedAt, "itrans-core", status.toLowerCase(), refId, status === "FAILED")]),
