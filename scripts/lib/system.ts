@@ -13,7 +13,7 @@ import { coreSettingsSchema, relaySettingsSchema } from "../../src/platform/sett
 import { type Anvil, startAnvil } from "./anvil.ts";
 import { ensureContract } from "./contract.ts";
 import { Failure } from "./fail.ts";
-import { call, summaryOf } from "./http.ts";
+import { call, callAgain, summaryOf } from "./http.ts";
 import type { Clinic } from "./lifecycle.ts";
 import { claimPorts } from "./ports.ts";
 import { claimDataDirectory, endProcess } from "./processes.ts";
@@ -392,7 +392,7 @@ async function seedClinic(stack: Stack, secrets: Settings, dataDir: string): Pro
     writeFileSync(path, JSON.stringify(account), { mode: 0o600 });
   }
   const { email, password } = accountSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-  const answer = await call(`${stack.urls.hub}/api/dev/seed`, {
+  const answer = await callAgain(`${stack.urls.hub}/api/dev/seed`, {
     method: "POST",
     headers: {
       "x-seed-token": createHmac("sha256", secrets.SESSION_SECRET ?? "")

@@ -37,6 +37,7 @@ import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
 import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { registerIdempotencyKeys } from "../operations/idempotency-keys.route.ts";
+import { registerIncidents } from "../operations/incidents/incidents.route.ts";
 import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
@@ -198,6 +199,7 @@ for (const register of [
   registerEndSilence,
   registerTestAlerts,
   registerMaintenance,
+  registerIncidents,
   registerListOperatorActions,
   registerSecrets,
   registerDocs,
