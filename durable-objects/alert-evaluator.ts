@@ -15,15 +15,16 @@ import { type AlertRule, compress } from "../src/operations/alerts/alert-rule.ts
 import { alertRules } from "../src/operations/alerts/alert-rules.ts";
 import { AlertStateStore } from "../src/operations/alerts/alert-state.store.ts";
 import { acknowledge, QUIET } from "../src/operations/alerts/alert-state.ts";
-import { type Contact, contactsFor, contactsSchema, ESCALATION } from "../src/operations/alerts/escalation.ts";
+import { ESCALATION, readContacts } from "../src/operations/alerts/escalation.ts";
 import { type AlertReport, type EvaluatorState, evaluate, type Silence } from "../src/operations/alerts/evaluate.ts";
 import {
+  type Audience,
   type NotificationKind,
   type NotificationRecord,
   notificationsOf,
 } from "../src/operations/alerts/notification.ts";
 import { look } from "../src/operations/alerts/observe.edge.ts";
-import { type AlertChannels, sendNotification } from "../src/operations/alerts/send.client.ts";
+import { channelsOf, sendNotification } from "../src/operations/alerts/send.client.ts";
 import { makeLog, newUuid, systemNow } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
 import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.ts";
@@ -46,10 +47,12 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     this.#store = new AlertStateStore(ctx.storage);
     this.#state = this.#store.load();
     this.#cronSeenAt = systemNow();
-    const { ANCHOR_INTERVAL_MS, ANCHOR_STUCK_AFTER_MS, ALERT_TIME_SCALE } = this.#settings;
-    this.#rules = alertRules(Math.max(ANCHOR_INTERVAL_MS, 5 * 60_000), 4 * ANCHOR_STUCK_AFTER_MS).map((rule) =>
-      compress(rule, ALERT_TIME_SCALE),
-    );
+    const { ANCHOR_INTERVAL_MS, ANCHOR_STUCK_AFTER_MS, ALERT_TIME_SCALE, D1_LIMIT_BYTES } = this.#settings;
+    this.#rules = alertRules({
+      anchorEveryMs: Math.max(ANCHOR_INTERVAL_MS, 5 * 60_000),
+      anchorPendingMs: 4 * ANCHOR_STUCK_AFTER_MS,
+      databaseBytes: D1_LIMIT_BYTES,
+    }).map((rule) => compress(rule, ALERT_TIME_SCALE));
   }
 
   /** The cron's call: it starts the alarms, and is itself watched. */
@@ -67,12 +70,17 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     await this.#run();
   }
 
+  /** Epoch ms; null before the first. */
+  lastEvaluatedAt(): number | null {
+    return this.#state.history.at(-1)?.at ?? null;
+  }
+
   report(): AlertReport {
     const now = systemNow();
     const { alerts, silences, incidents, history } = this.#state;
     return {
       evaluatedAt: history.at(-1)?.at ?? null,
-      fault: this.#contacts().fault,
+      fault: readContacts(this.#settings.ALERT_CONTACTS).fault,
       alerts: this.#rules.map(({ name, title, grade, severity, says }) => {
         const state = alerts[name] ?? QUIET;
         const open = state.phase === "open" ? state : undefined;
@@ -145,23 +153,16 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     return this.#store.notifications(NOTIFICATIONS_SHOWN).filter(({ id }) => ids.has(id));
   }
 
-  #contacts(): { readonly contacts: readonly Contact[]; readonly fault: string | null } {
-    const text = this.#settings.ALERT_CONTACTS;
-    if (text === undefined) return { contacts: [], fault: null };
-    try {
-      return { contacts: contactsSchema.parse(JSON.parse(text)), fault: null };
-    } catch {
-      return { contacts: [], fault: "ALERT_CONTACTS is not a JSON list of contacts: nobody is mentioned or mailed." };
-    }
+  #audience(): Audience {
+    return {
+      contacts: readContacts(this.#settings.ALERT_CONTACTS).contacts,
+      pagedFrom: this.#settings.PAGERDUTY_FROM_GRADE,
+    };
   }
 
   #told(rule: AlertRule, kind: NotificationKind, incident: number, at: number) {
     const roles = ESCALATION[rule.severity][0]?.roles ?? [];
-    return notificationsOf(
-      rule,
-      { kind, incident, at, value: undefined },
-      contactsFor(this.#contacts().contacts, roles),
-    );
+    return notificationsOf(rule, { kind, incident, at, value: undefined }, roles, this.#audience());
   }
 
   #keep(after: EvaluatorState, told: Parameters<AlertStateStore["save"]>[2]): void {
@@ -181,9 +182,9 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     const { ALERT_TIME_SCALE, ALERT_HEARTBEAT_URL } = this.#settings;
     try {
       const seen = await look(this.env, this.#settings, systemNow(), this.#cronSeenAt, ALERT_TIME_SCALE);
-      const { contacts, fault } = this.#contacts();
+      const { fault } = readContacts(this.#settings.ALERT_CONTACTS);
       if (fault !== null) log("error", "alerts.contacts", { reason: fault });
-      const { state, notifications } = evaluate(this.#state, this.#rules, seen, contacts, ALERT_TIME_SCALE);
+      const { state, notifications } = evaluate(this.#state, this.#rules, seen, this.#audience(), ALERT_TIME_SCALE);
       this.#keep(state, notifications);
       for (const { alert, kind, channel } of notifications) {
         if (channel === "slack") log(kind === "resolved" ? "info" : "warn", `alert.${kind}`, { code: alert });
@@ -197,7 +198,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
   }
 
   async #send(): Promise<void> {
-    const channels = this.#channels();
+    const channels = channelsOf(this.#settings, this.env);
     const place = { environment: this.#settings.ENVIRONMENT, runbookUrl: this.#settings.ALERT_RUNBOOK_URL ?? "" };
     for (let round = 0; round < MAX_SENDS; round++) {
       const due = this.#store.due(systemNow());
@@ -220,19 +221,6 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
         }),
       );
     }
-  }
-
-  #channels(): AlertChannels {
-    const { PAGERDUTY_EVENTS_URL, EMAIL_API_URL, EMAIL_FROM } = this.#settings;
-    const set = (value: string | undefined) => (value === undefined || value === "" ? undefined : value);
-    return {
-      pagerDutyUrl: PAGERDUTY_EVENTS_URL,
-      pagerDutyRoutingKey: set(this.env.PAGERDUTY_ROUTING_KEY),
-      slackWebhookUrl: set(this.env.SLACK_WEBHOOK_URL),
-      emailApiUrl: EMAIL_API_URL,
-      emailApiKey: set(this.env.EMAIL_API_KEY),
-      emailFrom: EMAIL_FROM,
-    };
   }
 }
 

@@ -12,6 +12,7 @@ import { backupKillSuite } from "../test/e2e/support/backup-kill-suite.ts";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
 import { rotationSuite } from "../test/e2e/support/rotation-suite.ts";
+import { settleStackSuite } from "../test/e2e/support/settle-stack-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
 import { outagesSuite } from "../test/support/outages-suite.ts";
 import { settleSuite } from "../test/support/settle-suite.ts";
@@ -32,6 +33,7 @@ const SUITES: readonly LongSuite[] = [
   carelessSuite,
   operatorRateSuite,
   settleSuite,
+  settleStackSuite,
   backupKillSuite,
   rotationSuite,
 ];
@@ -50,7 +52,7 @@ const usage = (): string =>
   [
     "npm run test:long -- <suite> [--seed N] [--afresh]",
     "",
-    ...SUITES.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`),
+    ...SUITES.map(({ name, about }) => `  ${name.padEnd(18)} ${about}`),
     "",
     "A suite that was stopped goes on where it was, with its seed; --afresh begins again.",
   ].join("\n");

@@ -49,6 +49,8 @@ export interface LifecycleOptions {
   readonly onStep?: (step: Step) => void;
   /** The last step to wait for; left out: all of them. */
   readonly until?: StepName;
+  /** Called once, when core's id of the request is known: for whoever stands in for the insurer. */
+  readonly onSubmitted?: (requestId: string) => void;
 }
 
 export interface Anchor {
@@ -182,6 +184,7 @@ export async function runLifecycle(
 
   let view: View = { claimId, job: undefined, claimStatus: undefined, request: undefined, onChain: undefined };
   let trouble = "";
+  let told = false;
   let lastProgress = performance.now();
   for (;;) {
     const shown = stepsShown(view);
@@ -229,6 +232,10 @@ export async function runLifecycle(
     const claimStatus = claimSchema.parse(unwrapped(expectOk(claimNow).body, "claim")).status;
     const requestId = job?.requestId ?? undefined;
     if (requestId === undefined) return { ...last, job: job ?? last.job, claimStatus };
+    if (last.request === undefined && !told) {
+      told = true;
+      options.onSubmitted?.(requestId);
+    }
     const headers = { "x-api-key": options.workflowApiKey };
     const request = parse(requestSchema, await call(`${options.coreUrl}/workflow/requests/${requestId}`, { headers }));
     const onChain = last.onChain ?? (await findOnChain(request, options.evmRpcUrl));

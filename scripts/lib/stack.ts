@@ -85,6 +85,8 @@ export interface Stack {
   /** Resolves, with one line, when workerd ends without having been asked to. The stack is then only good to dispose. */
   readonly died: Promise<string>;
   database(worker: WorkerName): Promise<Database>;
+  /** An R2 bucket of a worker, by its binding. */
+  bucket(worker: WorkerName, binding: string): ReturnType<Miniflare["getR2Bucket"]>;
   /** Triggers a worker's cron now. */
   scheduled(worker: WorkerName): Promise<void>;
   /** Bundles again and restarts the workers over the same data. @throws when a bundle fails; the old ones run on. */
@@ -130,9 +132,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const scripts = new Map<WorkerName, string>();
   await Promise.all(sites.map(async (site) => scripts.set(site.name, await scriptOf(site.name, site.entry, facts))));
 
+  const isHere = (bound: unknown): boolean => {
+    const name = typeof bound === "object" && bound !== null && "name" in bound ? bound.name : bound;
+    return typeof name !== "string" || names.some((worker) => worker === name);
+  };
+
   let candidates: Candidates = {};
   const workerOf = (site: (typeof sites)[number], name: string, contents: string, port: number): WorkerOptions => ({
     ...site.options,
+    // A worker may run without the others: what it is bound to and is not here, it finds by its settings.
+    serviceBindings: Object.fromEntries(
+      Object.entries(site.options.serviceBindings ?? {}).filter(([, bound]) => isHere(bound)),
+    ),
     name,
     modules: [{ type: "ESModule", path: `${name}.js`, contents }],
     bindings: {
@@ -269,6 +280,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     },
     died,
     database,
+    bucket: (name, binding) => mf.getR2Bucket(binding, name),
     scheduled,
     migrated,
     async reload(replacements, beside) {

@@ -72,6 +72,7 @@ export const MEASURED = {
   "backup.damaged": { of: ["itrans_core_backup_damaged_objects"] },
   "backup.drill-at": { of: ["itrans_core_restore_drill_timestamp_seconds"], take: "max" },
   "core.database-bytes": { of: ["itrans_core_database_size_bytes"], take: "max" },
+  "hub.watched-at": { of: ["medlink_watched_timestamp_seconds"], take: "max" },
   "hub.database-bytes": { of: ["medlink_database_size_bytes"], take: "max" },
 } as const satisfies Readonly<Record<string, Selection>>;
 
@@ -89,6 +90,7 @@ export const PROBES = [
   "hub.health",
   "hub.metrics",
   "cron.on-time",
+  "hub.cron-on-time",
 ] as const;
 
 export type MeasuredSignal = keyof typeof MEASURED;
@@ -125,7 +127,12 @@ function timed(names: readonly MetricName[], totals: ReadonlyMap<string, readonl
 }
 
 /** Gauges that are absent rather than 0 when nothing was read yet. */
-const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set(["anchor.confirmed-at", "backup.good-at", "backup.drill-at"]);
+const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set([
+  "anchor.confirmed-at",
+  "backup.good-at",
+  "backup.drill-at",
+  "hub.watched-at",
+]);
 
 /**
  * @param at epoch ms.
