@@ -1,7 +1,7 @@
 /**
  * `npm run scale`: what 1, 100 and 10,000 claims a second take: ledgers, latency, a month's price. Operations and prices of a claim
  * come from the newest result of `npm run bench -- --only cost`; the platform's times are assumptions and printed as such.
- * `--rates 1,50 --commit-ms 30 --command-ms 0.3 --core-bytes 9000 --hub-bytes 5000 --seed 1`.
+ * `--rates 1,50 --commit-ms 30 --command-ms 0.3 --around-ms 30 --seed 1`.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,14 @@ import { PLAN_DOLLARS } from "../bench/cost/prices.ts";
 import { projectRoot } from "./lib/bundle.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { type Assumptions, daysUntilFull, ledgersFor, monthOf, simulateLedger } from "./lib/scale/model.ts";
+import {
+  type Assumptions,
+  databasesFor,
+  daysUntilFull,
+  ledgersFor,
+  monthOf,
+  simulateLedger,
+} from "./lib/scale/model.ts";
 
 answerHelp(import.meta.filename);
 
@@ -33,7 +40,11 @@ const byWorker = z.record(z.string(), billSchema);
 const resultSchema = z.looseObject({
   at: z.string(),
   alone: z.looseObject({ perClaim: byWorker }),
-  loaded: z.looseObject({ perClaim: byWorker, carriedPerSecond: z.number() }),
+  loaded: z.looseObject({
+    perClaim: byWorker,
+    carriedPerSecond: z.number(),
+    bytes: z.object({ core: z.number(), hub: z.number() }),
+  }),
   idleMinute: byWorker,
 });
 
@@ -60,6 +71,9 @@ function seededRandom(seed: number): () => number {
   };
 }
 
+/** What is looked at often: a claim and its decision, and what goes back and forth about it. */
+const KEPT_DAYS = 90;
+
 /** Enough for a steady p99 of one ledger. */
 const COMMANDS = 60_000;
 
@@ -70,8 +84,6 @@ function read() {
       "commit-ms": { type: "string", default: "40" },
       "command-ms": { type: "string", default: "0.4" },
       "around-ms": { type: "string", default: "30" },
-      "core-bytes": { type: "string", default: "9000" },
-      "hub-bytes": { type: "string", default: "5000" },
       seed: { type: "string", default: "1" },
     },
   });
@@ -82,27 +94,25 @@ function read() {
   };
   const rates = values.rates.split(",").map(Number);
   if (rates.some((rate) => !(rate > 0 && rate <= 1_000_000))) throw new Failure("--rates are claims a second");
-  const assumptions: Assumptions = {
-    commitMs: number("commit-ms"),
-    commandMs: number("command-ms"),
-    aroundMs: number("around-ms"),
-    coreBytes: number("core-bytes"),
-    hubBytes: number("hub-bytes"),
+  return {
+    rates,
+    times: { commitMs: number("commit-ms"), commandMs: number("command-ms"), aroundMs: number("around-ms") },
+    seed: number("seed"),
   };
-  return { rates, assumptions, seed: number("seed") };
 }
 
 function main(): void {
-  const { rates, assumptions, seed } = read();
+  const { rates, times, seed } = read();
   const { newest, result } = newestResult();
+  const { bytes } = result.loaded;
+  const assumptions: Assumptions = { ...times, coreBytes: bytes.core, hubBytes: bytes.hub };
   const loaded = { ...sumOf(result.loaded.perClaim), cpuMs: 0 };
   const idleMinute = sumOf(result.idleMinute);
-  console.log(`operations of bench/results/${newest}, CPU time left out: there it is the whole machine's`);
   console.log(
-    `assumed: a commit takes ${assumptions.commitMs} ms and ${assumptions.commandMs} ms for each command, the way around it ${assumptions.aroundMs} ms;`,
+    `operations and sizes of bench/results/${newest}; CPU time is left out, since there it is the whole machine's`,
   );
   console.log(
-    `         a claim keeps ${assumptions.coreBytes} bytes in core's database and ${assumptions.hubBytes} in the hub's`,
+    `assumed: a commit takes ${assumptions.commitMs} ms and ${assumptions.commandMs} ms for each command, the way around it ${assumptions.aroundMs} ms`,
   );
   const columns = rates.map((rate) => {
     const ledgers = ledgersFor(rate, assumptions);
@@ -123,8 +133,11 @@ function main(): void {
   row("a submit's answer, p95 ms", ({ latency }) => latency.p95Ms.toFixed(0));
   row("a submit's answer, p99 ms", ({ latency }) => latency.p99Ms.toFixed(0));
   row("commands that share a commit", ({ latency }) => latency.group.toFixed(1));
+  row(`databases of core for ${KEPT_DAYS} days`, ({ rate }) =>
+    databasesFor(rate, KEPT_DAYS, assumptions.coreBytes).toLocaleString("en"),
+  );
   row("days until a database is full", ({ rate, ledgers }) =>
-    Math.floor(daysUntilFull(rate, ledgers, assumptions.coreBytes)).toLocaleString("en"),
+    daysUntilFull(rate, ledgers, assumptions.coreBytes).toFixed(1),
   );
   row("claims a month", ({ month }) => month.claims.toLocaleString("en"));
   row("  operations of claims", ({ month }) => money(month.operationsDollars));

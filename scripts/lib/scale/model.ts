@@ -39,12 +39,16 @@ export interface Latency {
 export const groupsCeiling = ({ commitMs, commandMs }: Assumptions): number =>
   (1_000 * COMMIT_MAX_COMMANDS) / (commitMs + COMMIT_MAX_COMMANDS * commandMs);
 
-/** How many ledgers share a rate, so that neither object nor database is over its safe share. */
+/** How many ledgers take in a rate, so that neither object nor database is over its safe share. */
 export function ledgersFor(claimsPerSecond: number, assumptions: Assumptions): number {
   const commands = claimsPerSecond * COMMANDS_PER_CLAIM;
   const ceiling = Math.min(OBJECT_CALLS_PER_SECOND, groupsCeiling(assumptions));
   return Math.max(1, Math.ceil(commands / (SAFE_SHARE * ceiling)));
 }
+
+/** How many databases of core hold what so many days bring: full ones are read, and the newest of each ledger is written. */
+export const databasesFor = (claimsPerSecond: number, days: number, bytesPerClaim: number): number =>
+  Math.max(1, Math.ceil((claimsPerSecond * 86_400 * days * bytesPerClaim) / (0.85 * D1_LIMIT_BYTES)));
 
 /** One ledger with arrivals as they come (Poisson), for so many commands. */
 export function simulateLedger(

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { NO_BILL } from "../../../bench/cost/bill.ts";
 import {
   type Assumptions,
+  databasesFor,
   daysUntilFull,
   groupsCeiling,
   ledgersFor,
@@ -56,4 +57,6 @@ it("a month costs operations, what is awake, what goes on anyway and room, after
   expect(month.objectsDollars).toBeCloseTo(((3.5 * 0.128 * 2_592_000 - 400_000) * 12.5) / 1e6, 3);
   expect(month.storageDollars).toBeCloseTo(259_200_000 * 14e-6 * 0.75, 0);
   expect(daysUntilFull(1, 1, 9_000)).toBeCloseTo(10.9, 1);
+  expect(databasesFor(1, 10, 9_000)).toBe(1);
+  expect(databasesFor(1, 11, 9_000)).toBe(2);
 });
