@@ -32,6 +32,8 @@ const USAGE = `scripts/restoreAndVerifyLedgerSnapshot.sh [--env local|staging|pr
   --log URL        the log as it is served: the restore must reach its newest checkpoint
   --checkpoint F   a checkpoint that was kept: the restore must reach it
   --rpc URL --chain-id N --contract ADDR   the chain: the restore must reach its newest anchor
+  --new-ledger ID  where the backup falls short of what was promised: opens a new ledger whose entry 0 names the old one, the
+                   promise and what there is of it; with --key and --log or --checkpoint, or --rpc
   --without-keys   restores without the wrapped keys: ids stay hashes and no payload opens
   --hub            of the hub, with --snapshot
   --json           the last line on stdout is one summary object
@@ -53,6 +55,7 @@ function readArguments() {
         rpc: { type: "string" },
         "chain-id": { type: "string" },
         contract: { type: "string" },
+        "new-ledger": { type: "string" },
         "without-keys": { type: "boolean", default: false },
         hub: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
@@ -80,6 +83,9 @@ async function main(): Promise<void> {
   const directory = resolve(projectRoot, environment.BACKUP_DIR ?? ".data/backups");
   const archive = await archiveOf(values, positionals, environment, directory, bar.show);
   const { logKeys, promises } = await promisesOf(values, environment);
+  const continuesAs = values["new-ledger"];
+  if (continuesAs !== undefined && !/^[a-z0-9-]{1,32}$/.test(continuesAs))
+    throw new Failure("--new-ledger is 1 to 32 lower-case letters, digits and hyphens");
   const into = resolve(
     values.data ?? values.into ?? join(directory, `restored-${basename(archive, ".tar.gz")}.sqlite`),
   );
@@ -87,12 +93,13 @@ async function main(): Promise<void> {
     keys: backupKeys(secrets),
     logKeys,
     promises,
+    continuesAs,
     withoutKeys: values["without-keys"],
     targetOf: (manifest) => (values.data === undefined ? fileTarget(into, manifest) : dataTarget(into, manifest)),
     progress: bar.show,
   });
   bar.end();
-  report(printer, restored, into, logKeys, promises);
+  report(printer, restored, into, logKeys, promises, continuesAs);
   if (values.json) {
     const { manifest, state, checkMs, restoreMs } = restored;
     console.log(
@@ -164,6 +171,7 @@ function report(
   into: string,
   logKeys: readonly VerifierKey[],
   promises: readonly Promised[],
+  continuesAs: string | undefined,
 ): void {
   const { manifest, state, rows, checkMs, restoreMs } = restored;
   const { counts, size } = state;
@@ -179,13 +187,23 @@ function report(
     const signed = logKeys.length > 0 ? "its signature holds" : "signature not checked: no --key";
     printer.fact("checkpoint", checkpoint === null ? "none" : `${checkpoint.size} entries; ${signed}`);
     printer.fact("anchor", anchor === null ? "none" : `${anchor.size} entries, block ${anchor.blockNumber}`);
-    for (const { what, size: promised } of promises.slice(-3)) printer.fact("reached", `${what}: ${promised} entries`);
+    for (const { what, size: promised } of promises.slice(-3)) {
+      printer.fact(promised > size ? "missed" : "reached", `${what}: ${promised} entries`);
+    }
+    if (continuesAs !== undefined) {
+      printer.warn(`${manifest.ledger.id} ends here; ${continuesAs} begins, and its entry 0 says so (docs/backup.md)`);
+    }
     if (promises.length === 0) printer.warn("not held against what is published: give --log and --key, and --rpc");
-    const { subjects, erased, withoutKey, keys, payloads, sentAgain } = counts;
+    const { subjects, erased, withoutKey, keys, payloads, sentAgain, askedAgain } = counts;
     printer.fact("subjects", `${subjects}, ${erased} erased, ${withoutKey} whose key no backup holds`);
     printer.fact("payloads", `${payloads} parts, ${keys} wrapped keys`);
     printer.fact("relay", `paused; ${sentAgain} deliveries of unknown fate are due again under their event ids`);
+    if (continuesAs === undefined)
+      printer.fact("settlements", `${askedAgain} under way: the operator is asked about each before anything is sent`);
   }
+  const { attachments, attachmentsWithout } = counts;
+  if (manifest.of === "medlink-hub")
+    printer.fact("attachments", `${attachments} restored; ${attachmentsWithout} rows whose object the backup has not`);
   printer.fact(
     "rows",
     `${Object.values(rows)

@@ -34,7 +34,7 @@ npm run secrets:rotate -- EVM_PRIVATE_KEY --step handover  the contract's role g
 
 Values: NEW_SECRET and OLD_SECRET in the environment, from where you keep them; nobody can read them back from a deployed worker. Locally
 .dev.vars has them, and a new one is made. The step is recorded in the ledger before it is taken. EVM_PRIVATE_KEY needs EVM_RPC_URL,
-ANCHOR_CONTRACT_ADDRESS, CHAIN_ID and ANCHOR_OWNER_KEY (the contract's owner) besides.`;
+ANCHOR_CONTRACT_ADDRESS, CHAIN_ID and ANCHOR_OWNER_KEY (the contract's owner) besides, and a NEW_SECRET whose address has funds.`;
 
 const stateSchema = z.looseObject({
   secrets: z.array(
@@ -236,15 +236,30 @@ async function sayRetiredKey(operator: Operator, fresh: string, force: boolean):
 
 const ANCHOR_ROLES = ["function anchorer() view returns (address)", "function setAnchorer(address newAnchorer)"];
 
+export interface HandoverOptions {
+  readonly environment: EnvironmentName;
+  /** Chain, contract, owner's key, core and its operator's key; NEW_SECRET: without it one is made, to be funded first. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Where a local system keeps its secrets. */
+  readonly file: string;
+  readonly platform: Platform;
+  readonly say: (line: string) => void;
+}
+
 /** The role first: until the key follows, transactions of the old signer revert and are made again, and no anchor is lost. */
-async function handOver(environment: EnvironmentName): Promise<void> {
+export async function handOver({ environment, variables, file, platform, say }: HandoverOptions): Promise<void> {
   const required = (name: string): string => {
-    const value = process.env[name] ?? "";
+    const value = variables[name] ?? "";
     if (value === "") throw new Failure(`set ${name}`);
     return value;
   };
-  const operator = operatorOf(process.env);
-  const fresh = process.env.NEW_SECRET ?? generate("EVM_PRIVATE_KEY");
+  const operator = operatorOf(variables);
+  const fresh = variables.NEW_SECRET ?? "";
+  if (fresh === "") {
+    const made = generate("EVM_PRIVATE_KEY");
+    say(`a new key, shown once; keep it: ${made}`);
+    return say(`fund ${computeAddress(made)}, which pays for anchors, and take the step again with NEW_SECRET`);
+  }
   checkStrength("EVM_PRIVATE_KEY", fresh);
   const address = computeAddress(fresh);
   const provider = new JsonRpcProvider(required("EVM_RPC_URL").split(",")[0], Number(required("CHAIN_ID")), {
@@ -269,11 +284,10 @@ async function handOver(environment: EnvironmentName): Promise<void> {
   }
   const changes: readonly Change[] = [{ worker: "itrans-core", set: { EVM_PRIVATE_KEY: fresh } }];
   if (environment === "local") {
-    writeFileSync(FILE, withChanges(readFileSync(FILE, "utf8"), changes), { mode: 0o600 });
+    writeFileSync(file, withChanges(readFileSync(file, "utf8"), changes), { mode: 0o600 });
     return say(".dev.vars is changed; restart npm start, then npm run anchors:status");
   }
-  if (process.env.NEW_SECRET === undefined) say(`the new key, shown once; keep it: ${fresh}`);
-  await deploy(cloudflare, environment, changes);
+  await deploy(platform, environment, changes);
   say("core has the key; npm run anchors:retry, and anchors:status shows the new signer's anchor confirmed");
 }
 
@@ -308,7 +322,8 @@ async function main(): Promise<void> {
         : `--step add, then --step switch, then --step retire when ${plan.beforeRetiring}`,
     );
   }
-  if (values.step === "handover" && plan.kind === "handover") return handOver(environment);
+  if (values.step === "handover" && plan.kind === "handover")
+    return handOver({ environment, variables: process.env, file: FILE, platform: cloudflare, say });
   const step = STEPS.find((one) => one === values.step);
   if (step === undefined) throw new Failure(`--step is one of ${STEPS.join(", ")}`);
   const quietS = Number(values.quiet ?? "900");

@@ -8,10 +8,12 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { alertSuite } from "../test/e2e/support/alert-suite.ts";
 import { backupKillSuite } from "../test/e2e/support/backup-kill-suite.ts";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
 import { rotationSuite } from "../test/e2e/support/rotation-suite.ts";
+import { settleStackSuite } from "../test/e2e/support/settle-stack-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
 import { outagesSuite } from "../test/support/outages-suite.ts";
 import { settleSuite } from "../test/support/settle-suite.ts";
@@ -32,8 +34,10 @@ const SUITES: readonly LongSuite[] = [
   carelessSuite,
   operatorRateSuite,
   settleSuite,
+  settleStackSuite,
   backupKillSuite,
   rotationSuite,
+  alertSuite,
 ];
 
 const progressSchema = z.object({
@@ -50,7 +54,7 @@ const usage = (): string =>
   [
     "npm run test:long -- <suite> [--seed N] [--afresh]",
     "",
-    ...SUITES.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`),
+    ...SUITES.map(({ name, about }) => `  ${name.padEnd(18)} ${about}`),
     "",
     "A suite that was stopped goes on where it was, with its seed; --afresh begins again.",
   ].join("\n");
@@ -105,6 +109,7 @@ async function runSuite(suite: LongSuite, seedGiven: number | undefined, afresh:
     rmSync(dataDir, { recursive: true, force: true });
     const pieceStartedAt = performance.now();
     const { faults, counts } = await suite.run({
+      piece,
       seed: progress.seed + piece,
       dataDir,
       say: (text) => console.log(`  ${piece + 1}/${suite.pieces} ${text}`),

@@ -15,6 +15,7 @@ const PROBED: Readonly<Record<Probe, string>> = {
   "hub.metrics": 'max(up{job="medlink-hub"})',
   // Core's cron runs every minute: none in five is 0.
   "cron.on-time": "sum(increase(itrans_core_cron_runs_total[5m]))",
+  "hub.cron-on-time": "sum(increase(medlink_cron_runs_total[5m]))",
 };
 
 const isProbe = (signal: Signal): signal is Probe => Object.hasOwn(PROBED, signal);
@@ -71,10 +72,12 @@ const MAY_BE_ABSENT: ReadonlySet<string> = new Set(["anchor.confirmed-at", "back
 
 const orNothing = (expression: string): string => `(${expression} or vector(0))`;
 
-function readingOf(signal: Signal, open: OpenLabels): string {
+/** @param agoMs 0 for what is read now. */
+function readingOf(signal: Signal, open: OpenLabels, agoMs = 0): string {
   if (isProbe(signal)) return PROBED[signal];
   const { take = "sum" } = selectionOf(signal);
-  const parts = selected(signal, open).map(({ name, matchers }) => `${take}(${name}${matchers})`);
+  const ago = agoMs === 0 ? "" : ` offset ${promDuration(agoMs)}`;
+  const parts = selected(signal, open).map(({ name, matchers }) => `${take}(${name}${matchers}${ago})`);
   const [only = ""] = parts;
   if (parts.length > 1) return `(${parts.map(orNothing).join(" + ")})`;
   return MAY_BE_ABSENT.has(signal) ? only : orNothing(only);
@@ -126,10 +129,12 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
       const effect = riseOf([condition.effect], condition.windowMs, open);
       return `(${cause} >= ${condition.minimum}) and (${effect} == 0)`;
     }
+    case "longer":
+      return `${readingOf(condition.signal, open)} > ${condition.thanMs / SECOND}`;
     case "older":
       return `time() - ${readingOf(condition.signal, open)} > ${condition.thanMs / SECOND}`;
     case "behind":
-      return `${readingOf(condition.signal, open)} < ${readingOf(condition.of, open)}`;
+      return `${readingOf(condition.signal, open)} < ${readingOf(condition.of, open, condition.windowMs)}`;
     case "never": {
       const [only] = selected(condition.signal, open);
       if (only === undefined) throw new Error(`${condition.signal} names no metric`);

@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
 import { type Command, planCommit } from "../../src/workflow/commit-plan.ts";
-import { d1On } from "../../test/support/d1-sqlite.ts";
+import { d1On } from "./d1-sqlite.ts";
 
 const hex = (n: number, of: string): string => `0x${of}${n.toString(16).padStart(64 - of.length, "0")}`;
 

@@ -47,6 +47,8 @@ export interface LifecycleOptions {
   /** How long each step may take after the one before it. */
   readonly stepTimeoutMs: number;
   readonly onStep?: (step: Step) => void;
+  /** The last step to wait for; left out: all of them. */
+  readonly until?: StepName;
   /** Called once, when core's id of the request is known: for whoever stands in for the insurer. */
   readonly onSubmitted?: (requestId: string) => void;
 }
@@ -155,6 +157,7 @@ export async function runLifecycle(
 ): Promise<LifecycleResult> {
   const { clinic, cookie, type, stepTimeoutMs } = options;
   const startedAt = performance.now();
+  const wanted = STEPS.slice(0, options.until === undefined ? STEPS.length : STEPS.indexOf(options.until) + 1);
   const steps: Step[] = [];
   const hub = (path: string, extra: Parameters<typeof call>[1] = {}): Promise<Answer> =>
     call(`${clinic.hubUrl}${path}`, { ...extra, headers: { cookie } });
@@ -194,9 +197,9 @@ export async function runLifecycle(
       lastProgress = now;
       options.onStep?.(step);
     }
-    if (steps.length === STEPS.length) break;
+    if (wanted.every((name) => shown.has(name))) break;
     if (now - lastProgress > stepTimeoutMs) {
-      const missing = STEPS.filter((name) => !shown.has(name)).join(", ");
+      const missing = wanted.filter((name) => !shown.has(name)).join(", ");
       throw new Failure(
         `${type} ${claimId}: not seen within ${stepTimeoutMs / 1000} s: ${missing}. Last: ${describe(view)}${trouble}`,
       );

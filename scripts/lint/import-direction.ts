@@ -1,6 +1,7 @@
 /**
  * Holds the rule of docs/architecture.md: edge -> store -> pure and never back, and browser -> pure. Fails on an import the
- * wrong way round; on a Cloudflare type, a clock, randomness or HTTP in a pure file; and on SQL outside stores.
+ * wrong way round; on a Cloudflare type, a clock, randomness or HTTP in a pure file; and on SQL outside stores. What is deployed
+ * imports no scripts, and neither it nor a script imports tests or benches.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative, sep } from "node:path";
@@ -216,16 +217,39 @@ export function checkFile(path: string, source: string): readonly Finding[] {
   return findings.sort((a, b) => a.line - b.line);
 }
 
-/** Every source file under `src` and `durable-objects`. */
+/** Their work is to run tests. */
+const TEST_RUNNERS: readonly string[] = ["scripts/test-long.ts", "scripts/simulate.ts"];
+
+/** Whatever runs outside the tests stands without them. @param path from the project's root. */
+export function checkFolders(path: string, source: string): readonly Finding[] {
+  if (TEST_RUNNERS.includes(path)) return [];
+  const { code } = scan(source);
+  const forbidden = path.startsWith("scripts/") ? /^(?:test|bench)\// : /^(?:test|bench|scripts)\//;
+  return [...source.matchAll(IMPORT)].flatMap((match) => {
+    const specifier = match[1] ?? match[2] ?? "";
+    if (!specifier.startsWith(".") || code.slice(match.index, match.index + 6).trim() === "") return [];
+    const target = posix.normalize(posix.join(posix.dirname(path), specifier));
+    if (!forbidden.test(target)) return [];
+    const line = source.slice(0, match.index).split("\n").length;
+    return [{ path, line, what: `import of ${target}`, why: "what runs outside the tests stands without them" }];
+  });
+}
+
+/** Every source file under `src`, `durable-objects` and `scripts`. */
 export function checkProject(root: string): { readonly files: number; readonly findings: readonly Finding[] } {
-  const paths = ["src", "durable-objects"].flatMap((folder) =>
+  const paths = ["src", "durable-objects", "scripts"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
       .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join("/")),
   );
   return {
     files: paths.length,
-    findings: paths.sort().flatMap((path) => checkFile(path, readFileSync(join(root, path), "utf8"))),
+    findings: paths.sort().flatMap((path) => {
+      const source = readFileSync(join(root, path), "utf8");
+      // Scripts are on this side of no platform: they have clocks, HTTP and SQL.
+      const own = path.startsWith("scripts/") ? [] : checkFile(path, source);
+      return [...own, ...checkFolders(path, source)];
+    }),
   };
 }
 

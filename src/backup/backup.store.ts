@@ -602,6 +602,26 @@ export async function readOutboxAfter(
   return results;
 }
 
+/** Settlements that these entries made, as they stand: their amounts are in no entry. */
+export const SETTLEMENTS_OF_RANGE =
+  "SELECT * FROM settlements WHERE ledger_id = ?1 AND created_seq >= ?2 AND created_seq < ?3";
+
+/** The idempotency keys that made them: who sends again after a restore must not be taken for somebody new. */
+export const IDEMPOTENCY_KEYS_OF_RANGE = `SELECT k.* FROM settlements AS s
+  CROSS JOIN idempotency_keys AS k INDEXED BY idempotency_keys_effect ON k.effect_id = s.ref_id
+  WHERE s.ledger_id = ?1 AND s.created_seq >= ?2 AND s.created_seq < ?3`;
+
+export async function readSettlementRows(
+  db: D1Database,
+  ledgerId: string,
+  { from, to }: Range,
+): Promise<{ readonly settlements: readonly Row[]; readonly idempotency: readonly Row[] }> {
+  const [settlements, idempotency] = await db.batch<Row>(
+    [SETTLEMENTS_OF_RANGE, IDEMPOTENCY_KEYS_OF_RANGE].map((sql) => db.prepare(sql).bind(ledgerId, from, to)),
+  );
+  return { settlements: settlements?.results ?? [], idempotency: idempotency?.results ?? [] };
+}
+
 /** The size of the newest good snapshot; undefined when there is none. */
 export async function newestGoodSize(db: D1Database): Promise<number | undefined> {
   const size = await db

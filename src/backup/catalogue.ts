@@ -53,7 +53,7 @@ export const CORE_TABLES: Catalogue = {
   relay_pings: copied,
   // Its amounts; what becomes of each is told by the entries, and made anew at the end.
   settlements: upTo("created_seq", "seq"),
-  settlement_drives: never("of what is under way the operator is asked first, whatever was known of it"),
+  settlement_drives: never("made anew by a restore: of what is under way the operator is asked first"),
   idempotency_keys: copied,
   outbox: upTo("seq", "seq"),
   delivery_attempts: copied,
@@ -66,6 +66,8 @@ export const CORE_TABLES: Catalogue = {
   rewraps: copied,
   reconciliation_runs: copied,
   reconciliation_items: copied,
+  incidents: copied,
+  incident_notes: copied,
   maintenance: MAINTENANCE,
   metric_minutes: MEASURED,
   metric_hours: MEASURED,

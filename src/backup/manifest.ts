@@ -11,7 +11,7 @@ const PATH = /^(?:objects|keys)\/[a-z0-9_/.-]{1,200}$/;
 
 export const manifestFileSchema = z.strictObject({
   path: z.string().regex(PATH),
-  kind: z.enum(["entries", "payloads", "keys", "table"]),
+  kind: z.enum(["entries", "payloads", "keys", "table", "attachment"]),
   bytes: count,
   sha256: hex64,
   rows: count,

@@ -10,14 +10,19 @@ import { readEntry } from "../ledger/check-entry.ts";
 import { LOG_START, type LogPosition, LogWalk, type RootClaim } from "../ledger/check-log.ts";
 import { FAST_HASHER } from "../ledger/check-tree.ts";
 import { openCheckpoint } from "../ledger/checkpoint.ts";
+import { continuedEntry } from "../ledger/continued.ts";
 import { EMPTY_HEAD, rootHexOf } from "../ledger/head.ts";
 import type { VerifierKey } from "../ledger/note.ts";
+import { objectKey } from "../medlink/attachments/attachment.ts";
 import { toHex } from "../platform/encoding.ts";
+import { driveUndriven } from "../settlement/drive.store.ts";
 import { rebuildSettlements } from "../settlement/rebuild.store.ts";
 import type { ClaimState } from "../workflow/claim.ts";
 import { ERASED_MONEY } from "../workflow/erasure.ts";
 import { replay, UNKNOWN_AMOUNT } from "../workflow/replay.ts";
 import type { RequestState } from "../workflow/request.ts";
+import { attachmentPaths, unpackAttachment } from "./attachment-file.ts";
+import { readAttachments } from "./attachments.store.ts";
 import { type Catalogue, copiedTables } from "./catalogue.ts";
 import { checkFile, type Manifest, type ManifestFile } from "./manifest.ts";
 import {
@@ -47,8 +52,8 @@ export interface BackupSource {
 
 export interface RestoreParts {
   readonly db: D1Database;
-  /** Where ciphertext goes that was an object; undefined: it is not restored. */
-  readonly payloads: { put(key: string, value: string): Promise<unknown> } | undefined;
+  /** Where ciphertext that was an object goes, and attachments; undefined: it is not restored. */
+  readonly payloads: { put(key: string, value: string | Uint8Array<ArrayBuffer>): Promise<unknown> } | undefined;
   readonly source: BackupSource;
   readonly manifest: Manifest;
   readonly catalogue: Catalogue;
@@ -57,6 +62,8 @@ export interface RestoreParts {
   readonly logKeys: readonly VerifierKey[];
   /** What was promised of the ledger elsewhere: its newest signed checkpoint, its newest anchor. The restore must reach them. */
   readonly promises?: readonly Promised[];
+  /** Of a new ledger, which is opened where the restore falls short of a promise; undefined: it is then refused. */
+  readonly continuesAs?: string | undefined;
   readonly now: () => number;
 }
 
@@ -85,10 +92,15 @@ export interface RestoreCounts {
   readonly orphans: number;
   /** Deliveries of unknown fate that are sent again under their event id. */
   readonly sentAgain: number;
+  /** Settlements under way, of which the operator is asked before anything is sent. */
+  readonly askedAgain: number;
+  readonly attachments: number;
+  /** Those whose object the backup has not: deleted while it was made, or not what was stored. They may still be in the hub's bucket. */
+  readonly attachmentsWithout: number;
 }
 
 export interface RestoreState {
-  readonly phase: "begin" | "entries" | "tail" | "keys" | "payloads" | "tables" | "finish" | "done";
+  readonly phase: "begin" | "entries" | "tail" | "keys" | "payloads" | "tables" | "attachments" | "finish" | "done";
   readonly at: number;
   readonly position: LogPosition;
   readonly size: number;
@@ -105,6 +117,9 @@ const NOTHING: RestoreCounts = {
   rows: 0,
   orphans: 0,
   sentAgain: 0,
+  askedAgain: 0,
+  attachments: 0,
+  attachmentsWithout: 0,
 };
 
 export const RESTORE_START: RestoreState = { phase: "begin", at: 0, position: LOG_START, size: 0, counts: NOTHING };
@@ -128,6 +143,8 @@ export async function restoreStep(parts: RestoreParts, state: RestoreState): Pro
       return payloadsStep(parts, state);
     case "tables":
       return tablesStep(parts, state);
+    case "attachments":
+      return attachmentsStep(parts, state);
     case "finish":
       return finish(parts, state);
     case "done":
@@ -312,13 +329,19 @@ async function tailFrom(source: BackupSource, size: number): Promise<TailFile | 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** The largest tree that was promised and that what is restored does not reach. */
+const farthestMissed = ({ promises = [] }: RestoreParts, size: number): Promised | undefined =>
+  promises.filter((promise) => promise.size > size).sort((one, other) => other.size - one.size)[0];
+
 async function tailStep(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
   const next = await tailFrom(parts.source, state.size);
   if (next === undefined) {
-    for (const { size, what } of parts.promises ?? []) {
-      if (size > state.size) {
-        throw new RestoreRefused(`${what} promises ${size} entries, this backup reaches ${state.size}`);
-      }
+    const short = farthestMissed(parts, state.size);
+    if (short !== undefined && parts.continuesAs === undefined) {
+      throw new RestoreRefused(`${short.what} promises ${short.size} entries, this backup reaches ${state.size}`);
+    }
+    if (short === undefined && parts.continuesAs !== undefined) {
+      throw new RestoreRefused("this backup reaches all that was promised: no new ledger is needed");
     }
     return { ...state, phase: "keys", at: 0 };
   }
@@ -361,7 +384,7 @@ function keyLine(path: string, line: unknown): KeyLine {
 async function readTail(
   parts: RestoreParts,
   size: number,
-  part: "key" | "payload" | "outbox",
+  part: "key" | "payload" | "outbox" | "settlement" | "idempotency",
 ): Promise<readonly { readonly path: string; readonly value: unknown }[]> {
   const found: { path: string; value: unknown }[] = [];
   for (const { path } of await tailFiles(parts, size)) {
@@ -557,7 +580,7 @@ function tableFiles(parts: RestoreParts): readonly ManifestFile[] {
 
 async function tablesStep(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
   const file = tableFiles(parts)[state.at];
-  if (file === undefined) return { ...state, phase: "finish", at: 0 };
+  if (file === undefined) return { ...state, phase: "attachments", at: 0 };
   const [header, ...rows] = await linesOf(parts.keys, file.path, await readChecked(parts.source, file));
   if (!isRecord(header) || header.table !== file.table || !isStrings(header.columns) || rows.length !== file.rows) {
     throw new RestoreRefused(`${file.path} is not a chunk of ${file.table}`);
@@ -579,14 +602,109 @@ async function tablesStep(parts: RestoreParts, state: RestoreState): Promise<Res
 const isStrings = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((item) => typeof item === "string");
 
+/** One object, under the name that it had; when all are there, rows without one are counted. */
+async function attachmentsStep(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
+  const { counts } = state;
+  const file = filesOf(parts, "attachment")[state.at];
+  if (file === undefined) {
+    const missing = Object.hasOwn(parts.catalogue, "attachments") ? await countMissing(parts) : 0;
+    return { ...state, phase: "finish", at: 0, counts: { ...counts, attachmentsWithout: missing } };
+  }
+  const bytes = await readChecked(parts.source, file);
+  const opened = await openFile(parts.keys, bytes).then(unpackAttachment, () => undefined);
+  const named = opened === undefined ? [] : attachmentPaths(parts.keys, opened);
+  if (opened === undefined || !named.includes(file.path) || (await sha256Hex(opened.bytes)) !== opened.sha256) {
+    throw new RestoreRefused(`${file.path} is not the attachment that it says`);
+  }
+  await parts.payloads?.put(opened.key, opened.bytes);
+  return { ...state, at: state.at + 1, counts: { ...counts, attachments: counts.attachments + 1 } };
+}
+
+const ATTACHMENT_ROWS = 1_000;
+
+async function countMissing(parts: RestoreParts): Promise<number> {
+  const held = new Set(filesOf(parts, "attachment").map(({ path }) => path));
+  let missing = 0;
+  let after = "";
+  for (;;) {
+    const rows = await readAttachments(parts.db, after, ATTACHMENT_ROWS);
+    const gone = rows.filter((row) => {
+      const object = { key: objectKey(row), sha256: row.sha256 };
+      return !attachmentPaths(parts.keys, object).some((path) => held.has(path));
+    });
+    missing += gone.length;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < ATTACHMENT_ROWS) return missing;
+    after = last.attachmentId;
+  }
+}
+
+const TAIL_TABLES = [
+  ["settlement", "settlements"],
+  ["idempotency", "idempotency_keys"],
+  ["outbox", "outbox"],
+] as const;
+
 async function finish(parts: RestoreParts, state: RestoreState): Promise<RestoreState> {
   if (parts.manifest.ledger === null) return { ...state, phase: "done" };
-  await rebuildSettlements(parts.db, ledgerOf(parts).id);
-  const outbox = await readTail(parts, state.size, "outbox");
-  const rows = await insertRecords(parts.db, "outbox", outbox.map(({ value }) => value).filter(isRecord));
+  const { id } = ledgerOf(parts);
+  let rows = 0;
+  for (const [part, table] of TAIL_TABLES) {
+    const tail = await readTail(parts, state.size, part);
+    rows += await insertRecords(parts.db, table, tail.map(({ value }) => value).filter(isRecord));
+  }
+  // What came since the snapshot included: a settlement without a row would count for nothing and could be paid again.
+  const hasSettlements = Object.hasOwn(parts.catalogue, "settlements");
+  if (hasSettlements) await rebuildSettlements(parts.db, id);
+  // Of a ledger that ended nothing is driven any more.
+  const askedAgain = hasSettlements && parts.continuesAs === undefined ? await resumeSettlements(parts) : 0;
   const sentAgain = await quietRelay(parts.db, parts.now());
+  if (parts.continuesAs !== undefined) await openNewLedger(parts, parts.continuesAs, state);
   const { counts } = state;
-  return { ...state, phase: "done", counts: { ...counts, rows: counts.rows + rows, sentAgain } };
+  return { ...state, phase: "done", counts: { ...counts, rows: counts.rows + rows, sentAgain, askedAgain } };
+}
+
+/** The old ledger stays as it is, for reading; what is appended from now on is the new one's. */
+async function openNewLedger(parts: RestoreParts, id: string, state: RestoreState): Promise<void> {
+  const old = ledgerOf(parts);
+  const missed = farthestMissed(parts, state.size);
+  if (missed === undefined || id === old.id) throw new RestoreRefused(`${id} is no name for a new ledger`);
+  const walk = new LogWalk(FAST_HASHER, LOG_START);
+  const restoredRootHash = new LogWalk(FAST_HASHER, state.position).rootHex();
+  const { size, rootHash } = missed;
+  const { body, hashHex, entry } = continuedEntry(
+    { ledger: old.id, size, rootHash, restoredSize: state.size, restoredRootHash },
+    new Date(parts.now()).toISOString(),
+  );
+  walk.pass([{ seq: 0, entryHash: hashHex, body }], 1, []);
+  const [finding] = walk.findings;
+  if (finding !== undefined) throw new Error(`entry 0 of the new ledger does not hold: ${finding.detail}`);
+  await insertEmptyHead(parts.db, id, EMPTY_HEAD, rootHexOf(EMPTY_HEAD));
+  const head = {
+    size: 1,
+    headHash: hashHex,
+    rootHash: walk.rootHex(),
+    frontier: JSON.stringify(walk.position().tree.roots),
+    lastAt: entry.at,
+  };
+  const { prev, subject } = entry;
+  const commandId = `continue:${old.id}`;
+  await insertEntries(parts.db, id, head, [{ seq: 0, hash: hashHex, prev, subject, commandId, commandIndex: 0, body }]);
+}
+
+const DRIVES_AT_ONCE = 1_000;
+
+/**
+ * Whatever is under way may have been sent, also where no entry says so any more: each is asked about before it is sent.
+ * @returns how many.
+ */
+async function resumeSettlements(parts: RestoreParts): Promise<number> {
+  const { id } = ledgerOf(parts);
+  for (let resumed = 0; ; ) {
+    const more = await driveUndriven(parts.db, id, Number.MAX_SAFE_INTEGER, parts.now(), DRIVES_AT_ONCE);
+    resumed += more;
+    if (more < DRIVES_AT_ONCE) return resumed;
+  }
 }
 
 /** From the first step to the last. @throws as `restoreStep`. */

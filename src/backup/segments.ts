@@ -45,7 +45,7 @@ export function endsChunk(key: readonly unknown[], rows: number, characters: num
 
 const padded = (seq: number): string => String(seq).padStart(12, "0");
 
-export type FileKind = "entries" | "payloads" | "keys" | "table";
+export type FileKind = "entries" | "payloads" | "keys" | "table" | "attachment";
 
 /** Of the minutes since the last snapshot: entries of the range with all that was committed with them. */
 export const tailPath = (range: Range, digest: string): string =>
@@ -59,7 +59,7 @@ export function rangeOfPath(path: string): Range | undefined {
 
 /** The object's name: its kind and place, and the digest of its contents. */
 export function pathOf(file: {
-  readonly kind: FileKind;
+  readonly kind: Exclude<FileKind, "attachment">;
   readonly table?: string | undefined;
   readonly range?: Range | undefined;
   readonly digest: string;

@@ -28,6 +28,6 @@ function phaseOf(cursor: string): string | null {
 
 /** A path that is one of a backup's: nothing else in the bucket is served. */
 export const isBackupPath = (path: string): boolean =>
-  /^(?:objects\/(?:entries|payloads|tables\/[a-z0-9_]+)|keys|tail)\/[0-9a-f-]{64,110}\.(?:ndjson\.gz|sealed)$/.test(
+  /^(?:objects\/(?:entries|payloads|attachments|tables\/[a-z0-9_]+)|keys|tail)\/[0-9a-f-]{64,110}\.(?:ndjson\.gz|sealed)$/.test(
     path,
   );

@@ -9,7 +9,10 @@
 
 import { LOG_START, type LogPosition, LogWalk } from "../ledger/check-log.ts";
 import { FAST_HASHER } from "../ledger/check-tree.ts";
+import { objectKey } from "../medlink/attachments/attachment.ts";
 import { fromUtf8, utf8 } from "../platform/encoding.ts";
+import { attachmentPath, packAttachment } from "./attachment-file.ts";
+import { readAttachments } from "./attachments.store.ts";
 import {
   appliedMigrations,
   countFiles,
@@ -59,6 +62,8 @@ export interface SnapshotParts {
   readonly catalogue: Catalogue;
   /** Undefined: there is no ledger in this database. */
   readonly ledger: { readonly id: string; readonly masterKeyId: string; readonly payloads: R2Bucket } | undefined;
+  /** Where the hub's attachments are; undefined: this worker has none. */
+  readonly attachments?: R2Bucket;
   readonly keys: BackupKeys;
   readonly settings: Readonly<Record<string, string | number | boolean | null>>;
   readonly now: () => number;
@@ -69,7 +74,7 @@ export interface SnapshotParts {
 const LEASE_MS = 120_000;
 
 interface Cursor {
-  readonly phase: "segments" | "keys" | "tables" | "finish";
+  readonly phase: "segments" | "keys" | "tables" | "attachments" | "finish";
   readonly createdAt: string;
   readonly ledger: LedgerFacts | null;
   readonly schema: readonly string[];
@@ -77,7 +82,7 @@ interface Cursor {
   readonly place: number;
   /** Keys: the next range begins here. Tables: which one, counted from the last. */
   readonly at: number;
-  /** Tables: the key of the last row that is in a chunk. */
+  /** Tables: the key of the last row that is in a chunk. Attachments: the id of the last that was gone through. */
   readonly after: readonly unknown[] | null;
 }
 
@@ -162,6 +167,8 @@ function step(parts: SnapshotParts, run: RunRow, cursor: Cursor): Promise<Done> 
       return keysStep(parts, cursor);
     case "tables":
       return tableStep(parts, cursor);
+    case "attachments":
+      return attachmentStep(parts, cursor);
     case "finish":
       return finish(parts, run, cursor);
   }
@@ -263,7 +270,9 @@ async function writePayloads(
 
 async function writeSealed(
   parts: SnapshotParts,
-  file: Pick<NewObject, "kind" | "table" | "range" | "sealed" | "masterKeyId">,
+  file: Pick<NewObject, "table" | "range" | "sealed" | "masterKeyId"> & {
+    readonly kind: Exclude<NewObject["kind"], "attachment">;
+  },
   lines: readonly string[],
 ): Promise<NewObject> {
   const { bytes, digest } = await sealFile(parts.keys, packLines(lines));
@@ -332,7 +341,7 @@ async function keysStep(parts: SnapshotParts, cursor: Cursor): Promise<Done> {
 /** One chunk of one table. Tables are copied from the last to the first: see the catalogue. */
 async function tableStep(parts: SnapshotParts, cursor: Cursor): Promise<Done> {
   const table = copiedTables(parts.catalogue).toReversed()[cursor.at];
-  if (table === undefined) return stepOf({ ...cursor, phase: "finish" });
+  if (table === undefined) return stepOf({ ...cursor, phase: "attachments", after: null });
   const shape = await tableShape(parts.db, table.name);
   const keyAt = shape.key.map((name) => shape.columns.indexOf(name));
   const lines: string[] = [JSON.stringify({ table: table.name, columns: shape.columns })];
@@ -366,6 +375,56 @@ async function writeChunk(parts: SnapshotParts, next: Cursor, table: string, lin
   const object = { ...written, rows: written.rows - 1 };
   const files = [{ place: next.place, path: object.path }];
   return stepOf({ ...next, place: next.place + 1 }, { written: [object], files });
+}
+
+const ATTACHMENT_ROWS = 256;
+/** Of objects written in one step. */
+const ATTACHMENT_BYTES = 16_000_000;
+
+/**
+ * Objects of the next rows, each written once, whatever snapshot comes across it. They come after the tables: what is stored
+ * meanwhile is in neither or in both, and of what is deleted meanwhile the restore tells.
+ */
+async function attachmentStep(parts: SnapshotParts, cursor: Cursor): Promise<Done> {
+  const { attachments: bucket, keys } = parts;
+  const [after] = cursor.after ?? [];
+  const rows =
+    bucket === undefined
+      ? []
+      : await readAttachments(parts.db, typeof after === "string" ? after : "", ATTACHMENT_ROWS);
+  if (bucket === undefined || rows.length === 0) return stepOf({ ...cursor, phase: "finish" });
+  const named = rows.map((row) => {
+    const object = { key: objectKey(row), sha256: row.sha256 };
+    return { id: row.attachmentId, object, path: attachmentPath(keys, object) };
+  });
+  const known = await findObjects(
+    parts.db,
+    named.map(({ path }) => path),
+  );
+  const written: NewObject[] = [];
+  let fresh = 0;
+  let last = "";
+  for (const { id, object, path } of named) {
+    if (fresh >= ATTACHMENT_BYTES) break;
+    last = id;
+    const common = { path, kind: "attachment", sealed: false, rows: 1 } as const;
+    const held = known.get(path);
+    if (held !== undefined) {
+      written.push({ ...common, bytes: held.bytes, sha256: held.sha256, fresh: false });
+      continue;
+    }
+    const found = await bucket.get(object.key);
+    const contents = found === null ? undefined : new Uint8Array(await found.arrayBuffer());
+    // Deleted since its row was read, or not what was stored: the restore says which are missing.
+    if (contents === undefined || (await sha256Hex(contents)) !== object.sha256) continue;
+    const { bytes } = await sealFile(keys, packAttachment(object, contents));
+    const sha256 = await sha256Hex(bytes);
+    await put(parts, path, bytes, sha256);
+    written.push({ ...common, bytes: bytes.length, sha256, fresh: true });
+    fresh += bytes.length;
+  }
+  const files = written.map(({ path }, i) => ({ place: cursor.place + i, path }));
+  return stepOf({ ...cursor, after: [last], place: cursor.place + files.length }, { written, files });
 }
 
 async function finish(parts: SnapshotParts, run: RunRow, cursor: Cursor): Promise<Done> {

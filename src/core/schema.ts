@@ -10,6 +10,7 @@ import { OPERATOR_ACTIONS } from "../audit/operator-action.ts";
 import { EVENT_TYPES } from "../relay/event-type.ts";
 import { SURFACES } from "../tenants/principal.ts";
 
+export * from "../operations/incidents/schema.ts";
 export * from "../operations/schema.ts";
 export * from "../settlement/reconciliation/schema.ts";
 export * from "../settlement/schema.ts";
@@ -462,7 +463,7 @@ export const backupObjects = sqliteTable(
   "backup_objects",
   {
     path: text("path").notNull().primaryKey(),
-    kind: text("kind", { enum: ["entries", "payloads", "keys", "table"] }).notNull(),
+    kind: text("kind", { enum: ["entries", "payloads", "keys", "table", "attachment"] }).notNull(),
     tableName: text("table_name"),
     fromSeq: integer("from_seq"),
     toSeq: integer("to_seq"),

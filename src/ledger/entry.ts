@@ -29,6 +29,8 @@ export const ENTRY_TYPES = [
   "ERASED",
   /** Who operates the system did something to it. */
   "OPERATOR_ACTION",
+  /** Entry 0 of a ledger that follows one which was lost in part. */
+  "LEDGER_CONTINUED",
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
 

@@ -422,7 +422,7 @@ export const backupObjects = sqliteTable(
   "backup_objects",
   {
     path: text("path").notNull().primaryKey(),
-    kind: text("kind", { enum: ["entries", "payloads", "keys", "table"] }).notNull(),
+    kind: text("kind", { enum: ["entries", "payloads", "keys", "table", "attachment"] }).notNull(),
     tableName: text("table_name"),
     fromSeq: integer("from_seq"),
     toSeq: integer("to_seq"),

@@ -1,4 +1,4 @@
-/** The tables of migrations 0007_settlements and 0009_idempotency as drizzle sees them. */
+/** The tables of migrations 0007_settlements, 0009_idempotency and 0016_idempotency_effects as drizzle sees them. */
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { SETTLEMENT_STATUSES, SETTLEMENT_TYPES, SUBJECT_KINDS } from "./settlement.ts";
@@ -82,5 +82,6 @@ export const idempotencyKeys = sqliteTable(
     index("idempotency_keys_expiry").on(table.expiresAt),
     index("idempotency_keys_busy").on(table.busyUntil).where(sql`${table.state} = 'PROCESSING'`),
     index("idempotency_keys_created").on(table.createdAt, table.keyId),
+    index("idempotency_keys_effect").on(table.effectId),
   ],
 );

@@ -5,6 +5,7 @@
 import { operatorActionFaults, type StoredOperatorAction } from "../audit/check-operator-action.ts";
 import { operatorActionCommandId } from "../audit/operator-action.ts";
 import { type ReadEntry, readEntry } from "../ledger/check-entry.ts";
+import { CONTINUED_TYPE, continuedFaults } from "../ledger/continued.ts";
 import type { Finding, FindingType } from "../ledger/finding.ts";
 import type { SealedValue } from "../platform/keyring.ts";
 import { DEFAULT_CURRENCY, isCurrency, type Money, parseMoney } from "../platform/money.ts";
@@ -82,6 +83,7 @@ export async function checkSubject(rows: SubjectRows, port: SubjectPort): Promis
     );
     return { findings: check.findings, erased: false };
   }
+  if (entries[0]?.type === CONTINUED_TYPE) return checkContinued(check, rows, entries);
   if (entries[0]?.type === "OPERATOR_ACTION") return checkAction(check, rows, entries);
   const erased = entries.some(({ type }) => type === "ERASED");
   const opened = erased ? undefined : await unwrap(check, rows, port);
@@ -89,6 +91,19 @@ export async function checkSubject(rows: SubjectRows, port: SubjectPort): Promis
   checkPlaces(check, rows, entries, erased);
   await checkProjection(check, rows, entries, payload, opened, erased, port);
   return { findings: check.findings, erased };
+}
+
+/** The entry that names the ledger before this one is alone: no row stands behind it. */
+function checkContinued(check: Check, rows: SubjectRows, entries: readonly ReadEntry[]): CheckedSubject {
+  const [entry, ...more] = entries;
+  const faults = entry === undefined || more.length > 0 ? ["it is not alone"] : continuedFaults(entry);
+  for (const fault of faults)
+    check.found("replay-failed", undefined, `the entry of the ledger before this one: ${fault}`);
+  const hasRows =
+    rows.request !== undefined || rows.claim !== undefined || rows.key !== undefined || rows.parts.length > 0;
+  if (hasRows)
+    check.found("projection-unexpected", undefined, "rows belong to the entry of the ledger before this one");
+  return { findings: check.findings, erased: false };
 }
 
 /** An operator's action is one entry and its row, and nothing else. */

@@ -29,7 +29,7 @@ let archive = "";
 let erasedId = "";
 let keptId = "";
 
-const start = (dataDir: string) =>
+const start = (dataDir: string, settings: Readonly<Record<string, string>> = {}) =>
   startStack({
     dataDir,
     ports: ANY_PORT,
@@ -37,7 +37,7 @@ const start = (dataDir: string) =>
     secrets,
     script,
     // A receiver that is never there: deliveries are on their way when the snapshot is made.
-    settings: () => ({ "itrans-core": { RELAY_MEDLINK_WEBHOOK_URL: "http://127.0.0.1:9/" } }),
+    settings: () => ({ "itrans-core": { RELAY_MEDLINK_WEBHOOK_URL: "http://127.0.0.1:9/", ...settings } }),
   });
 
 const environment = () => ({
@@ -160,6 +160,33 @@ test("the restore drill says what each class of data would have cost, and the sy
     .looseObject({ drills: z.array(z.looseObject({ state: z.string(), entries: z.number() })) })
     .parse(listed.body);
   expect(drills[0]).toMatchObject({ state: "good", source: "command", entries: 10, reason: null });
+});
+
+test("where the log was promised larger, a new ledger is opened that names the old one, and a core goes on with it", async () => {
+  const data = join(directory.path, "continued");
+  const log = `${stack.urls.core}/ledger/log`;
+  const key = String((await call(`${log}/key`)).body).trim();
+  const held = ["--key", key, "--log", log, "--data", data, "--json"];
+  await expect(shell("restoreAndVerifyLedgerSnapshot.sh", archive, ...held)).rejects.toThrow("this backup reaches");
+  expect(existsSync(data)).toBe(false);
+  await shell("restoreAndVerifyLedgerSnapshot.sh", archive, ...held, "--new-ledger", "main-2");
+  const continued = await start(data, {
+    LEDGER_ID: "main-2",
+    LEDGER_LOG_URL: "https://ledger.example/ledger/main-2/log",
+    LEDGER_LOG_PUBLIC: "true",
+  });
+  try {
+    const { core } = continued.urls;
+    const offchain = signedSubmit(plainPayload("patient-of-the-new-ledger"));
+    const made = await expectStatus(201, post(`${core}/workflow/claims`, KEYS.workflow, offchain));
+    expect(made).toMatchObject({ ledger: { id: "main-2", seq: 1 } });
+    const { body } = await call(`${core}/ledger/entries/0`);
+    expect(JSON.stringify(body)).toContain("LEDGER_CONTINUED");
+    for (let i = 0; i < 3; i++) await continued.scheduled("itrans-core");
+    expect((await call(`${core}/ledger/verify`)).body).toMatchObject({ valid: true });
+  } finally {
+    await continued.dispose();
+  }
 });
 
 test("an archive with one byte changed is refused, and nothing is left of the restore", async () => {

@@ -4,21 +4,19 @@
  */
 
 import { sha256 } from "@noble/hashes/sha2.js";
-import { Sequencer } from "../../src/ledger/sequencer.ts";
 import { cents } from "../../src/platform/cents.ts";
 import { toHex, utf8 } from "../../src/platform/encoding.ts";
 import { drainSettlements } from "../../src/settlement/drive.edge.ts";
 import type { OperatorAnswer, OperatorGateway, OutgoingTransaction } from "../../src/settlement/operator/gateway.ts";
 import { newRefId } from "../../src/settlement/ref-id.ts";
-import { loadContext, loadHead, writeCommit } from "../../src/workflow/commit.store.ts";
-import { type Command, type CommandResult, commandBytes, planCommit } from "../../src/workflow/commit-plan.ts";
-import { problemOf, type Sequenced } from "../../src/workflow/sequencer.client.ts";
+import type { Command } from "../../src/workflow/commit-plan.ts";
+import type { Sequenced } from "../../src/workflow/sequencer.client.ts";
 import { seededRandom } from "../e2e/support/random.ts";
 import { VirtualClock } from "../unit/relay/virtual-clock.ts";
 import { createClaimCommand, finalizeCommand, settleCommand } from "./commands.ts";
 import { migratedCore } from "./d1-sqlite.ts";
+import { LEDGER, ledgerOn } from "./settlement-ledger.ts";
 
-const LEDGER = "main";
 const CLINICS = 5;
 const ISOLATES = 2;
 const CALLS_A_MINUTE = 60;
@@ -49,44 +47,7 @@ export async function settleMany(count: number, seed: number): Promise<SettledMa
     sqlite.prepare("INSERT INTO tenants (tenant_id, name, created_at) VALUES (?, ?, 0)").run(clinic, clinic);
   const faults: string[] = [];
 
-  const sequencer = new Sequencer<
-    Command,
-    Awaited<ReturnType<typeof loadHead>>,
-    Awaited<ReturnType<typeof loadContext>>,
-    CommandResult,
-    ReturnType<typeof planCommit>,
-    unknown
-  >(
-    {
-      loadHead: () => loadHead(db, LEDGER),
-      loadContext: (commands) => loadContext(db, LEDGER, commands),
-      plan: (head, context, commands, nowMs) =>
-        planCommit(head, context, commands, nowMs, { ledgerId: LEDGER, chainId: 31_337 }),
-      commit: (plan) => writeCommit(db, LEDGER, plan),
-      committed: () => {},
-      sizeOf: commandBytes,
-      now: clock.now,
-      sleep: () => new Promise((resolve) => setImmediate(resolve)),
-      uncertain: (error) => faults.push(`a commit failed: ${String(error)}`),
-    },
-    {
-      commitMaxCommands: 128,
-      commitMaxBytes: 1_000_000,
-      waitingMaxCommands: 100_000,
-      waitingMaxBytes: 64_000_000,
-      gatherMs: 0,
-      maxAttempts: 1,
-      retryDelayMs: 0,
-    },
-  );
-  const append = async (command: Command): Promise<Sequenced> => {
-    const appended = await sequencer.append(command);
-    if (appended.type !== "done") throw new Error(`the sequencer is ${appended.type}`);
-    const { result } = appended;
-    return result.type === "rejected"
-      ? { type: "problem", problem: problemOf(result.rejection), rejection: result.rejection }
-      : { type: "done", result };
-  };
+  const append = ledgerOn(db, clock.now, (error) => faults.push(`a commit failed: ${String(error)}`));
 
   const amounts = new Map<string, number>();
   const make = async (i: number): Promise<void> => {

@@ -22,6 +22,8 @@ export interface RestoreOptions {
   readonly keys: BackupKeys;
   readonly logKeys: readonly VerifierKey[];
   readonly promises: readonly Promised[];
+  /** Id of the ledger that is opened where the backup falls short of a promise; undefined: it is refused. */
+  readonly continuesAs?: string | undefined;
   /** Restores without the wrapped keys: entries and tables alone, nobody's data opens. */
   readonly withoutKeys: boolean;
   readonly targetOf: (manifest: Manifest) => Target | Promise<Target>;
@@ -61,6 +63,7 @@ export async function restoreArchive(path: string, options: RestoreOptions): Pro
       keys: options.keys,
       logKeys: options.logKeys,
       promises: options.promises,
+      continuesAs: options.continuesAs,
       now: Date.now,
     };
     const steps = restoreSteps(manifest);
@@ -74,7 +77,10 @@ export async function restoreArchive(path: string, options: RestoreOptions): Pro
     }
     const rows = await restoredRows(target);
     const last = target.sqlite.prepare("SELECT name FROM sqlite_schema WHERE name = 'ledger_heads'").get();
-    const head = last === undefined ? undefined : target.sqlite.prepare("SELECT last_at FROM ledger_heads").get();
+    const head =
+      last === undefined
+        ? undefined
+        : target.sqlite.prepare("SELECT last_at FROM ledger_heads WHERE ledger_id = ?").get(manifest.ledger?.id ?? "");
     const lastEntryAt = head === undefined ? null : String(head.last_at);
     await target.finish();
     return {

@@ -19,6 +19,7 @@ export function hubBackupParts(env: HubEnv, settings: HubSettings): SnapshotPart
     of: "medlink-hub",
     catalogue: HUB_TABLES,
     ledger: undefined,
+    attachments: env.ATTACHMENTS,
     keys: backupKeys(secrets),
     settings: shownSettings(settings),
     now: systemNow,

@@ -3,7 +3,9 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { copiedTables, HUB_TABLES } from "../../../src/backup/catalogue.ts";
 import { restoreAll } from "../../../src/backup/restore.edge.ts";
+import { sha256Hex } from "../../../src/backup/segments.ts";
 import { advanceSnapshot, beginSnapshot } from "../../../src/backup/snapshot.edge.ts";
+import { objectKey } from "../../../src/medlink/attachments/attachment.ts";
 import {
   type BackupWorld,
   backupWorld,
@@ -70,19 +72,24 @@ function filledHub(): DatabaseSync {
   return sqlite;
 }
 
-const hubBackups = (sqlite: DatabaseSync): BackupWorld =>
+const hubBackups = (sqlite: DatabaseSync, attachments = new MemoryBucket()): BackupWorld =>
   backupWorld(d1On(sqlite), new MemoryBucket(), {
     prefix: "hub/",
     of: "medlink-hub",
     catalogue: HUB_TABLES,
     ledger: undefined,
+    attachments: attachments.r2,
   });
 
-async function restored(backups: BackupWorld, manifest: Awaited<ReturnType<typeof takeSnapshot>>) {
+async function restored(
+  backups: BackupWorld,
+  manifest: Awaited<ReturnType<typeof takeSnapshot>>,
+  objects?: MemoryBucket,
+) {
   const sqlite = emptyHub();
   const state = await restoreAll({
     db: d1On(sqlite),
-    payloads: undefined,
+    payloads: objects?.r2,
     source: sourceOf(backups.bucket, "hub/"),
     manifest,
     catalogue: HUB_TABLES,
@@ -100,6 +107,87 @@ test("every row of the hub comes back, and its rows refer to rows that are there
   for (const { name } of copiedTables(HUB_TABLES)) expect(rowsOfTable(copy, name)).toEqual(rowsOfTable(sqlite, name));
   expect(state.counts).toMatchObject({ orphans: 0 });
   expect(copy.prepare("PRAGMA foreign_key_check").all()).toEqual([]);
+});
+
+interface WithAttachments {
+  readonly sqlite: DatabaseSync;
+  readonly bucket: MemoryBucket;
+  readonly backups: BackupWorld;
+  attach(id: string, text: string): Promise<string>;
+}
+
+function hubWithAttachments(): WithAttachments {
+  const sqlite = filledHub();
+  const bucket = new MemoryBucket();
+  const backups = hubBackups(sqlite, bucket);
+  const [claim] = sqlite.prepare("SELECT claim_id FROM claims LIMIT 1").all();
+  const claimId = String(claim?.claim_id);
+  return {
+    sqlite,
+    bucket,
+    backups,
+    async attach(id, text) {
+      const bytes = new TextEncoder().encode(text);
+      const key = objectKey({ clinicId: "cln_1", claimId, attachmentId: id });
+      await bucket.put(key, bytes);
+      insert(sqlite, "attachments", {
+        ...{ attachment_id: id, clinic_id: "cln_1", claim_id: claimId, name_sealed: "k.eA==", size: bytes.length },
+        ...{ content_type: "application/pdf", sha256: await sha256Hex(bytes), state: "stored", created_by: "usr_1" },
+        ...{ created_at: 1, updated_at: 1 },
+      });
+      return key;
+    },
+  };
+}
+
+const attachmentsIn = ({ bucket }: BackupWorld): readonly string[] =>
+  [...bucket.objects.keys()].filter((key) => key.startsWith("hub/objects/attachments/")).sort();
+
+test("attachments are copied sealed and once each, and come back under their names", async () => {
+  const { bucket, backups, attach } = hubWithAttachments();
+  const keys = [await attach("att_1", "%PDF-1 the first"), await attach("att_2", "%PDF-1 the second")];
+  await takeSnapshot(backups);
+  const first = attachmentsIn(backups);
+  expect(first).toHaveLength(2);
+  for (const key of first) {
+    expect(new TextDecoder().decode(backups.bucket.objects.get(key))).not.toContain("%PDF");
+  }
+
+  keys.push(await attach("att_3", "%PDF-1 the third"));
+  let reads = 0;
+  const get = (key: string) => {
+    reads += 1;
+    return bucket.get(key);
+  };
+  const counted = { get } as unknown as R2Bucket;
+  backups.later(86_400_000);
+  const later = { ...backups, parts: { ...backups.parts, attachments: counted } };
+  const manifest = await takeSnapshot(later);
+  expect(reads).toBe(1);
+  expect(attachmentsIn(backups)).toHaveLength(3);
+  expect(manifest.files.filter(({ kind }) => kind === "attachment")).toHaveLength(3);
+
+  const objects = new MemoryBucket();
+  const { state } = await restored(backups, manifest, objects);
+  expect(state.counts).toMatchObject({ attachments: 3, attachmentsWithout: 0 });
+  expect(keys.map((key) => objects.objects.get(key))).toEqual(keys.map((key) => bucket.objects.get(key)));
+  expect(objects.objects.size).toBe(3);
+});
+
+test("an attachment that is gone or changed is no part of the backup, and the restore says so; one changed in the backup is refused", async () => {
+  const { bucket, backups, attach } = hubWithAttachments();
+  await attach("att_1", "%PDF-1 whole");
+  bucket.objects.delete(await attach("att_2", "%PDF-1 gone"));
+  await bucket.put(await attach("att_3", "%PDF-1 changed"), "other bytes");
+  const manifest = await takeSnapshot(backups);
+  const objects = new MemoryBucket();
+  const { state } = await restored(backups, manifest, objects);
+  expect(state.counts).toMatchObject({ attachments: 1, attachmentsWithout: 2 });
+
+  const [name = ""] = attachmentsIn(backups);
+  const bytes = backups.bucket.objects.get(name) ?? new Uint8Array();
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  await expect(restored(backups, manifest, new MemoryBucket())).rejects.toThrow(name.slice("hub/".length));
 });
 
 test("the next snapshot writes the chunks that changed, and a deleted row is gone from it", async () => {

@@ -4,6 +4,10 @@ import { CORE_TABLES, copiedTables } from "../../../src/backup/catalogue.ts";
 import { checkOldObjects, cleanBackups, snapshotNames } from "../../../src/backup/clean.edge.ts";
 import { advanceSnapshot, beginSnapshot } from "../../../src/backup/snapshot.edge.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
+import { readSubjects } from "../../../src/workflow/check-subject.store.ts";
+import { checkSubject } from "../../../src/workflow/check-subject.ts";
+import { loadContext, loadHead, writeCommit } from "../../../src/workflow/commit.store.ts";
+import { planCommit } from "../../../src/workflow/commit-plan.ts";
 import {
   backupWorld,
   endSnapshot,
@@ -12,8 +16,9 @@ import {
   rowsOfTable,
   takeSnapshot,
 } from "../../support/backups.ts";
+import { submitCommand } from "../../support/commands.ts";
 import { migratedCoreSqlite } from "../../support/d1-sqlite.ts";
-import { checkEverything, grownWorld, LedgerWorld } from "../../support/ledger-world.ts";
+import { checkEverything, grownWorld, LEDGER, LedgerWorld, logFindings } from "../../support/ledger-world.ts";
 
 test("a restored ledger has every row of the old one and passes every check", async () => {
   const world = await grownWorld(60);
@@ -99,6 +104,53 @@ test("a restore that the newest checkpoint is out of reach of is refused, and th
   expect((await restoreSnapshot(backups, manifest, { promises })).state.size).toBe(size);
   const other = [{ size, rootHash: "0".repeat(64), what: "the anchor on the chain" }];
   await expect(restoreSnapshot(backups, manifest, { promises: other })).rejects.toThrow("the anchor on the chain");
+});
+
+test("a restore that falls short opens a new ledger on request, whose entry 0 names the old one and what is lost of it", async () => {
+  const world = await grownWorld(8);
+  const backups = backupWorld(world.db, world.bucket);
+  const manifest = await takeSnapshot(backups);
+  const reached = manifest.ledger?.size ?? 0;
+  const kept = { size: reached, rootHash: manifest.ledger?.rootHash ?? "", what: "the checkpoint that was kept" };
+  await world.addSubject("request", 1);
+  await world.publish();
+  const { size = 0, rootHash = "" } = world.promised ?? {};
+  const promises = [kept, { size, rootHash, what: "the published checkpoint" }];
+  const continuesAs = "main-2";
+  await expect(restoreSnapshot(backups, manifest, { promises: [kept], continuesAs })).rejects.toThrow(
+    "no new ledger is needed",
+  );
+  await expect(restoreSnapshot(backups, manifest, { promises, continuesAs: LEDGER })).rejects.toThrow(
+    "is no name for a new ledger",
+  );
+  const { db, sqlite, state } = await restoreSnapshot(backups, manifest, { promises, continuesAs });
+  expect(state.size).toBe(reached);
+  const rows = sqlite.prepare("SELECT body FROM ledger_entries WHERE ledger_id = 'main-2'").all();
+  expect(rows.map(({ body }) => JSON.parse(String(body)))).toMatchObject([
+    {
+      seq: 0,
+      type: "LEDGER_CONTINUED",
+      subject: `0x${rootHash}`,
+      data: { ledger: LEDGER, size, rootHash, restoredSize: reached, restoredRootHash: kept.rootHash },
+    },
+  ]);
+  expect(await logFindings(db, LEDGER)).toEqual([]);
+
+  const command = submitCommand("in-the-new-one", { tenantId: "default" });
+  const head = await loadHead(db, continuesAs);
+  const plan = planCommit(head, await loadContext(db, continuesAs, [command]), [command], backups.bucket.time + 1, {
+    ledgerId: continuesAs,
+    chainId: 31_337,
+  });
+  if (!plan.changes) throw new Error("nothing was appended");
+  await writeCommit(db, continuesAs, plan);
+  expect(await logFindings(db, continuesAs)).toEqual([]);
+  const [first] = await readSubjects(db, continuesAs, 0, 1);
+  if (first === undefined) throw new Error("the subject of entry 0 is not read");
+  const port = { unwrap: () => Promise.reject(), lookup: async () => undefined, readObject: async () => undefined };
+  expect((await checkSubject(first, port)).findings).toEqual([]);
+  const entries = first.entries.map((entry) => ({ ...entry, body: entry.body.replace(`"size":${size}`, '"size":1') }));
+  expect((await checkSubject({ ...first, entries }, port)).findings[0]?.detail).toContain("does not say what is lost");
 });
 
 test("what was erased since the snapshot does not come back, whatever the backup of keys holds", async () => {

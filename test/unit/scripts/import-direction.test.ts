@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { checkFile, kindOf, scan } from "../../../scripts/lint/import-direction.ts";
+import { checkFile, checkFolders, kindOf, scan } from "../../../scripts/lint/import-direction.ts";
 
 const found = (path: string, source: string) => checkFile(path, source).map(({ line, what }) => `${line}: ${what}`);
 
@@ -131,4 +131,25 @@ test("blanks keep every line where it was", () => {
   expect(code.split("\n")).toHaveLength(source.split("\n").length);
   expect(code).toHaveLength(source.length);
   expect(code.endsWith("\nc")).toBe(true);
+});
+
+describe("an import across folders", () => {
+  const what = (path: string, source: string) => checkFolders(path, source).map((finding) => finding.what);
+
+  test("of tests or benches by a script, and of scripts by what is deployed, is found", () => {
+    const helper = 'import { d1On } from "../../test/support/d1-sqlite.ts";';
+    expect(what("scripts/lib/fill.ts", helper)).toEqual(["import of test/support/d1-sqlite.ts"]);
+    expect(what("scripts/fill.ts", 'const m = await import("../bench/prepare.ts");')).toEqual([
+      "import of bench/prepare.ts",
+    ]);
+    expect(what("src/a/rule.ts", 'import { Failure } from "../../scripts/lib/fail.ts";')).toEqual([
+      "import of scripts/lib/fail.ts",
+    ]);
+  });
+
+  test("of the suites by the command that runs them, and of sources by scripts, is not", () => {
+    expect(what("scripts/test-long.ts", 'import { suite } from "../test/support/suite.ts";')).toEqual([]);
+    expect(what("scripts/lib/fill.ts", 'import { rule } from "../../src/a/rule.ts";')).toEqual([]);
+    expect(what("scripts/lib/fill.ts", '// import { d1On } from "../../test/support/d1-sqlite.ts";')).toEqual([]);
+  });
 });
