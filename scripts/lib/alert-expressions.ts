@@ -112,10 +112,10 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
     }
     case "quantile": {
       const window = promDuration(condition.windowMs);
-      const names = TIMED[condition.signal];
-      const rates = names.map((name) => `rate(${name}_bucket[${window}])`).join(" or ");
-      const counts = names.map((name) => `increase(${name}_count[${window}])`).join(" or ");
-      return `(histogram_quantile(${condition.q}, sum by (le) (${rates})) > ${condition.above}) and (sum(${counts}) >= ${condition.minimum})`;
+      const name = TIMED[condition.signal];
+      const rates = `sum by (le) (rate(${name}_bucket[${window}]))`;
+      const count = `sum(increase(${name}_count[${window}]))`;
+      return `(histogram_quantile(${condition.q}, ${rates}) > ${condition.above}) and (${count} >= ${condition.minimum})`;
     }
     case "slower-than-usual": {
       const { signal, windowMs, usualMs, minimum, below } = condition;
