@@ -147,8 +147,9 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
   }
 }
 
-/** A scalar that every reader of YAML takes for the same text. */
-const quoted = (text: string): string => JSON.stringify(text);
+/** A scalar that every reader of YAML takes for the same text, in the quotes that the formatter keeps. */
+const quoted = (text: string): string =>
+  text.includes('"') && !text.includes("'") ? `'${text}'` : JSON.stringify(text);
 
 const camel = (name: string): string =>
   name
