@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the write path costs beside the least that the platform can do, on workerd's own sockets. Every
  * variant is in one process and one run; they are measured in turn, round by round, so that a slow minute of the machine
- * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery`, `isolation`, `hub`, `backup` or `metrics` for a part of it.
+ * falls on all of them. `npm run bench -- --rounds 5 --seconds 3`; `--only api`, `ledger`, `delivery`, `isolation`, `hub`, `backup`, `cost` or `metrics` for a part of it.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -19,6 +19,7 @@ import { completeSecrets } from "../scripts/lib/secrets-file.ts";
 import { workerSite } from "../scripts/lib/stack.ts";
 import { signProviderPayload } from "../src/platform/signature.ts";
 import { backupReport, benchBackup } from "./backup.ts";
+import { benchCost, costReport } from "./cost.ts";
 import { benchDelivery, deliveryReport } from "./delivery.ts";
 import { benchHub, hubReport } from "./hub.ts";
 import { benchIsolation, isolationReport } from "./isolation.ts";
@@ -40,13 +41,18 @@ const { values } = parseArgs({
     only: { type: "string" },
     large: { type: "string", default: "200000" },
     claims: { type: "string", default: "100000" },
+    offered: { type: "string", default: "100" },
+    lives: { type: "string", default: "500" },
   },
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const large = Number(values.large);
-const PARTS = ["api", "ledger", "delivery", "isolation", "hub", "backup", "metrics"];
+const PARTS = ["api", "ledger", "delivery", "isolation", "hub", "backup", "cost", "metrics"];
 const claims = Number(values.claims);
+/** Of `cost`: claims filed a second, and how many. */
+const offered = Number(values.offered);
+const lives = Number(values.lives);
 const knownPart = values.only === undefined || PARTS.includes(values.only);
 if (
   !Number.isInteger(rounds) ||
@@ -56,10 +62,13 @@ if (
   !Number.isInteger(large) ||
   large < 10_000 ||
   !Number.isInteger(claims) ||
-  claims < 1_000
+  claims < 1_000 ||
+  !(offered > 0) ||
+  !Number.isInteger(lives) ||
+  lives < 1
 ) {
   console.error(
-    `npm run bench -- [--rounds N] [--seconds S] [--only ${PARTS.join("|")}] [--large ENTRIES] [--claims N]`,
+    `npm run bench -- [--rounds N] [--seconds S] [--only ${PARTS.join("|")}] [--large ENTRIES] [--claims N] [--offered N --lives N]`,
   );
   process.exit(1);
 }
@@ -480,8 +489,23 @@ async function backup(): Promise<void> {
   }
 }
 
+async function cost(): Promise<void> {
+  const figures = await benchCost({ claims: lives, perSecond: offered }, progress);
+  if (process.stderr.isTTY) progress("");
+  console.log(costReport(figures));
+  const now = new Date().toISOString();
+  const path = join(import.meta.dirname, "results", `cost-${now.slice(0, 10)}.json`);
+  mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
+  const machine = { cores: cpus().length, model: cpus()[0]?.model ?? "unknown", node: process.version };
+  writeFileSync(path, `${JSON.stringify({ at: now, machine, ...figures }, null, 2)}\n`);
+  if (!figures.held) {
+    console.log("a claim costs more than it may");
+    process.exitCode = 1;
+  }
+}
+
 async function run(): Promise<void> {
-  const runs = { api: main, delivery, isolation, ledger, hub, backup };
+  const runs = { api: main, delivery, isolation, ledger, hub, backup, cost };
   // What measuring costs alone is a part of `api`.
   if (values.only === "metrics") return main();
   for (const [part, measurePart] of Object.entries(runs)) {

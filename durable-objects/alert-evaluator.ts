@@ -15,15 +15,18 @@ import { type AlertRule, compress } from "../src/operations/alerts/alert-rule.ts
 import { alertRules } from "../src/operations/alerts/alert-rules.ts";
 import { AlertStateStore } from "../src/operations/alerts/alert-state.store.ts";
 import { acknowledge, QUIET } from "../src/operations/alerts/alert-state.ts";
-import { type Contact, contactsFor, contactsSchema, ESCALATION } from "../src/operations/alerts/escalation.ts";
+import { ESCALATION, readContacts } from "../src/operations/alerts/escalation.ts";
 import { type AlertReport, type EvaluatorState, evaluate, type Silence } from "../src/operations/alerts/evaluate.ts";
 import {
+  type Audience,
+  CHANNELS,
+  type Channel,
   type NotificationKind,
   type NotificationRecord,
   notificationsOf,
 } from "../src/operations/alerts/notification.ts";
 import { look } from "../src/operations/alerts/observe.edge.ts";
-import { type AlertChannels, sendNotification } from "../src/operations/alerts/send.client.ts";
+import { channelsOf, sendNotification } from "../src/operations/alerts/send.client.ts";
 import { makeLog, newUuid, systemNow } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
 import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.ts";
@@ -39,6 +42,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
   #state: EvaluatorState;
   #cronSeenAt: number;
   #running: Promise<void> | undefined;
+  readonly #sending = new Map<Channel, Promise<void>>();
 
   constructor(ctx: DurableObjectState, env: CoreEnv) {
     super(ctx, env);
@@ -46,10 +50,12 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     this.#store = new AlertStateStore(ctx.storage);
     this.#state = this.#store.load();
     this.#cronSeenAt = systemNow();
-    const { ANCHOR_INTERVAL_MS, ANCHOR_STUCK_AFTER_MS, ALERT_TIME_SCALE } = this.#settings;
-    this.#rules = alertRules(Math.max(ANCHOR_INTERVAL_MS, 5 * 60_000), 4 * ANCHOR_STUCK_AFTER_MS).map((rule) =>
-      compress(rule, ALERT_TIME_SCALE),
-    );
+    const { ANCHOR_INTERVAL_MS, ANCHOR_STUCK_AFTER_MS, ALERT_TIME_SCALE, D1_LIMIT_BYTES } = this.#settings;
+    this.#rules = alertRules({
+      anchorEveryMs: Math.max(ANCHOR_INTERVAL_MS, 5 * 60_000),
+      anchorPendingMs: 4 * ANCHOR_STUCK_AFTER_MS,
+      databaseBytes: D1_LIMIT_BYTES,
+    }).map((rule) => compress(rule, ALERT_TIME_SCALE));
   }
 
   /** The cron's call: it starts the alarms, and is itself watched. */
@@ -65,6 +71,12 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     if (ALERT_INTERVAL_MS === 0) return;
     await this.ctx.storage.setAlarm(systemNow() + ALERT_INTERVAL_MS);
     await this.#run();
+    this.ctx.waitUntil(this.#send());
+  }
+
+  /** Epoch ms; null before the first. */
+  lastEvaluatedAt(): number | null {
+    return this.#state.history.at(-1)?.at ?? null;
   }
 
   report(): AlertReport {
@@ -72,7 +84,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     const { alerts, silences, incidents, history } = this.#state;
     return {
       evaluatedAt: history.at(-1)?.at ?? null,
-      fault: this.#contacts().fault,
+      fault: readContacts(this.#settings.ALERT_CONTACTS).fault,
       alerts: this.#rules.map(({ name, title, grade, severity, says }) => {
         const state = alerts[name] ?? QUIET;
         const open = state.phase === "open" ? state : undefined;
@@ -145,23 +157,16 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     return this.#store.notifications(NOTIFICATIONS_SHOWN).filter(({ id }) => ids.has(id));
   }
 
-  #contacts(): { readonly contacts: readonly Contact[]; readonly fault: string | null } {
-    const text = this.#settings.ALERT_CONTACTS;
-    if (text === undefined) return { contacts: [], fault: null };
-    try {
-      return { contacts: contactsSchema.parse(JSON.parse(text)), fault: null };
-    } catch {
-      return { contacts: [], fault: "ALERT_CONTACTS is not a JSON list of contacts: nobody is mentioned or mailed." };
-    }
+  #audience(): Audience {
+    return {
+      contacts: readContacts(this.#settings.ALERT_CONTACTS).contacts,
+      pagedFrom: this.#settings.PAGERDUTY_FROM_GRADE,
+    };
   }
 
   #told(rule: AlertRule, kind: NotificationKind, incident: number, at: number) {
     const roles = ESCALATION[rule.severity][0]?.roles ?? [];
-    return notificationsOf(
-      rule,
-      { kind, incident, at, value: undefined },
-      contactsFor(this.#contacts().contacts, roles),
-    );
+    return notificationsOf(rule, { kind, incident, at, value: undefined }, roles, this.#audience());
   }
 
   #keep(after: EvaluatorState, told: Parameters<AlertStateStore["save"]>[2]): void {
@@ -181,14 +186,13 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     const { ALERT_TIME_SCALE, ALERT_HEARTBEAT_URL } = this.#settings;
     try {
       const seen = await look(this.env, this.#settings, systemNow(), this.#cronSeenAt, ALERT_TIME_SCALE);
-      const { contacts, fault } = this.#contacts();
+      const { fault } = readContacts(this.#settings.ALERT_CONTACTS);
       if (fault !== null) log("error", "alerts.contacts", { reason: fault });
-      const { state, notifications } = evaluate(this.#state, this.#rules, seen, contacts, ALERT_TIME_SCALE);
+      const { state, notifications } = evaluate(this.#state, this.#rules, seen, this.#audience(), ALERT_TIME_SCALE);
       this.#keep(state, notifications);
       for (const { alert, kind, channel } of notifications) {
         if (channel === "slack") log(kind === "resolved" ? "info" : "warn", `alert.${kind}`, { code: alert });
       }
-      await this.#send();
       if (ALERT_HEARTBEAT_URL !== undefined) await beat(ALERT_HEARTBEAT_URL);
     } catch (error) {
       // The heartbeat is left out: what watches it raises the alarm.
@@ -196,43 +200,41 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     }
   }
 
+  /** Each channel on its own: one that hangs holds up neither the others nor the next evaluation. */
   async #send(): Promise<void> {
-    const channels = this.#channels();
-    const place = { environment: this.#settings.ENVIRONMENT, runbookUrl: this.#settings.ALERT_RUNBOOK_URL ?? "" };
-    for (let round = 0; round < MAX_SENDS; round++) {
-      const due = this.#store.due(systemNow());
-      if (due.length === 0) return;
-      await Promise.all(
-        due.map(async (waiting) => {
-          const result = await sendNotification(waiting.notification, place, channels);
-          const now = systemNow();
-          switch (result.type) {
-            case "sent":
-              this.#store.sent(waiting, now);
-              break;
-            case "not-configured":
-              this.#store.failed(waiting, "not configured", false, now);
-              break;
-            case "failed":
-              this.#store.failed(waiting, result.error, result.retryable, now);
-              break;
-          }
-        }),
-      );
-    }
+    await Promise.all(CHANNELS.map((channel) => this.#sendOn(channel)));
   }
 
-  #channels(): AlertChannels {
-    const { PAGERDUTY_EVENTS_URL, EMAIL_API_URL, EMAIL_FROM } = this.#settings;
-    const set = (value: string | undefined) => (value === undefined || value === "" ? undefined : value);
-    return {
-      pagerDutyUrl: PAGERDUTY_EVENTS_URL,
-      pagerDutyRoutingKey: set(this.env.PAGERDUTY_ROUTING_KEY),
-      slackWebhookUrl: set(this.env.SLACK_WEBHOOK_URL),
-      emailApiUrl: EMAIL_API_URL,
-      emailApiKey: set(this.env.EMAIL_API_KEY),
-      emailFrom: EMAIL_FROM,
-    };
+  /** One sender a channel, which goes on to what was added meanwhile. */
+  #sendOn(channel: Channel): Promise<void> {
+    const busy = this.#sending.get(channel);
+    if (busy !== undefined) return busy;
+    const sending = this.#drain(channel).finally(() => this.#sending.delete(channel));
+    this.#sending.set(channel, sending);
+    return sending;
+  }
+
+  async #drain(channel: Channel): Promise<void> {
+    const channels = channelsOf(this.#settings, this.env);
+    const place = { environment: this.#settings.ENVIRONMENT, runbookUrl: this.#settings.ALERT_RUNBOOK_URL ?? "" };
+    const scale = this.#settings.ALERT_TIME_SCALE;
+    for (let sent = 0; sent < MAX_SENDS; sent++) {
+      const waiting = this.#store.due(channel, systemNow());
+      if (waiting === undefined) return;
+      const result = await sendNotification(waiting.notification, place, channels);
+      const now = systemNow();
+      switch (result.type) {
+        case "sent":
+          this.#store.sent(waiting, now);
+          break;
+        case "not-configured":
+          this.#store.failed(waiting, "not configured", false, now, scale);
+          break;
+        case "failed":
+          this.#store.failed(waiting, result.error, result.retryable, now, scale);
+          break;
+      }
+    }
   }
 }
 

@@ -111,7 +111,7 @@ function madeBy(database: DatabaseName, names: readonly string[]): DatabaseSync 
 }
 
 /** @returns what differs, a line each. */
-async function check(database: ManagedDatabase): Promise<readonly string[]> {
+export async function databaseFaults(database: ManagedDatabase): Promise<readonly string[]> {
   const { pending, unknown } = await pendingMigrations(database);
   const faults = [
     ...pending.map(({ name }) => `${name} is not applied`),
@@ -229,7 +229,7 @@ async function deploy(database: ManagedDatabase, directory: string): Promise<voi
   if (pending.length === 0) return say(`${database.name} (${database.environment}): nothing is pending`);
   for (const line of (await database.snapshot(directory, tagOf("before-deploy"))).lines) say(`  snapshot  ${line}`);
   for (const name of await database.migrate()) say(`  applied   ${name}`);
-  const faults = await check(database);
+  const faults = await databaseFaults(database);
   if (faults.length > 0) throw new Failure(`applied, but db:check finds:\n  ${faults.join("\n  ")}`);
 }
 
@@ -325,7 +325,7 @@ async function main(): Promise<number> {
           await status(database);
           break;
         case "check": {
-          const faults = await check(database);
+          const faults = await databaseFaults(database);
           say(
             `${name} (${environment}): ${faults.length === 0 ? "schema, migrations and drizzle schema agree" : "differs"}`,
           );

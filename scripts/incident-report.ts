@@ -6,12 +6,15 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import * as z from "zod";
 import { DIAGNOSIS_CHECKS, runChecks, SMOKE_CHECKS } from "./lib/checks.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { hubOperatorOf, type Operator, operatorOf } from "./lib/operator.ts";
 import { makePrinter } from "./lib/print.ts";
 
 const USAGE = `npm run incident:report -- --output DIR [--hours N] [--ticket INC-7]
+
+Without --ticket it is about the newest open incident of the register.
 
 ITRANS_CORE_URL and OPERATOR_API_KEY name core and its key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
 .dev.vars does.`;
@@ -46,6 +49,12 @@ const PARTS: readonly Part[] = [
     says: "deliveries that were given up",
   },
   { file: "alerts.json", of: "core", path: "/operations/alerts", says: "alerts, incidents, and who was told" },
+  {
+    file: "incidents.json",
+    of: "core",
+    path: "/operations/incidents?limit=50",
+    says: "the incident register: what operators noted",
+  },
   { file: "hub-health.json", of: "hub", path: "/api/health", says: "what of the hub works" },
   { file: "hub-version.json", of: "hub", path: "/api/version", says: "which hub is deployed" },
   {
@@ -68,6 +77,36 @@ const SERIES: readonly (readonly [string, Readonly<Record<string, string>>])[] =
   ["medlink_auto_submit_jobs", { by: "state" }],
   ["medlink_claim_callback_seconds", {}],
 ];
+
+const registerSchema = z.object({
+  incidents: z.array(
+    z.object({
+      ticket: z.string(),
+      severity: z.string(),
+      summary: z.string(),
+      detectedAt: z.string(),
+      closedAt: z.string().nullable(),
+      notes: z.array(z.object({ at: z.string(), note: z.string() })),
+    }),
+  ),
+});
+type Registered = z.output<typeof registerSchema>["incidents"][number];
+
+/** @param ticket undefined: the newest that is open. */
+async function registered(core: Operator, ticket: string | undefined): Promise<Registered | undefined> {
+  const parsed = registerSchema.safeParse(await core.ask("/operations/incidents?limit=200").catch(() => undefined));
+  if (!parsed.success) return undefined;
+  return parsed.data.incidents.find((one) => (ticket === undefined ? one.closedAt === null : one.ticket === ticket));
+}
+
+const factsOf = (incident: Registered | undefined): readonly string[] =>
+  incident === undefined
+    ? ["- Severity (S1 to S4), began, detected by, ended:"]
+    : [
+        `- ${incident.ticket}, ${incident.severity}, detected ${incident.detectedAt}: ${incident.summary}`,
+        ...incident.notes.map(({ at, note }) => `- ${at}: ${note}`),
+        ...(incident.closedAt === null ? [] : [`- closed ${incident.closedAt}`]),
+      ];
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -115,10 +154,16 @@ async function main(): Promise<void> {
     const site = ({ url, key }: Operator) => ({ url, key });
     return runChecks([...SMOKE_CHECKS, ...DIAGNOSIS_CHECKS], { core: site(operators.core), hub: site(operators.hub) });
   });
+  const incident = await registered(operators.core, values.ticket);
+  const ticket = values.ticket ?? incident?.ticket;
   const page = [
-    `# Incident report${values.ticket === undefined ? "" : ` ${values.ticket}`}`,
+    `# Incident report${ticket === undefined ? "" : ` ${ticket}`}`,
     "",
     `Taken ${at.toISOString()} from core at ${operators.core.url} and the hub at ${operators.hub.url}.`,
+    "",
+    "## The incident",
+    "",
+    ...factsOf(incident),
     "",
     "## What is here",
     "",
@@ -127,7 +172,6 @@ async function main(): Promise<void> {
     "",
     "## To fill in",
     "",
-    "- Severity (S1 to S4), began, detected by, ended:",
     "- What people noticed:",
     "- What was done, with times:",
     "- Root cause and what will prevent it:",

@@ -8,6 +8,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { alertSuite } from "../test/e2e/support/alert-suite.ts";
 import { backupKillSuite } from "../test/e2e/support/backup-kill-suite.ts";
 import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
@@ -38,6 +39,7 @@ const SUITES: readonly LongSuite[] = [
   backupKillSuite,
   workKillSuite,
   rotationSuite,
+  alertSuite,
 ];
 
 const progressSchema = z.object({
@@ -109,6 +111,7 @@ async function runSuite(suite: LongSuite, seedGiven: number | undefined, afresh:
     rmSync(dataDir, { recursive: true, force: true });
     const pieceStartedAt = performance.now();
     const { faults, counts } = await suite.run({
+      piece,
       seed: progress.seed + piece,
       dataDir,
       say: (text) => console.log(`  ${piece + 1}/${suite.pieces} ${text}`),

@@ -11,6 +11,8 @@ export interface Site {
   readonly url: string;
   /** The operator's key; undefined: checks that need one are left out. */
   readonly key: string | undefined;
+  /** Sent along with every call. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Sites {
@@ -40,7 +42,7 @@ export interface CheckResult {
 const ask = (site: Site, path: string, authorized = false): Promise<Answer> =>
   call(`${site.url}${path}`, {
     timeoutMs: 10_000,
-    ...(authorized && site.key !== undefined ? { headers: { "x-api-key": site.key } } : {}),
+    headers: { ...site.headers, ...(authorized && site.key !== undefined ? { "x-api-key": site.key } : {}) },
   });
 
 async function expectOk(site: Site, path: string, authorized = false): Promise<unknown> {

@@ -1,4 +1,5 @@
 /** Small HTTP calls with JSON, for scripts. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "./fail.ts";
 
 export interface Answer {
@@ -13,6 +14,21 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly timeoutMs?: number;
+}
+
+const RESENDS = 3;
+const RESEND_DELAY_MS = 500;
+
+/** As `call`, for what may be sent again without harm: a connection that broke is tried again, three times at most. */
+export async function callAgain(url: string, options: CallOptions = {}): Promise<Answer> {
+  for (let resends = 0; ; resends++) {
+    try {
+      return await call(url, options);
+    } catch (error) {
+      if (resends === RESENDS) throw error;
+      await sleep(RESEND_DELAY_MS);
+    }
+  }
 }
 
 /** @throws Error naming method and URL when there is no answer at all. */

@@ -47,6 +47,10 @@ export interface LifecycleOptions {
   /** How long each step may take after the one before it. */
   readonly stepTimeoutMs: number;
   readonly onStep?: (step: Step) => void;
+  /** The last step to wait for; left out: all of them. */
+  readonly until?: StepName;
+  /** Called once, when core's id of the request is known: for whoever stands in for the insurer. */
+  readonly onSubmitted?: (requestId: string) => void;
 }
 
 export interface Anchor {
@@ -153,6 +157,7 @@ export async function runLifecycle(
 ): Promise<LifecycleResult> {
   const { clinic, cookie, type, stepTimeoutMs } = options;
   const startedAt = performance.now();
+  const wanted = STEPS.slice(0, options.until === undefined ? STEPS.length : STEPS.indexOf(options.until) + 1);
   const steps: Step[] = [];
   const hub = (path: string, extra: Parameters<typeof call>[1] = {}): Promise<Answer> =>
     call(`${clinic.hubUrl}${path}`, { ...extra, headers: { cookie } });
@@ -179,6 +184,7 @@ export async function runLifecycle(
 
   let view: View = { claimId, job: undefined, claimStatus: undefined, request: undefined, onChain: undefined };
   let trouble = "";
+  let told = false;
   let lastProgress = performance.now();
   for (;;) {
     const shown = stepsShown(view);
@@ -191,9 +197,9 @@ export async function runLifecycle(
       lastProgress = now;
       options.onStep?.(step);
     }
-    if (steps.length === STEPS.length) break;
+    if (wanted.every((name) => shown.has(name))) break;
     if (now - lastProgress > stepTimeoutMs) {
-      const missing = STEPS.filter((name) => !shown.has(name)).join(", ");
+      const missing = wanted.filter((name) => !shown.has(name)).join(", ");
       throw new Failure(
         `${type} ${claimId}: not seen within ${stepTimeoutMs / 1000} s: ${missing}. Last: ${describe(view)}${trouble}`,
       );
@@ -226,6 +232,10 @@ export async function runLifecycle(
     const claimStatus = claimSchema.parse(unwrapped(expectOk(claimNow).body, "claim")).status;
     const requestId = job?.requestId ?? undefined;
     if (requestId === undefined) return { ...last, job: job ?? last.job, claimStatus };
+    if (last.request === undefined && !told) {
+      told = true;
+      options.onSubmitted?.(requestId);
+    }
     const headers = { "x-api-key": options.workflowApiKey };
     const request = parse(requestSchema, await call(`${options.coreUrl}/workflow/requests/${requestId}`, { headers }));
     const onChain = last.onChain ?? (await findOnChain(request, options.evmRpcUrl));

@@ -13,6 +13,8 @@ export interface LongSuite {
   /** Each is run and kept on its own; minutes, not more. */
   readonly pieces: number;
   run(piece: {
+    /** From 0. */
+    readonly piece: number;
     readonly seed: number;
     /** Empty, and the piece's alone. */
     readonly dataDir: string;

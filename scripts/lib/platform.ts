@@ -3,11 +3,11 @@
  * in tests, where no account is at hand.
  */
 import { spawn } from "node:child_process";
-import { join } from "node:path";
 import * as z from "zod";
 import type { WorkerName } from "../../src/platform/secrets.ts";
-import { projectRoot } from "./bundle.ts";
+import { type BuildFacts, definesOf, projectRoot } from "./bundle.ts";
 import { Failure } from "./fail.ts";
+import { WRANGLER } from "./wrangler-help.ts";
 
 export type RemoteEnvironment = "staging" | "production";
 export const ENVIRONMENTS = ["local", "staging", "production"] as const;
@@ -26,8 +26,6 @@ export interface Platform {
    */
   wrangler(args: readonly string[], input?: string): Promise<string>;
 }
-
-const WRANGLER = join(projectRoot, "node_modules/wrangler/bin/wrangler.js");
 
 export const cloudflare: Platform = {
   wrangler: (args, input) =>
@@ -185,4 +183,123 @@ export async function secretNames(
     .array(z.looseObject({ name: z.string() }))
     .parse(jsonOf(output))
     .map(({ name }) => name);
+}
+
+/** Of a version that is to be: what it was built from, as `wrangler versions list` shows it. */
+const labelsOf = (facts: BuildFacts): readonly string[] => [
+  ...["--tag", facts.commit.slice(0, 25), "--message", `${facts.version} of ${facts.commit}`],
+  ...Object.entries(definesOf(facts)).flatMap(([name, value]) => ["--define", `${name}:${value}`]),
+];
+
+const VERSION_ID = /Version ID: *([0-9a-f-]{36})/;
+
+function versionIn(output: string): string {
+  const id = VERSION_ID.exec(output)?.[1];
+  if (id === undefined) throw new Failure(`wrangler named no version: ${output.trim().slice(-300)}`);
+  return id;
+}
+
+/** Uploads what is built here as a version that serves nobody yet. @returns its id. */
+export async function uploadVersion(
+  platform: Platform,
+  worker: WorkerName,
+  environment: RemoteEnvironment,
+  facts: BuildFacts,
+): Promise<string> {
+  return versionIn(await platform.wrangler(["versions", "upload", ...labelsOf(facts), ...at(worker, environment)]));
+}
+
+/** Everything at once: a worker's first deploy, and one that brings a Durable Object migration, can not be gradual. */
+export async function deployWhole(
+  platform: Platform,
+  worker: WorkerName,
+  environment: RemoteEnvironment,
+  facts: BuildFacts,
+): Promise<string> {
+  return versionIn(await platform.wrangler(["deploy", ...labelsOf(facts), ...at(worker, environment)]));
+}
+
+export interface Share {
+  readonly versionId: string;
+  /** Of requests, 0 to 100. */
+  readonly percentage: number;
+}
+
+/** @param shares one version or two, 100 % together. */
+export async function setShares(
+  platform: Platform,
+  worker: WorkerName,
+  environment: RemoteEnvironment,
+  shares: readonly Share[],
+  message: string,
+): Promise<void> {
+  const specs = shares.map(({ versionId, percentage }) => `${versionId}@${percentage}%`);
+  await platform.wrangler(["versions", "deploy", ...specs, "--yes", "--message", message, ...at(worker, environment)]);
+}
+
+const deploymentSchema = z.looseObject({
+  versions: z.array(z.looseObject({ version_id: z.string(), percentage: z.number() })),
+});
+
+/** What serves now. @returns undefined while the worker was never deployed. */
+export async function sharesNow(
+  platform: Platform,
+  worker: WorkerName,
+  environment: RemoteEnvironment,
+): Promise<readonly Share[] | undefined> {
+  let output: string;
+  try {
+    output = await platform.wrangler(["deployments", "status", "--json", ...at(worker, environment)]);
+  } catch (error) {
+    // 10007: the account has no such worker.
+    if (error instanceof Failure && /does not exist|10007|no deployments/i.test(error.message)) return undefined;
+    throw error;
+  }
+  return deploymentSchema
+    .parse(jsonOf(output))
+    .versions.map(({ version_id, percentage }) => ({ versionId: version_id, percentage }));
+}
+
+export interface ListedVersion {
+  readonly versionId: string;
+  readonly tag: string | undefined;
+}
+
+/** The last ten. */
+export async function listVersions(
+  platform: Platform,
+  worker: WorkerName,
+  environment: RemoteEnvironment,
+): Promise<readonly ListedVersion[]> {
+  const output = await platform.wrangler(["versions", "list", "--json", ...at(worker, environment)]);
+  return z
+    .array(z.looseObject({ id: z.string(), annotations: z.record(z.string(), z.string()).optional() }))
+    .parse(jsonOf(output))
+    .map(({ id, annotations }) => ({ versionId: id, tag: annotations?.["workers/tag"] }));
+}
+
+/** The newest Durable Object migration that a version was deployed with; undefined: none, or the platform does not say. */
+export async function objectMigrationOf(
+  platform: Platform,
+  worker: WorkerName,
+  environment: RemoteEnvironment,
+  versionId: string,
+): Promise<string | undefined> {
+  const output = await platform.wrangler(["versions", "view", versionId, "--json", ...at(worker, environment)]);
+  return z
+    .looseObject({
+      resources: z
+        .looseObject({ script_runtime: z.looseObject({ migration_tag: z.string().optional() }).optional() })
+        .optional(),
+    })
+    .parse(jsonOf(output)).resources?.script_runtime?.migration_tag;
+}
+
+/** Crons and queue consumers as the configuration has them: a version carries none of these. */
+export async function deployTriggers(
+  platform: Platform,
+  worker: WorkerName,
+  environment: RemoteEnvironment,
+): Promise<void> {
+  await platform.wrangler(["triggers", "deploy", ...at(worker, environment)]);
 }

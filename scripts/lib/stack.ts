@@ -58,6 +58,8 @@ export type Settings = Readonly<Record<string, string>>;
 
 const workerdPackage = z.object({ default: z.string() });
 
+const objectsSchema = z.record(z.string(), z.union([z.string(), z.looseObject({ className: z.string() })]));
+
 /** Looked for before it is started: the runtime's own start waits for ever for a binary that is not there. */
 function requireWorkerd(named = process.env.MINIFLARE_WORKERD_PATH): void {
   let binary = named;
@@ -72,6 +74,9 @@ function requireWorkerd(named = process.env.MINIFLARE_WORKERD_PATH): void {
   throw new Failure(`there is no workerd binary${where}: run npm ci, with optional packages allowed`);
 }
 
+/** Second versions beside those that serve: over the same data, on ports of their own. Objects and queues stay with the first. */
+export type Candidates = Readonly<Partial<Record<WorkerName, { readonly script: string; readonly port: number }>>>;
+
 export interface Stack {
   readonly ports: Readonly<Record<PortName, number>>;
   readonly urls: Readonly<Record<PortName, string>>;
@@ -80,10 +85,12 @@ export interface Stack {
   /** Resolves, with one line, when workerd ends without having been asked to. The stack is then only good to dispose. */
   readonly died: Promise<string>;
   database(worker: WorkerName): Promise<Database>;
+  /** An R2 bucket of a worker, by its binding. */
+  bucket(worker: WorkerName, binding: string): ReturnType<Miniflare["getR2Bucket"]>;
   /** Triggers a worker's cron now. */
   scheduled(worker: WorkerName): Promise<void>;
   /** Bundles again and restarts the workers over the same data. @throws when a bundle fails; the old ones run on. */
-  reload(scripts?: Readonly<Partial<Record<WorkerName, string>>>): Promise<void>;
+  reload(scripts?: Readonly<Partial<Record<WorkerName, string>>>, candidates?: Candidates): Promise<void>;
   /** Migrations applied at this start, by worker. */
   readonly migrated: Readonly<Partial<Record<WorkerName, readonly string[]>>>;
   dispose(): Promise<void>;
@@ -125,18 +132,43 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const scripts = new Map<WorkerName, string>();
   await Promise.all(sites.map(async (site) => scripts.set(site.name, await scriptOf(site.name, site.entry, facts))));
 
+  const isHere = (bound: unknown): boolean => {
+    const name = typeof bound === "object" && bound !== null && "name" in bound ? bound.name : bound;
+    return typeof name !== "string" || names.some((worker) => worker === name);
+  };
+
+  let candidates: Candidates = {};
+  const workerOf = (site: (typeof sites)[number], name: string, contents: string, port: number): WorkerOptions => ({
+    ...site.options,
+    // A worker may run without the others: what it is bound to and is not here, it finds by its settings.
+    serviceBindings: Object.fromEntries(
+      Object.entries(site.options.serviceBindings ?? {}).filter(([, bound]) => isHere(bound)),
+    ),
+    name,
+    modules: [{ type: "ESModule", path: `${name}.js`, contents }],
+    bindings: {
+      ...site.vars,
+      ...secretValues(secretsOf(site.name), options.secrets),
+      ...settings[site.name],
+    },
+    unsafeDirectSockets: [{ host: "127.0.0.1", port }],
+  });
+  const candidateOf = (site: (typeof sites)[number]): WorkerOptions[] => {
+    const candidate = candidates[site.name];
+    if (candidate === undefined) return [];
+    const objects = objectsSchema.parse(site.options.durableObjects ?? {});
+    const ofFirst = Object.entries(objects).map(([binding, object]) => [
+      binding,
+      { ...(typeof object === "string" ? { className: object } : object), scriptName: site.name },
+    ]);
+    const { queueConsumers: _, ...own } = workerOf(site, `${site.name}-candidate`, candidate.script, candidate.port);
+    return [{ ...own, durableObjects: Object.fromEntries(ofFirst) }];
+  };
   const workersNow = (): WorkerOptions[] =>
-    sites.map((site) => ({
-      ...site.options,
-      name: site.name,
-      modules: [{ type: "ESModule", path: `${site.name}.js`, contents: scripts.get(site.name) ?? "" }],
-      bindings: {
-        ...site.vars,
-        ...secretValues(secretsOf(site.name), options.secrets),
-        ...settings[site.name],
-      },
-      unsafeDirectSockets: [{ host: "127.0.0.1", port: ports[WORKERS[site.name].portName] }],
-    }));
+    sites.flatMap((site) => [
+      workerOf(site, site.name, scripts.get(site.name) ?? "", ports[WORKERS[site.name].portName]),
+      ...candidateOf(site),
+    ]);
   const optionsNow = (): MiniflareOptions => ({
     workers: workersNow(),
     host: "127.0.0.1",
@@ -248,9 +280,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     },
     died,
     database,
+    bucket: (name, binding) => mf.getR2Bucket(binding, name),
     scheduled,
     migrated,
-    async reload(replacements) {
+    async reload(replacements, beside) {
       const next = await Promise.all(
         sites.map(async (site) => ({
           name: site.name,
@@ -258,6 +291,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         })),
       );
       for (const { name, script } of next) scripts.set(name, script);
+      candidates = beside ?? candidates;
       reloading = true;
       try {
         await spawnedBy.run(heard, () => mf.setOptions(optionsNow()));

@@ -13,7 +13,7 @@ import { coreSettingsSchema, relaySettingsSchema } from "../../src/platform/sett
 import { type Anvil, startAnvil } from "./anvil.ts";
 import { ensureContract } from "./contract.ts";
 import { Failure } from "./fail.ts";
-import { call, summaryOf } from "./http.ts";
+import { call, callAgain, summaryOf } from "./http.ts";
 import type { Clinic } from "./lifecycle.ts";
 import { claimPorts } from "./ports.ts";
 import { claimDataDirectory, endProcess } from "./processes.ts";
@@ -157,7 +157,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const evmRpcUrl = anvil?.url ?? remoteChain;
 
     if (simulatesOperator) {
-      const child = await startOperator(dataDir, ports.operator, secrets.OPERATOR_HMAC_SECRET ?? "");
+      const child = await startOperator(
+        dataDir,
+        ports.operator,
+        secrets.OPERATOR_HMAC_SECRET ?? "",
+        environment.OPERATOR_CONTROL_TOKEN,
+      );
       stops.push(() => endChild(child));
       if (child.pid !== undefined) started("operator", child.pid);
       deaths.push(deathOf(child, "the payer's operator"));
@@ -281,11 +286,16 @@ function startParty(
 }
 
 /** Its books are beside the other data: they outlive a run, as the operator's would. */
-const startOperator = (dataDir: string, port: number, secret: string): Promise<ChildProcess> =>
+const startOperator = (
+  dataDir: string,
+  port: number,
+  secret: string,
+  controlToken: string | undefined,
+): Promise<ChildProcess> =>
   startParty(
     "the payer's operator",
     ["operator-simulator.ts", "--port", String(port), "--store", join(dataDir, "operator", "books.db")],
-    { OPERATOR_HMAC_SECRET: secret },
+    { OPERATOR_HMAC_SECRET: secret, ...(controlToken === undefined ? {} : { OPERATOR_CONTROL_TOKEN: controlToken }) },
     () => {},
   );
 
@@ -382,7 +392,7 @@ async function seedClinic(stack: Stack, secrets: Settings, dataDir: string): Pro
     writeFileSync(path, JSON.stringify(account), { mode: 0o600 });
   }
   const { email, password } = accountSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-  const answer = await call(`${stack.urls.hub}/api/dev/seed`, {
+  const answer = await callAgain(`${stack.urls.hub}/api/dev/seed`, {
     method: "POST",
     headers: {
       "x-seed-token": createHmac("sha256", secrets.SESSION_SECRET ?? "")

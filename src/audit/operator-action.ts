@@ -35,12 +35,14 @@ export const OPERATOR_ACTIONS = [
   "MAINTENANCE_ON",
   "MAINTENANCE_OFF",
   "ALERT_SILENCE",
+  "INCIDENT_OPEN",
+  "INCIDENT_CLOSE",
 ] as const;
 export type OperatorActionCode = (typeof OPERATOR_ACTIONS)[number];
 
 /**
- * Actions that only stop something. They are done even while the ledger takes no entries, which may be why they are wanted; their
- * entry follows. Every other action waits for its entry.
+ * Actions that only stop something, or write down that something is wrong. They are done even while the ledger takes no entries,
+ * which may be why they are wanted; their entry follows. Every other action waits for its entry.
  */
 const STOPPING: readonly OperatorActionCode[] = [
   "RELAY_PAUSE",
@@ -48,6 +50,7 @@ const STOPPING: readonly OperatorActionCode[] = [
   "KEY_REVOKE",
   "TENANT_CLOSE",
   "MAINTENANCE_ON",
+  "INCIDENT_OPEN",
 ];
 export const stopsSomething = (action: OperatorActionCode): boolean => STOPPING.includes(action);
 

@@ -66,6 +66,8 @@ export const CORE_TABLES: Catalogue = {
   rewraps: copied,
   reconciliation_runs: copied,
   reconciliation_items: copied,
+  incidents: copied,
+  incident_notes: copied,
   maintenance: MAINTENANCE,
   metric_minutes: MEASURED,
   metric_hours: MEASURED,

@@ -10,6 +10,7 @@ import { OPERATOR_ACTIONS } from "../audit/operator-action.ts";
 import { EVENT_TYPES } from "../relay/event-type.ts";
 import { SURFACES } from "../tenants/principal.ts";
 
+export * from "../operations/incidents/schema.ts";
 export * from "../operations/schema.ts";
 export * from "../settlement/reconciliation/schema.ts";
 export * from "../settlement/schema.ts";

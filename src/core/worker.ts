@@ -37,11 +37,13 @@ import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
 import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { registerIdempotencyKeys } from "../operations/idempotency-keys.route.ts";
+import { registerIncidents } from "../operations/incidents/incidents.route.ts";
 import { registerMaintenance } from "../operations/maintenance/maintenance.route.ts";
 import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
+import { registerTrace } from "../operations/trace/trace.route.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
 import type { CoreSettings } from "../platform/settings.ts";
@@ -190,12 +192,14 @@ for (const register of [
   registerHealth,
   registerMetrics,
   registerSeries,
+  registerTrace,
   registerListAlerts,
   registerAcknowledgeAlert,
   registerCreateSilence,
   registerEndSilence,
   registerTestAlerts,
   registerMaintenance,
+  registerIncidents,
   registerListOperatorActions,
   registerSecrets,
   registerDocs,

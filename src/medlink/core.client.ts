@@ -7,7 +7,7 @@ import { signProviderPayload } from "../platform/signature.ts";
 export type Surface = "claims" | "workflow" | "open" | "operator";
 
 export interface CoreCall {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Begins with a slash; ids in it are already encoded. */
   readonly path: string;
   readonly surface: Surface;

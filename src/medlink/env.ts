@@ -30,6 +30,9 @@ export interface HubEnv {
   readonly ITRANS_WEBHOOK_SIGNING_SECRET: string;
   /** An mTLS certificate binding: EDI networks are called under it. */
   readonly EDI_CLIENT_CERTIFICATE?: Pick<Fetcher, "fetch">;
+  readonly PAGERDUTY_ROUTING_KEY?: string;
+  readonly SLACK_WEBHOOK_URL?: string;
+  readonly EMAIL_API_KEY?: string;
   readonly EDI_CDANET_API_KEY?: string;
   readonly EDI_ECLAIMS_API_KEY?: string;
   readonly EDI_PORTAL_API_KEY?: string;

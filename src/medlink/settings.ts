@@ -1,6 +1,7 @@
 /** The hub's settings, parsed once at its edge. */
 import * as z from "zod";
 import {
+  alertSettingsSchema,
   backupSettingsSchema,
   environment,
   flag,
@@ -15,6 +16,9 @@ export const hubSettingsSchema = z.object({
   LOG_LEVEL: logLevel,
   ...metricsSettingsSchema.shape,
   ...backupSettingsSchema.shape,
+  ...alertSettingsSchema.shape,
+  /** The hub's cron tells people when core's alerts were not evaluated for this long. 0: it does not look. */
+  ALERT_SILENT_AFTER_MS: integer(300_000, 0, 86_400_000),
   /** Core's base URL when it runs elsewhere; empty: the service binding. */
   ITRANS_API_URL: optionalText,
   ITRANS_API_TIMEOUT_MS: integer(20_000, 100, 60_000),

@@ -19,6 +19,7 @@ import { recordHubMetrics } from "./operations/record-metrics.cron.ts";
 import { sweepRetention } from "./retention/retention.cron.ts";
 import { recordSightings } from "./secrets/secret-ages.store.ts";
 import { sightingsOf } from "./secrets/secret-ages.ts";
+import { watchEvaluator } from "./watch/watch.cron.ts";
 
 const RENEWED_ROWS_A_MINUTE = 2_000;
 
@@ -49,6 +50,7 @@ async function invocation(
 async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<number> {
   const lateness = hub.now() - scheduledTime;
   const jobs = {
+    watch: () => watchEvaluator(hub, env),
     sweep: () => sweepAutoSubmit(hub),
     prune: () => pruneHub(hub),
     edi: async () => {

@@ -14,14 +14,16 @@ interface Levels {
   readonly submittedAt: number | null;
 }
 
-/** A settlement that is unfinished for longer waits for something. */
-const STUCK_AFTER_MS = 5 * 60_000;
-
-/** @param now epoch ms. */
-export async function readCoreGauges(db: D1Database, ledgerId: string, now: number): Promise<readonly Reading[]> {
+/** @param now epoch ms. @param stuckAfterMs a settlement that is unfinished for longer waits for something. */
+export async function readCoreGauges(
+  db: D1Database,
+  ledgerId: string,
+  now: number,
+  stuckAfterMs: number,
+): Promise<readonly Reading[]> {
   const [backup, settlement, status, ages, [levels, lanes]] = await Promise.all([
     readBackupLevels(db),
-    readSettlementLevels(db, ledgerId, now - STUCK_AFTER_MS),
+    readSettlementLevels(db, ledgerId, now - stuckAfterMs),
     relayStatus(db, now, undefined),
     readSecretAges(db),
     db.batch<Levels & { readonly destination: string; readonly lanes: number }>([

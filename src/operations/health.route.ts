@@ -9,6 +9,7 @@ import { systemNow } from "../platform/clock.edge.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { VERSION } from "../platform/version.ts";
 import { relayStatus } from "../relay/relay-status.store.ts";
+import { evaluatorOf } from "./alerts/evaluator.edge.ts";
 
 const healthSchema = z
   .object({
@@ -21,6 +22,12 @@ const healthSchema = z
       lastVerifiedAt: z.string().nullable().openapi({ description: "End of the scrub's last whole round." }),
     }),
     queues: z.object({ relay: z.object({ pending: z.number().int(), deadLetters: z.number().int() }).nullable() }),
+    alerts: z.object({
+      evaluatedAt: z
+        .string()
+        .nullable()
+        .openapi({ description: "When the alerts were last evaluated; null: never, or their object does not answer." }),
+    }),
     chain: z.object({ state: z.string(), reason: z.string().nullable(), anchoredSize: z.number().int().nullable() }),
   })
   .openapi("Health");
@@ -69,10 +76,11 @@ export function registerHealth(app: OpenAPIHono<CoreAppEnv>): void {
 
 async function healthOf(env: CoreEnv, settings: CoreSettings, since: number): Promise<Health> {
   const began = systemNow();
-  const [database, chain, lastVerifiedAt] = await Promise.all([
+  const [database, chain, lastVerifiedAt, evaluatedAt] = await Promise.all([
     databaseOf(env, settings),
     chainOf(env, settings),
     lastVerified(env, settings),
+    lastEvaluated(env, settings),
   ]);
   const now = systemNow();
   const healthy = database.ok && (chain.state === "idle" || chain.state === "pending" || chain.state === "starting");
@@ -83,6 +91,7 @@ async function healthOf(env: CoreEnv, settings: CoreSettings, since: number): Pr
     database: { ok: database.ok, latencyMs: now - began },
     ledger: { size: database.size, lastVerifiedAt },
     queues: { relay: database.relay },
+    alerts: { evaluatedAt },
     chain,
   };
 }
@@ -103,6 +112,15 @@ async function lastVerified(env: CoreEnv, settings: CoreSettings): Promise<strin
   try {
     const { lastCompletedAt } = await scrubberOf(env, settings).status();
     return lastCompletedAt === null ? null : new Date(lastCompletedAt).toISOString();
+  } catch {
+    return null;
+  }
+}
+
+async function lastEvaluated(env: CoreEnv, settings: CoreSettings): Promise<string | null> {
+  try {
+    const at = await evaluatorOf(env, settings).lastEvaluatedAt();
+    return at === null ? null : new Date(at).toISOString();
   } catch {
     return null;
   }

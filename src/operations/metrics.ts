@@ -85,6 +85,7 @@ const CORE_JOBS = [
 ] as const;
 /** In the order in which the hub's cron runs them. */
 export const HUB_JOBS = [
+  "watch",
   "sweep",
   "prune",
   "edi",
@@ -498,6 +499,12 @@ export const METRICS = {
     ...worst,
     unit: "seconds",
     help: "How much later than scheduled the last cron began. Written every minute: where it is missing, nothing was recorded.",
+  },
+  medlink_watched_timestamp_seconds: {
+    ...hub,
+    ...worst,
+    unit: "seconds",
+    help: "When the hub's cron last looked whether core's alerts are evaluated, Unix time; absent while it does not look.",
   },
   medlink_database_size_bytes: { ...hub, ...worst, unit: "bytes", help: "Size of D1 `medlink`." },
   medlink_metrics_dropped_total: {

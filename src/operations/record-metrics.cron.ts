@@ -3,6 +3,7 @@ import type { CoreEnv } from "../core/env.ts";
 import { scrubberOf } from "../ledger/scrub.cron.ts";
 import { newUuid, systemNow } from "../platform/clock.edge.ts";
 import type { CoreSettings } from "../platform/settings.ts";
+import { STUCK_AFTER_MS } from "../settlement/sweep.cron.ts";
 import { anchorEventsAfter, anchoredAfter, readCoreGauges } from "./core-readings.store.ts";
 import { databaseSink, flushNow, isMeasured } from "./meter.edge.ts";
 import {
@@ -20,11 +21,11 @@ import { type Reading, readingRows, rowsAt } from "./readings.ts";
 /** Gauges as they stand now; the scrub's time is left out while its object does not answer. */
 export async function coreGauges(
   env: CoreEnv,
-  settings: Pick<CoreSettings, "LEDGER_ID">,
+  settings: Pick<CoreSettings, "LEDGER_ID" | "ALERT_TIME_SCALE">,
   now: number,
 ): Promise<readonly Reading[]> {
   const [readings, verifiedAt] = await Promise.all([
-    readCoreGauges(env.DB, settings.LEDGER_ID, now),
+    readCoreGauges(env.DB, settings.LEDGER_ID, now, STUCK_AFTER_MS / settings.ALERT_TIME_SCALE),
     scrubberOf(env, settings)
       .status()
       .then(({ lastCompletedAt }) => lastCompletedAt)
@@ -77,7 +78,7 @@ let recordedMinute = 0;
  */
 export async function recordCoreMetrics(
   env: CoreEnv,
-  settings: Pick<CoreSettings, "LEDGER_ID">,
+  settings: Pick<CoreSettings, "LEDGER_ID" | "ALERT_TIME_SCALE">,
   latenessMs: number,
 ): Promise<void> {
   const now = systemNow();

@@ -22,6 +22,7 @@ export interface SecretSpec {
 const core = ["itrans-core"] as const;
 const relay = ["itrans-relay"] as const;
 const hub = ["medlink-hub"] as const;
+const coreAndHub = ["itrans-core", "medlink-hub"] as const;
 
 export const SECRETS: readonly SecretSpec[] = [
   { name: "WORKFLOW_API_KEY", workers: core, minLength: 16, form: "text" },
@@ -34,9 +35,9 @@ export const SECRETS: readonly SecretSpec[] = [
   { name: "LEDGER_SIGNING_KEY", workers: core, minLength: 43, form: "ed25519-jwk-d" },
   { name: "OPERATOR_HMAC_SECRET", workers: core, minLength: 32, form: "text", optional: true },
   { name: "AUDITOR_TOKEN", workers: core, minLength: 16, form: "text", optional: true },
-  { name: "PAGERDUTY_ROUTING_KEY", workers: core, minLength: 16, form: "text", optional: true, external: true },
-  { name: "SLACK_WEBHOOK_URL", workers: core, minLength: 16, form: "text", optional: true, external: true },
-  { name: "EMAIL_API_KEY", workers: core, minLength: 16, form: "text", optional: true, external: true },
+  { name: "PAGERDUTY_ROUTING_KEY", workers: coreAndHub, minLength: 16, form: "text", optional: true, external: true },
+  { name: "SLACK_WEBHOOK_URL", workers: coreAndHub, minLength: 16, form: "text", optional: true, external: true },
+  { name: "EMAIL_API_KEY", workers: coreAndHub, minLength: 16, form: "text", optional: true, external: true },
   {
     name: "METRICS_SCRAPE_TOKEN",
     workers: ["itrans-core", "itrans-relay", "medlink-hub"],

@@ -41,6 +41,24 @@ export const backupSettingsSchema = z.object({
   BACKUP_LEASE_MS: integer(120_000, 100, 600_000),
 });
 
+/** Of the workers that tell people of alerts: core of all, the hub of core's evaluator going silent. */
+export const alertSettingsSchema = z.object({
+  /** How many times shorter than real every duration of the alerts is: for a rehearsal. */
+  ALERT_TIME_SCALE: z.coerce.number().min(1).max(1_000_000).default(1),
+  /** JSON list of {"role", "name", "email", "phone", "slack"}: who is told. */
+  ALERT_CONTACTS: optionalText,
+  /** Base of links to the runbook, such as https://docs.example/runbook; empty: its path in the repository. */
+  ALERT_RUNBOOK_URL: optionalText,
+  /** From which grade on an alert goes to PagerDuty as well; Slack and e-mail are told of all. */
+  PAGERDUTY_FROM_GRADE: z.enum(["info", "warning", "critical"]).default("critical"),
+  PAGERDUTY_EVENTS_URL: z.url().default("https://events.pagerduty.com/v2/enqueue"),
+  /** An API that takes {from, to, subject, text} for EMAIL_API_KEY as the Bearer token; empty: no e-mail. */
+  EMAIL_API_URL: optionalText,
+  EMAIL_FROM: z.string().default("itrans@localhost"),
+});
+
+export type AlertSettings = z.output<typeof alertSettingsSchema>;
+
 export const coreSettingsSchema = z.object({
   ENVIRONMENT: environment,
   LOG_LEVEL: logLevel,
@@ -125,18 +143,11 @@ export const coreSettingsSchema = z.object({
 
   /** Between two evaluations of the alerts. 0: none. */
   ALERT_INTERVAL_MS: integer(30_000, 0, 600_000),
-  /** How many times shorter than real every duration of the alerts is: for a rehearsal. */
-  ALERT_TIME_SCALE: z.coerce.number().min(1).max(10_000).default(1),
-  /** JSON list of {"role", "name", "email", "phone", "slack"}: who is told. */
-  ALERT_CONTACTS: optionalText,
+  ...alertSettingsSchema.shape,
   /** A monitor elsewhere that raises the alarm when this address is not called any more; called after every evaluation. */
   ALERT_HEARTBEAT_URL: optionalText,
-  /** Base of links to the runbook, such as https://docs.example/runbook; empty: its path in the repository. */
-  ALERT_RUNBOOK_URL: optionalText,
-  PAGERDUTY_EVENTS_URL: z.url().default("https://events.pagerduty.com/v2/enqueue"),
-  /** An API that takes {from, to, subject, text} for EMAIL_API_KEY as the Bearer token; empty: no e-mail. */
-  EMAIL_API_URL: optionalText,
-  EMAIL_FROM: z.string().default("itrans@localhost"),
+  /** What a D1 database can hold; alerts open at 85 % of it. */
+  D1_LIMIT_BYTES: integer(10_000_000_000, 1, Number.MAX_SAFE_INTEGER),
   /** Where the hub and the relay answer; empty: they are not watched. */
   MEDLINK_HUB_URL: optionalText,
   RELAY_URL: optionalText,

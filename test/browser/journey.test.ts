@@ -50,7 +50,10 @@ describe("a person of the clinic", () => {
     await page.goto("/claims/new");
     await page.click("#claim-form button[type=submit]");
     expect(await page.textContent("#patient-error")).toMatch(/choose one from the list/);
+    await page.focus("#patient-name");
+    await page.waitForSelector("#patient-options [role=option]");
     await page.fill("#patient-name", "Tremblay");
+    expect(await page.isVisible("#patient-options")).toBe(false); // found for other words
     await page.waitForSelector("#patient-options [role=option]");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("Enter");
@@ -60,6 +63,8 @@ describe("a person of the clinic", () => {
     await row.locator("[name=quantity]").fill("2");
     await row.locator("[name=unitPrice]").fill("60,25");
     expect(await page.inputValue("[name=amount]")).toBe("120.50");
+    await page.selectOption("[name=providerId]", "prv_demo_1");
+    await page.selectOption("[name=insurerId]", "ins_demo_1");
     await page.click("#claim-form button[type=submit]");
     await page.waitForURL(/\/claims\/clm_/);
     await page.waitForSelector(".toast");

@@ -193,6 +193,7 @@ describe("a field that the API refuses", () => {
     await visitor.signInQuickly();
     await visitor.api("PATCH", "/api/auth/me", { locale: "fr" }, 200);
     await page.goto("/remittances/new");
+    await page.selectOption("[name=insurerId]", "ins_demo_1");
     await page.fill("[name=reference]", "EFT-REFUSED");
     await page.fill("[name=total]", "5,00");
     await page.fill("[data-item] [name=claimId]", "clm_nothinglikethis");
@@ -204,6 +205,8 @@ describe("a field that the API refuses", () => {
     );
     expect(await page.getAttribute("[data-item] [name=claimId]", "aria-invalid")).toBe("true");
     await page.goto("/claims/new?patientId=pat_demo_1");
+    await page.selectOption("[name=providerId]", "prv_demo_1");
+    await page.selectOption("[name=insurerId]", "ins_demo_1");
     await page.fill("[name=amount]", "1,001");
     // As if the page's own check had missed it.
     await page.evaluate("document.querySelector('[name=amount]').removeAttribute('pattern')");

@@ -20,7 +20,7 @@ import {
 } from "./support/stack.ts";
 
 /** Time for everything to end after Ctrl-C. */
-const STOP_MS = 10_000;
+const STOP_MS = 30_000;
 
 const hash = z.string().regex(/^0x[0-9a-f]{64}$/);
 

@@ -8,21 +8,13 @@ import { join } from "node:path";
 import * as z from "zod";
 import { projectRoot } from "../../scripts/lib/bundle.ts";
 import type { Platform } from "../../scripts/lib/platform.ts";
+import { commandOf, unknownFlags, wranglerVersion } from "../../scripts/lib/wrangler-help.ts";
 
-const versionSchema = z.looseObject({ version: z.string() });
 const read = (path: string): unknown => JSON.parse(readFileSync(join(projectRoot, path), "utf8"));
 
 const kept = z
   .object({ version: z.string(), help: z.record(z.string(), z.string()) })
   .parse(read("test/support/wrangler-help.json"));
-
-/** Groups whose commands have one word more. */
-const GROUPS = new Set(["d1 time-travel", "d1 migrations", "versions secret"]);
-
-export function commandOf(args: readonly string[]): string {
-  const [first = "", second = "", third = ""] = args;
-  return GROUPS.has(`${first} ${second}`) ? `${first} ${second} ${third}` : `${first} ${second}`;
-}
 
 export interface RecordedCall {
   readonly args: readonly string[];
@@ -31,21 +23,13 @@ export interface RecordedCall {
 
 /** @throws Error naming what wrangler does not know, or that what is kept of its help is of another version. */
 export function checkArguments(args: readonly string[]): void {
-  const { version } = versionSchema.parse(read("node_modules/wrangler/package.json"));
+  const version = wranglerVersion();
   if (version !== kept.version) throw new Error(`wrangler-help.json is of ${kept.version}; ${version} is installed`);
   const command = commandOf(args);
   const help = kept.help[command];
   if (help === undefined) throw new Error(`wrangler-help.json has no command ${command}`);
-  const flags = new Set(
-    [...help.matchAll(/^\s+(?:-(\w), )?--([a-z][a-z-]*)/gm)].flatMap(([, short, long]) => [
-      `--${long}`,
-      ...(short === undefined ? [] : [`-${short}`]),
-    ]),
-  );
-  for (const arg of args.slice(command.split(" ").length)) {
-    const [flag = ""] = arg.split("=");
-    if (/^--?[a-z]/.test(flag) && !flags.has(flag)) throw new Error(`wrangler ${command} knows no ${flag}`);
-  }
+  const unknown = unknownFlags(help, args.slice(command.split(" ").length));
+  if (unknown.length > 0) throw new Error(`wrangler ${command} knows no ${unknown.join(", ")}`);
 }
 
 export function recordingPlatform(answer: (call: RecordedCall) => string | Promise<string>): Platform & {

@@ -15,6 +15,13 @@ const COMMANDS = [
   "secret delete",
   "secret list",
   "secret bulk",
+  "versions upload",
+  "versions deploy",
+  "versions list",
+  "versions view",
+  "deployments status",
+  "triggers deploy",
+  "deploy",
 ];
 
 const { version } = JSON.parse(readFileSync(join(projectRoot, "node_modules/wrangler/package.json"), "utf8"));

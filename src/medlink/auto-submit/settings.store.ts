@@ -21,7 +21,8 @@ export async function readSwitches(
 }
 
 interface SwitchChange {
-  readonly enabled: boolean;
+  /** null: nothing is said, and what stands behind it decides. */
+  readonly enabled: boolean | null;
   readonly by: string;
   readonly at: number;
 }
@@ -30,17 +31,21 @@ export const clinicSwitchUpsert = (
   db: D1Database,
   change: SwitchChange & { readonly clinicId: string },
 ): D1PreparedStatement =>
-  db
-    .prepare(
-      `INSERT INTO settings (clinic_id, key, value, updated_by, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)
+  change.enabled === null
+    ? db.prepare("DELETE FROM settings WHERE clinic_id = ?1 AND key = ?2").bind(change.clinicId, AUTO_SUBMIT_ENABLED)
+    : db
+        .prepare(
+          `INSERT INTO settings (clinic_id, key, value, updated_by, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)
        ON CONFLICT (clinic_id, key) DO UPDATE SET value = ?3, updated_by = ?4, updated_at = ?5`,
-    )
-    .bind(change.clinicId, AUTO_SUBMIT_ENABLED, String(change.enabled), change.by, change.at);
+        )
+        .bind(change.clinicId, AUTO_SUBMIT_ENABLED, String(change.enabled), change.by, change.at);
 
 export const hubSwitchUpsert = (db: D1Database, change: SwitchChange): D1PreparedStatement =>
-  db
-    .prepare(
-      `INSERT INTO hub_settings (key, value, updated_by, updated_at) VALUES (?1, ?2, ?3, ?4)
+  change.enabled === null
+    ? db.prepare("DELETE FROM hub_settings WHERE key = ?1").bind(AUTO_SUBMIT_ENABLED)
+    : db
+        .prepare(
+          `INSERT INTO hub_settings (key, value, updated_by, updated_at) VALUES (?1, ?2, ?3, ?4)
        ON CONFLICT (key) DO UPDATE SET value = ?2, updated_by = ?3, updated_at = ?4`,
-    )
-    .bind(AUTO_SUBMIT_ENABLED, String(change.enabled), change.by, change.at);
+        )
+        .bind(AUTO_SUBMIT_ENABLED, String(change.enabled), change.by, change.at);

@@ -18,7 +18,13 @@ export const updateAutoSubmitSettings = staffOperation(
     summary: "Switch auto-submit on or off at once: for a clinic, or by the operator for the whole hub",
     roles: ["admin"],
     params: none,
-    body: z.object({ enabled: z.boolean(), clinicId: z.string().max(64).optional() }),
+    body: z.object({
+      enabled: z
+        .boolean()
+        .nullable()
+        .openapi({ description: "null takes the word back: what stands behind it decides again" }),
+      clinicId: z.string().max(64).optional(),
+    }),
     answers: { 200: { description: "The switch", schema: autoSubmitSettingsSchema } },
   },
   async ({ hub, actor, body, correlationId }) => {
@@ -36,7 +42,7 @@ export const updateAutoSubmitSettings = staffOperation(
           actor: actor.name,
           action: "autoSubmit.settings",
           subject: audited,
-          detail: body.enabled ? "on" : "off",
+          detail: body.enabled === null ? "as before" : body.enabled ? "on" : "off",
           correlationId,
           at,
         }),
@@ -45,7 +51,7 @@ export const updateAutoSubmitSettings = staffOperation(
       if (!isMissingClinic(thrown)) throw thrown;
       return notFound("clinic");
     }
-    if (clinicId === undefined && body.enabled) await wakeConsumers(hub);
+    if (clinicId === undefined && body.enabled !== false) await wakeConsumers(hub);
     const switches = await readSwitches(hub.db, clinicId);
     const enabled = isOn({ ...switches, setting: hub.settings.ITRANS_AUTO_SUBMIT_ENABLED });
     return ok(200, { enabled, heldByOperator: switches.hub === false });

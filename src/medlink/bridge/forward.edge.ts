@@ -11,7 +11,7 @@ export function passOn(answer: CoreAnswer, correlationId: string): Answer {
     case "answered":
       return {
         type: "raw",
-        response: new Response(answer.text, {
+        response: new Response(answer.text === "" ? null : answer.text, {
           status: answer.status,
           headers: {
             "content-type": answer.contentType,

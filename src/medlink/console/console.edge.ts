@@ -10,12 +10,16 @@ import { connectorsPage } from "./pages/connectors.page.tsx";
 import { dashboardPage } from "./pages/dashboard.page.tsx";
 import { flagsPage } from "./pages/flags.page.tsx";
 import { acceptInvitationPage, resetPasswordPage } from "./pages/link.page.tsx";
+import { alertsPage } from "./pages/operations/alerts.page.tsx";
 import { anchorPage, anchorsPage } from "./pages/operations/anchors.page.tsx";
 import { autoSubmitPage } from "./pages/operations/auto-submit.page.tsx";
 import { chartsHome, chartsPage } from "./pages/operations/charts.page.tsx";
 import { deliveriesPage, deliveryPage } from "./pages/operations/deliveries.page.tsx";
+import { idempotencyPage } from "./pages/operations/idempotency.page.tsx";
 import { entryPage, ledgerPage } from "./pages/operations/ledger.page.tsx";
 import { overviewPage } from "./pages/operations/overview.page.tsx";
+import { reconciliationItemPage, reconciliationPage } from "./pages/operations/reconciliation.page.tsx";
+import { settlementPage, settlementsPage } from "./pages/operations/settlements.page.tsx";
 import { partiesPage } from "./pages/parties.page.tsx";
 import { newPatientPage, patientPage, patientsPage } from "./pages/patients.page.tsx";
 import { peoplePage } from "./pages/people.page.tsx";
@@ -57,6 +61,12 @@ export const CONSOLE: readonly Operation[] = [
   autoSubmitPage,
   deliveriesPage,
   deliveryPage,
+  alertsPage,
+  settlementsPage,
+  settlementPage,
+  reconciliationPage,
+  reconciliationItemPage,
+  idempotencyPage,
   ledgerPage,
   entryPage,
   anchorsPage,

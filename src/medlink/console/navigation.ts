@@ -34,9 +34,13 @@ const GROUPS: readonly NavigationGroup[] = [
     label: "nav.operations",
     items: [
       { href: "/operations", label: "nav.overview", icon: "dashboard", roles: OPERATOR },
+      { href: "/operations/alerts", label: "nav.alerts", icon: "alert", roles: OPERATOR },
       { href: "/operations/charts", label: "nav.charts", icon: "pulse", roles: OPERATOR },
       { href: "/operations/auto-submit", label: "nav.autoSubmit", icon: "queue", roles: OPERATOR },
       { href: "/operations/deliveries", label: "nav.deliveries", icon: "inbox", roles: OPERATOR },
+      { href: "/operations/settlements", label: "nav.settlements", icon: "money", roles: OPERATOR },
+      { href: "/operations/reconciliation", label: "nav.reconciliation", icon: "check", roles: OPERATOR },
+      { href: "/operations/idempotency", label: "nav.idempotency", icon: "key", roles: OPERATOR },
       { href: "/operations/ledger", label: "nav.ledger", icon: "shield", roles: OPERATOR },
       { href: "/operations/anchors", label: "nav.anchors", icon: "chain", roles: OPERATOR },
     ],

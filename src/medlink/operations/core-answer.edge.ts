@@ -47,19 +47,27 @@ export async function askCore<Schema extends z.ZodType>(
 export interface CoreDeed extends CoreAsker {
   readonly actor: Actor;
   readonly action: string;
-  /** A destination, a delivery's number, or `relay`. */
+  /** What it is done to: a destination, a delivery's number, a settlement, or `relay`. */
   readonly subject: string;
   /** A closed code. */
   readonly detail?: string | undefined;
+  /** POST when left out. */
+  readonly method?: "POST" | "PUT" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
 }
 
-/** POSTs to core and passes its answer on. What was done, or may have been, is in the audit before it is answered. */
+/** Has core do something and passes its answer on. What was done, or may have been, is in the audit before it is answered. */
 export async function operateCore(deed: CoreDeed): Promise<Answer> {
-  const { hub, actor, action, subject, detail, path, body, correlationId } = deed;
+  const { hub, actor, action, subject, detail, method = "POST", path, body, correlationId } = deed;
   if (!hub.core.operates) return NO_OPERATOR_KEY;
-  const answer = await hub.core.call({ method: "POST", path, surface: "operator", body: body ?? {}, correlationId });
+  const answer = await hub.core.call({
+    method,
+    path,
+    surface: "operator",
+    ...(method === "DELETE" ? {} : { body: body ?? {} }),
+    correlationId,
+  });
   if (mayHaveActed(answer)) {
     const at = hub.now();
     await auditInsert(hub.db, {

@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { none, operatorOperation } from "../operation.edge.ts";
 import { operateCore } from "./core-answer.edge.ts";
+import { reasonCode } from "./reason-code.ts";
 
 const LETTERS = "/relay/workflow/dead-letters";
 
@@ -60,10 +61,7 @@ export const discardDeadLetter = operatorOperation(
     summary: "Give a dead letter up, for good, and the later events of its request with it or not",
     params: oneLetter,
     body: z.strictObject({
-      reason: z
-        .string()
-        .regex(/^[A-Z0-9-]{1,40}$/)
-        .openapi({ description: "A code, such as a ticket's number", example: "TICKET-1234" }),
+      reason: reasonCode,
       rest: z.enum(["discard", "release"]).default("discard"),
     }),
     answers,

@@ -8,7 +8,7 @@ const LIVE_STATES = ["queued", "running", "retrying"] as const;
 
 /** @param now epoch ms. */
 export async function readHubGauges(db: D1Database, now: number): Promise<readonly Reading[]> {
-  const [live, oldest, { breaker }, backup] = await Promise.all([
+  const [live, oldest, { breaker }, backup, watched] = await Promise.all([
     db
       .prepare(
         `SELECT state, COUNT(*) AS count FROM auto_submit_jobs
@@ -18,6 +18,7 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
     oldestDueAt(db, undefined),
     readBreaker(db),
     readBackupLevels(db),
+    db.prepare("SELECT updated_at AS at FROM tasks WHERE name = 'watch'").first<{ readonly at: number }>(),
   ]);
   const counts = new Map(live.results.map(({ state, count }) => [state, count]));
   return [
@@ -31,6 +32,9 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
     },
     { name: "medlink_auto_submit_core_reachable", labels: [], value: breaker.type === "open" ? 0 : 1 },
     { name: "medlink_database_size_bytes", labels: [], value: live.meta.size_after ?? 0 },
+    ...(watched === null
+      ? []
+      : [{ name: "medlink_watched_timestamp_seconds" as const, labels: [], value: watched.at / 1_000 }]),
     ...(backup.goodAt === null
       ? []
       : [{ name: "medlink_backup_good_timestamp_seconds" as const, labels: [], value: backup.goodAt / 1_000 }]),

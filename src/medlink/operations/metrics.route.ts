@@ -5,6 +5,7 @@ import { SCRAPE_REFUSED } from "../../operations/scrape-token.ts";
 import { reasonOf } from "../../platform/log.ts";
 import { none, openOperation, refuse } from "../operation.edge.ts";
 import { readHubGauges } from "./hub-readings.store.ts";
+import { countLifecycle, MAX_LOOKS } from "./record-metrics.cron.ts";
 
 export const readMetrics = openOperation(
   {
@@ -21,6 +22,8 @@ export const readMetrics = openOperation(
     }
     const names = metricsOf("medlink-hub");
     try {
+      // What is scraped is judged at once: a submission that failed must not wait for the minute's cron to be counted.
+      for (let look = 0; look < MAX_LOOKS; look++) if (!(await countLifecycle(hub.db, hub.now()))) break;
       await hub.flushMetrics();
       const [totals, gauges] = await Promise.all([readTotals(hub.db, names), readHubGauges(hub.db, hub.now())]);
       const text = renderMetrics(names, [...totals, ...gauges]);

@@ -20,7 +20,7 @@ const CLAIM_EVENT_MARK = "claim-event";
 const AUDIT_EVENT_MARK = "audit-event";
 const EXCHANGE_MARK = "edi-exchange";
 /** Looks in one run: 10,000 steps of claims a minute; more are counted by the next ones. */
-const MAX_LOOKS = 10;
+export const MAX_LOOKS = 10;
 
 /**
  * Counts what the tables gained since the marks. Two crons at once have the same marks, so one of their batches fails.

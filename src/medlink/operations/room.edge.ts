@@ -1,11 +1,21 @@
 import type { Operation } from "../operation.edge.ts";
+import { acknowledgeAlert, endAlertSilence, silenceAlerts, testAlerts } from "./alerts.route.ts";
 import { pauseDestination, pauseRelay, resumeDestination, resumeRelay } from "./control-relay.route.ts";
 import { discardDeadLetter, replayDeadLetter, replayDeadLetters } from "./dead-letters.route.ts";
+import { resolveIdempotencyKey } from "./idempotency-keys.route.ts";
 import { putMaintenance, showMaintenance } from "./maintenance.route.ts";
 import { readMetrics } from "./metrics.route.ts";
 import { readOverview } from "./overview.route.ts";
 import { readEntryProof } from "./read-entry-proof.route.ts";
+import {
+  continueReconciliation,
+  ownReconciliationItem,
+  readReconciliationReport,
+  resolveReconciliationItem,
+  startReconciliation,
+} from "./reconciliation.route.ts";
 import { readSeriesOf } from "./series.route.ts";
+import { replaySettlement, resolveSettlement } from "./settlements.route.ts";
 
 export const OPERATIONS: readonly Operation[] = [
   readMetrics,
@@ -21,4 +31,16 @@ export const OPERATIONS: readonly Operation[] = [
   readOverview,
   showMaintenance,
   putMaintenance,
+  resolveSettlement,
+  replaySettlement,
+  startReconciliation,
+  continueReconciliation,
+  readReconciliationReport,
+  ownReconciliationItem,
+  resolveReconciliationItem,
+  resolveIdempotencyKey,
+  silenceAlerts,
+  testAlerts,
+  endAlertSilence,
+  acknowledgeAlert,
 ];

@@ -1,6 +1,6 @@
 /** What an alert is made of. Durations are in ms of real time; `compress` shortens all of them for a rehearsal. */
 
-import { type History, increaseOf, latest, quantileWithin, valueNow } from "./observation.ts";
+import { type History, increaseOf, latest, quantileWithin, spanOf, valueNow, valueThen } from "./observation.ts";
 import { boundsOf, type MeasuredSignal, type Signal, type TimedSignal } from "./signals.ts";
 
 export type Condition =
@@ -28,12 +28,16 @@ export type Condition =
       readonly minimum: number;
       readonly above: number;
     }
-  /** A counter's rise against what it usually rises by in the same time, once that is at least `minimum`. */
+  /**
+   * A counter's rise against what it usually rises by in the same time, once that is at least `minimum`. Usual is what was seen
+   * within `usualMs`, and for `leastMs` at least.
+   */
   | {
       readonly type: "slower-than-usual";
       readonly signal: MeasuredSignal;
       readonly windowMs: number;
       readonly usualMs: number;
+      readonly leastMs: number;
       readonly minimum: number;
       readonly below: number;
     }
@@ -47,8 +51,10 @@ export type Condition =
     }
   /** A time in Unix seconds that lies further back than this. */
   | { readonly type: "older"; readonly signal: MeasuredSignal; readonly thanMs: number }
-  /** The first signal has outgrown the second. */
-  | { readonly type: "behind"; readonly signal: MeasuredSignal; readonly of: MeasuredSignal }
+  /** An age in seconds. */
+  | { readonly type: "longer"; readonly signal: MeasuredSignal; readonly thanMs: number }
+  /** The first has not yet come to where the second was the whole window ago; how far the second is now says nothing. */
+  | { readonly type: "behind"; readonly signal: MeasuredSignal; readonly of: MeasuredSignal; readonly windowMs: number }
   /** A reading that was never taken, while what stands beside it can be read. */
   | { readonly type: "never"; readonly signal: MeasuredSignal; readonly beside: MeasuredSignal }
   | { readonly type: "all"; readonly of: readonly Condition[] }
@@ -118,11 +124,13 @@ export function judge(condition: Condition, history: History): Verdict {
       return verdict(seen.count >= condition.minimum && value > condition.above, value);
     }
     case "slower-than-usual": {
-      const { signal, windowMs, usualMs, minimum, below } = condition;
+      const { signal, windowMs, usualMs, leastMs, minimum, below } = condition;
+      const overMs = Math.min(usualMs, spanOf(history));
+      if (overMs < leastMs) return UNKNOWN;
       const now = increaseOf(history, signal, windowMs, true);
-      const usual = increaseOf(history, signal, usualMs, true);
+      const usual = increaseOf(history, signal, overMs, true);
       if (now === undefined || usual === undefined) return UNKNOWN;
-      const expected = ((usual - now) / (usualMs - windowMs)) * windowMs;
+      const expected = ((usual - now) / (overMs - windowMs)) * windowMs;
       return verdict(expected >= minimum && now < expected * below, expected === 0 ? 1 : now / expected);
     }
     case "without": {
@@ -138,10 +146,14 @@ export function judge(condition: Condition, history: History): Verdict {
       const age = now / 1000 - then;
       return verdict(age * 1000 > condition.thanMs, age);
     }
+    case "longer": {
+      const age = valueNow(history, condition.signal);
+      return age === undefined ? UNKNOWN : verdict(age * 1000 > condition.thanMs, age);
+    }
     case "behind": {
       const value = valueNow(history, condition.signal);
-      const of = valueNow(history, condition.of);
-      return value === undefined || of === undefined ? UNKNOWN : verdict(value < of, of - value);
+      const of = valueThen(history, condition.of, condition.windowMs);
+      return value === undefined || of === undefined ? UNKNOWN : verdict(value < of, Math.max(0, of - value));
     }
     case "never": {
       if (valueNow(history, condition.beside) === undefined) return UNKNOWN;
@@ -172,6 +184,7 @@ export function reachOf(condition: Condition): number {
     case "share":
     case "quantile":
     case "without":
+    case "behind":
       return condition.windowMs;
     case "slower-than-usual":
       return condition.usualMs;
@@ -199,10 +212,17 @@ function compressCondition(condition: Condition, scale: number): Condition {
     case "share":
     case "quantile":
     case "without":
+    case "behind":
       return { ...condition, windowMs: condition.windowMs / scale };
     case "slower-than-usual":
-      return { ...condition, windowMs: condition.windowMs / scale, usualMs: condition.usualMs / scale };
+      return {
+        ...condition,
+        windowMs: condition.windowMs / scale,
+        usualMs: condition.usualMs / scale,
+        leastMs: condition.leastMs / scale,
+      };
     case "older":
+    case "longer":
       return { ...condition, thanMs: condition.thanMs / scale };
     case "all":
     case "any":

@@ -2,12 +2,9 @@
 import type { AlertRule, Condition } from "./alert-rule.ts";
 import type { Probe } from "./signals.ts";
 
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
+const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-
-const D1_LIMIT_BYTES = 10_000_000_000;
 
 /** Fewer requests than this say nothing about a rate. */
 const ENOUGH_REQUESTS = 20;
@@ -29,7 +26,7 @@ const serverErrors = (windowMs: number, above: number): Condition => ({
 
 const slow = (windowMs: number, above: number): Condition => ({
   type: "any",
-  of: (["requests.duration", "claims.lifecycle"] as const).map((signal) => ({
+  of: (["core.duration", "hub.duration", "claims.lifecycle"] as const).map((signal) => ({
     type: "quantile" as const,
     signal,
     q: 0.95,
@@ -48,8 +45,16 @@ const callbacks = (windowMs: number, below: number): Condition => ({
   below,
 });
 
-/** @param anchorEveryMs how often anchors are wanted: an anchor's interval, and the time that one takes. */
-export function alertRules(anchorEveryMs: number, anchorPendingMs: number): readonly AlertRule[] {
+export interface AlertLimits {
+  /** How often anchors are wanted: an anchor's interval, and the time that one takes. */
+  readonly anchorEveryMs: number;
+  /** From then on a submitted anchor is stuck. */
+  readonly anchorPendingMs: number;
+  /** What a D1 database can hold. */
+  readonly databaseBytes: number;
+}
+
+export function alertRules({ anchorEveryMs, anchorPendingMs, databaseBytes }: AlertLimits): readonly AlertRule[] {
   return [
     {
       name: "hub-unhealthy",
@@ -129,7 +134,7 @@ export function alertRules(anchorEveryMs: number, anchorPendingMs: number): read
       condition: slow(5 * MINUTE, 3),
       forMs: 0,
       clearMs: 2 * MINUTE,
-      says: "p95 of requests or of the claim lifecycle is over 3 s over 5 minutes.",
+      says: "p95 of core's or the hub's requests, or of the claim lifecycle, is over 3 s over 5 minutes.",
     },
     {
       name: "latency-critical",
@@ -139,7 +144,7 @@ export function alertRules(anchorEveryMs: number, anchorPendingMs: number): read
       condition: slow(2 * MINUTE, 5),
       forMs: 0,
       clearMs: 2 * MINUTE,
-      says: "p95 of requests or of the claim lifecycle is over 5 s over 2 minutes.",
+      says: "p95 of core's or the hub's requests, or of the claim lifecycle, is over 5 s over 2 minutes.",
     },
     {
       name: "auto-submit-backlog",
@@ -201,12 +206,13 @@ export function alertRules(anchorEveryMs: number, anchorPendingMs: number): read
         signal: "ledger.appends",
         windowMs: 10 * MINUTE,
         usualMs: DAY,
+        leastMs: HOUR,
         minimum: ENOUGH_REQUESTS,
         below: 0.5,
       },
       forMs: 0,
       clearMs: 2 * MINUTE,
-      says: "Entries of the last 10 minutes are fewer than half of what the last day had on average.",
+      says: "Entries of the last 10 minutes are fewer than half of what the last day, or what was seen of it, had on average.",
     },
     {
       name: "ledger-stalled",
@@ -249,17 +255,18 @@ export function alertRules(anchorEveryMs: number, anchorPendingMs: number): read
       title: "The ledger is not anchored",
       grade: "warning",
       severity: "S3",
-      condition: { type: "behind", signal: "anchor.size", of: "ledger.size" },
-      forMs: 3 * anchorEveryMs,
+      // Under traffic there is always a newest entry without an anchor: what counts is the entries of three intervals ago.
+      condition: { type: "behind", signal: "anchor.size", of: "ledger.size", windowMs: 3 * anchorEveryMs },
+      forMs: 0,
       clearMs: 0,
-      says: "There have been entries without a confirmed anchor for three intervals.",
+      says: "Entries that were there three intervals ago have no confirmed anchor yet.",
     },
     {
       name: "anchor-stuck",
       title: "An anchor is stuck",
       grade: "critical",
       severity: "S2",
-      condition: { type: "above", signal: "anchor.pending-age", threshold: anchorPendingMs / SECOND },
+      condition: { type: "longer", signal: "anchor.pending-age", thanMs: anchorPendingMs },
       forMs: 0,
       clearMs: MINUTE,
       says: "A submitted anchor has been pending past its threshold: fees, funds or the node.",
@@ -400,7 +407,7 @@ export function alertRules(anchorEveryMs: number, anchorPendingMs: number): read
       title: "A secret is due for rotation",
       grade: "warning",
       severity: "S4",
-      condition: { type: "above", signal: "secrets.oldest-age", threshold: (90 * DAY) / SECOND },
+      condition: { type: "longer", signal: "secrets.oldest-age", thanMs: 90 * DAY },
       forMs: 0,
       clearMs: 0,
       says: "A secret of core or relay has had its value for more than 90 days.",
@@ -410,20 +417,20 @@ export function alertRules(anchorEveryMs: number, anchorPendingMs: number): read
       title: "Core's database is nearly full",
       grade: "critical",
       severity: "S2",
-      condition: { type: "above", signal: "core.database-bytes", threshold: 0.85 * D1_LIMIT_BYTES },
+      condition: { type: "above", signal: "core.database-bytes", threshold: 0.85 * databaseBytes },
       forMs: 0,
       clearMs: 10 * MINUTE,
-      says: "D1 itrans is over 85 % of its 10 GB: start the next ledger before appends fail.",
+      says: "D1 itrans is over 85 % of what it can hold: start the next ledger before appends fail.",
     },
     {
       name: "hub-database-size",
       title: "The hub's database is nearly full",
       grade: "critical",
       severity: "S2",
-      condition: { type: "above", signal: "hub.database-bytes", threshold: 0.85 * D1_LIMIT_BYTES },
+      condition: { type: "above", signal: "hub.database-bytes", threshold: 0.85 * databaseBytes },
       forMs: 0,
       clearMs: 10 * MINUTE,
-      says: "D1 medlink is over 85 % of its 10 GB.",
+      says: "D1 medlink is over 85 % of what it can hold.",
     },
     {
       name: "hub-metrics-missing",
@@ -434,6 +441,16 @@ export function alertRules(anchorEveryMs: number, anchorPendingMs: number): read
       forMs: 5 * MINUTE,
       clearMs: MINUTE,
       says: "The hub's /metrics could not be read for 5 minutes, so alerts about the hub can not open.",
+    },
+    {
+      name: "hub-cron-silent",
+      title: "The hub's cron does not run",
+      grade: "critical",
+      severity: "S2",
+      condition: failing("hub.cron-on-time"),
+      forMs: 5 * MINUTE,
+      clearMs: MINUTE,
+      says: "The hub's cron has not run for more than five minutes: nothing is swept or backed up there, and nobody watches core.",
     },
     {
       name: "cron-silent",

@@ -1,7 +1,13 @@
 /** The evaluator's memory: the Durable Object's own SQLite, which answers while D1 does not. */
 import * as z from "zod";
 import { type EvaluatorState, FRESH } from "./evaluate.ts";
-import { MAX_ATTEMPTS, type Notification, type NotificationRecord, retryAfterMs } from "./notification.ts";
+import {
+  type Channel,
+  MAX_ATTEMPTS,
+  type Notification,
+  type NotificationRecord,
+  retryAfterMs,
+} from "./notification.ts";
 import type { Observation } from "./observation.ts";
 
 /** Settled notifications that are kept to be looked at. */
@@ -91,16 +97,18 @@ export class AlertStateStore {
     });
   }
 
-  /** The first that waits on each channel, when its time has come: a channel hears of things in their order. */
-  due(now: number): readonly WaitingNotification[] {
-    return this.#storage.sql
+  /** The first that waits on a channel, when its time has come: a channel hears of things in their order. */
+  due(channel: Channel, now: number): WaitingNotification | undefined {
+    const [first] = this.#storage.sql
       .exec<{ position: number; body: string; attempts: number; next_at: number }>(
-        `SELECT position, body, attempts, next_at FROM notifications WHERE position IN (
-           SELECT MIN(position) FROM notifications WHERE state = 'waiting' GROUP BY channel)`,
+        `SELECT position, body, attempts, next_at FROM notifications
+         WHERE state = 'waiting' AND channel = ? ORDER BY position LIMIT 1`,
+        channel,
       )
-      .toArray()
-      .filter(({ next_at }) => next_at <= now)
-      .map(({ position, body, attempts }) => ({ position, attempts, notification: JSON.parse(body) }));
+      .toArray();
+    if (first === undefined || first.next_at > now) return undefined;
+    const { position, body, attempts } = first;
+    return { position, attempts, notification: JSON.parse(body) };
   }
 
   sent({ position }: WaitingNotification, now: number): void {
@@ -111,13 +119,19 @@ export class AlertStateStore {
     );
   }
 
-  /** Tried again later, or given up. */
-  failed({ position, attempts }: WaitingNotification, error: string, retryable: boolean, now: number): void {
+  /** Tried again later, or given up. @param scale how many times shorter than real it waits. */
+  failed(
+    { position, attempts }: WaitingNotification,
+    error: string,
+    retryable: boolean,
+    now: number,
+    scale: number,
+  ): void {
     const over = !retryable || attempts + 1 >= MAX_ATTEMPTS;
     this.#storage.sql.exec(
       "UPDATE notifications SET state = ?, attempts = attempts + 1, next_at = ?, settled_at = ?, error = ? WHERE position = ?",
       over ? "given-up" : "waiting",
-      now + retryAfterMs(attempts + 1),
+      Math.ceil(now + retryAfterMs(attempts + 1) / scale),
       over ? now : null,
       error,
       position,

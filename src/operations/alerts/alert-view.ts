@@ -29,6 +29,10 @@ export const alertsSchema = z
   .object({
     evaluatedAt: z.string().nullable(),
     fault: z.string().nullable().openapi({ description: "What is wrong with the contacts, if anything." }),
+    runbookUrl: z
+      .string()
+      .nullable()
+      .openapi({ description: "Where the runbook is; the section of an alert is its name. Null: not set." }),
     alerts: z.array(
       z.object({
         name: z.string(),
@@ -72,9 +76,10 @@ export const notificationView = (record: NotificationRecord): z.output<typeof no
   at: iso(record.at),
 });
 
-export const alertsView = (report: AlertReport): z.output<typeof alertsSchema> => ({
+export const alertsView = (report: AlertReport, runbookUrl: string | undefined): z.output<typeof alertsSchema> => ({
   evaluatedAt: isoOrNull(report.evaluatedAt),
   fault: report.fault,
+  runbookUrl: runbookUrl ?? null,
   alerts: report.alerts.map((alert) => ({
     ...alert,
     openedAt: isoOrNull(alert.openedAt),

@@ -26,6 +26,19 @@ export const contactsSchema = z.array(
 );
 export type Contact = z.output<typeof contactsSchema>[number];
 
+/** @param text of ALERT_CONTACTS; undefined: nobody is mentioned or mailed. */
+export function readContacts(text: string | undefined): {
+  readonly contacts: readonly Contact[];
+  readonly fault: string | null;
+} {
+  if (text === undefined) return { contacts: [], fault: null };
+  try {
+    return { contacts: contactsSchema.parse(JSON.parse(text)), fault: null };
+  } catch {
+    return { contacts: [], fault: "ALERT_CONTACTS is not a JSON list of contacts: nobody is mentioned or mailed." };
+  }
+}
+
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 

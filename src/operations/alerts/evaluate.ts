@@ -1,8 +1,8 @@
 /** One evaluation: observation in; states, incidents and notifications out. Pure: the clock is the observation's. */
 import { type AlertRule, judge, reachOf } from "./alert-rule.ts";
 import { type AlertState, evolveAlert, QUIET } from "./alert-state.ts";
-import { type Contact, contactsFor, dueSteps, ESCALATION } from "./escalation.ts";
-import { type Notification, type NotificationRecord, notificationsOf } from "./notification.ts";
+import { dueSteps, ESCALATION } from "./escalation.ts";
+import { type Audience, type Notification, type NotificationRecord, notificationsOf } from "./notification.ts";
 import { type History, type Observation, remember } from "./observation.ts";
 
 /** Of one alert, or of all; what happens while it lasts is not told, and told when it ends if it is still so. */
@@ -75,7 +75,7 @@ export function evaluate(
   state: EvaluatorState,
   rules: readonly AlertRule[],
   seen: Observation,
-  contacts: readonly Contact[],
+  audience: Audience,
   scale: number,
 ): Evaluation {
   const longest = Math.max(60_000, ...rules.map(({ condition }) => reachOf(condition)));
@@ -106,7 +106,7 @@ export function evaluate(
       if (told) {
         const everyone = ESCALATION[rule.severity].slice(0, before.escalated).flatMap(({ roles }) => roles);
         const what = { kind: "resolved", incident: event.incident, at: now, value: undefined } as const;
-        notifications.push(...notificationsOf(rule, what, contactsFor(contacts, everyone)));
+        notifications.push(...notificationsOf(rule, what, everyone, audience));
       }
     }
     if (after.phase !== "open" || silenced) {
@@ -118,9 +118,7 @@ export function evaluate(
     for (const [index, { roles }] of due.entries()) {
       const step = escalated + index;
       const kind = step === 0 ? ("opened" as const) : ("escalated" as const);
-      notifications.push(
-        ...notificationsOf(rule, { kind, incident, at: now, value, step }, contactsFor(contacts, roles)),
-      );
+      notifications.push(...notificationsOf(rule, { kind, incident, at: now, value, step }, roles, audience));
     }
     alerts[rule.name] = { ...after, escalated: escalated + due.length };
   }

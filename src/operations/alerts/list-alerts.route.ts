@@ -20,5 +20,8 @@ const route = createRoute({
 });
 
 export function registerListAlerts(app: OpenAPIHono<CoreAppEnv>): void {
-  app.openapi(route, async (c) => c.json(alertsView(await evaluatorOf(c.env, c.var.settings).report()), 200));
+  app.openapi(route, async (c) => {
+    const { settings } = c.var;
+    return c.json(alertsView(await evaluatorOf(c.env, settings).report(), settings.ALERT_RUNBOOK_URL), 200);
+  });
 }

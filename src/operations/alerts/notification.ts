@@ -1,6 +1,6 @@
 /** What is sent when an alert opens, is escalated or resolves: one message for each channel, and its wire form. */
 import type { AlertRule, Grade } from "./alert-rule.ts";
-import { ACKNOWLEDGE_WITHIN_MS, type Contact } from "./escalation.ts";
+import { ACKNOWLEDGE_WITHIN_MS, type Contact, type ContactRole, contactsFor } from "./escalation.ts";
 
 export const CHANNELS = ["pagerduty", "slack", "email"] as const;
 export type Channel = (typeof CHANNELS)[number];
@@ -34,11 +34,16 @@ export interface NotificationRecord {
   readonly error: string | null;
 }
 
-const CHANNELS_OF: Readonly<Record<Grade, readonly Channel[]>> = {
-  critical: ["pagerduty", "slack", "email"],
-  warning: ["slack", "email"],
-  info: ["slack"],
-};
+const GRADES: readonly Grade[] = ["info", "warning", "critical"];
+
+/** Who hears of alerts. */
+export interface Audience {
+  readonly contacts: readonly Contact[];
+  /** From which grade on PagerDuty does; the other channels hear of all. */
+  readonly pagedFrom: Grade;
+}
+
+const isPaged = (grade: Grade, { pagedFrom }: Audience): boolean => GRADES.indexOf(grade) >= GRADES.indexOf(pagedFrom);
 
 /** @param step of the escalation, for its id. */
 export function notificationsOf(
@@ -50,24 +55,26 @@ export function notificationsOf(
     readonly value: number | undefined;
     readonly step?: number;
   },
-  contacts: readonly Contact[],
+  roles: readonly ContactRole[],
+  audience: Audience,
 ): readonly Notification[] {
-  return CHANNELS_OF[rule.grade]
-    .filter((channel) => !(channel === "pagerduty" && what.kind === "escalated"))
-    .map((channel) => ({
-      id: `${rule.name}/${what.incident}/${what.kind}${what.step === undefined ? "" : what.step}/${channel}`,
-      channel,
-      kind: what.kind,
-      alert: rule.name,
-      incident: what.incident,
-      at: what.at,
-      title: rule.title,
-      says: rule.says,
-      grade: rule.grade,
-      severity: rule.severity,
-      value: what.value,
-      contacts,
-    }));
+  const contacts = contactsFor(audience.contacts, roles);
+  // PagerDuty has its own escalation.
+  const paged = isPaged(rule.grade, audience) && what.kind !== "escalated";
+  return CHANNELS.filter((channel) => channel !== "pagerduty" || paged).map((channel) => ({
+    id: `${rule.name}/${what.incident}/${what.kind}${what.step === undefined ? "" : what.step}/${channel}`,
+    channel,
+    kind: what.kind,
+    alert: rule.name,
+    incident: what.incident,
+    at: what.at,
+    title: rule.title,
+    says: rule.says,
+    grade: rule.grade,
+    severity: rule.severity,
+    value: what.value,
+    contacts,
+  }));
 }
 
 export interface Place {

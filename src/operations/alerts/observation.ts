@@ -31,6 +31,13 @@ function startOf(history: History, windowMs: number, whole: boolean): Observatio
   return before ?? (whole ? undefined : history[0]);
 }
 
+/** What stood when the window began; undefined when the history does not reach back that far. */
+export const valueThen = (history: History, signal: string, windowMs: number): number | undefined =>
+  startOf(history, windowMs, true)?.values[signal];
+
+/** From the first observation to the last, ms. */
+export const spanOf = (history: History): number => (latest(history)?.at ?? 0) - (history[0]?.at ?? 0);
+
 /** A total that fell was begun anew: what it has now is what it rose by. */
 const rise = (from: number, to: number): number => (to >= from ? to - from : to);
 

@@ -77,6 +77,8 @@ export async function look(
     within(isDeliveryOverdue(env.DB, now - Math.max(OVERDUE_MS / scale, 5_000))),
     within(verifyStored(env, settings).then(({ status }) => status)),
   ]);
+  const watchedAt = hub?.find(({ name }) => name === "medlink_watched_timestamp_seconds")?.value;
+  const cronLateMs = Math.max(CRON_LATE_MS / scale, 5_000);
   return observe(
     now,
     { core, hub },
@@ -86,7 +88,8 @@ export async function look(
       ...(intact === undefined || intact === "unverified" ? {} : { "ledger.intact": intact === "valid" }),
       "relay.status": core !== undefined && overdue === false && relayHealth,
       ...(hubHealth === undefined ? {} : { "hub.health": hubHealth, "hub.metrics": hub !== undefined }),
-      "cron.on-time": now - cronSeenAt < Math.max(CRON_LATE_MS / scale, 5_000),
+      "cron.on-time": now - cronSeenAt < cronLateMs,
+      ...(watchedAt === undefined ? {} : { "hub.cron-on-time": now - watchedAt * 1000 < cronLateMs }),
     },
   );
 }

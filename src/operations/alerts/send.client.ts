@@ -1,4 +1,5 @@
 /** Sends one notification to its channel. */
+import type { AlertSettings } from "../../platform/settings.ts";
 import { emailMessage, type Notification, type Place, pagerDutyEvent, slackMessage } from "./notification.ts";
 
 export interface AlertChannels {
@@ -9,6 +10,23 @@ export interface AlertChannels {
   readonly emailApiKey: string | undefined;
   readonly emailFrom: string;
 }
+
+interface ChannelSecrets {
+  readonly PAGERDUTY_ROUTING_KEY?: string;
+  readonly SLACK_WEBHOOK_URL?: string;
+  readonly EMAIL_API_KEY?: string;
+}
+
+const set = (value: string | undefined): string | undefined => (value === "" ? undefined : value);
+
+export const channelsOf = (settings: AlertSettings, secrets: ChannelSecrets): AlertChannels => ({
+  pagerDutyUrl: settings.PAGERDUTY_EVENTS_URL,
+  pagerDutyRoutingKey: set(secrets.PAGERDUTY_ROUTING_KEY),
+  slackWebhookUrl: set(secrets.SLACK_WEBHOOK_URL),
+  emailApiUrl: settings.EMAIL_API_URL,
+  emailApiKey: set(secrets.EMAIL_API_KEY),
+  emailFrom: settings.EMAIL_FROM,
+});
 
 export type SendResult =
   | { readonly type: "sent" }

@@ -72,14 +72,16 @@ export const MEASURED = {
   "backup.damaged": { of: ["itrans_core_backup_damaged_objects"] },
   "backup.drill-at": { of: ["itrans_core_restore_drill_timestamp_seconds"], take: "max" },
   "core.database-bytes": { of: ["itrans_core_database_size_bytes"], take: "max" },
+  "hub.watched-at": { of: ["medlink_watched_timestamp_seconds"], take: "max" },
   "hub.database-bytes": { of: ["medlink_database_size_bytes"], take: "max" },
 } as const satisfies Readonly<Record<string, Selection>>;
 
-/** Distributions, in seconds; those of one signal have the same bounds. */
+/** Distributions, in seconds. Of one worker each: a sum over two would leap when one that was away can be read again. */
 export const TIMED = {
-  "requests.duration": ["itrans_core_http_request_duration_seconds", "medlink_http_request_duration_seconds"],
-  "claims.lifecycle": ["medlink_claim_callback_seconds"],
-} as const satisfies Readonly<Record<string, readonly HistogramName[]>>;
+  "core.duration": "itrans_core_http_request_duration_seconds",
+  "hub.duration": "medlink_http_request_duration_seconds",
+  "claims.lifecycle": "medlink_claim_callback_seconds",
+} as const satisfies Readonly<Record<string, HistogramName>>;
 
 /** Asked each time: 1 when the answer was what it must be, 0 when it was not. */
 export const PROBES = [
@@ -89,6 +91,7 @@ export const PROBES = [
   "hub.health",
   "hub.metrics",
   "cron.on-time",
+  "hub.cron-on-time",
 ] as const;
 
 export type MeasuredSignal = keyof typeof MEASURED;
@@ -100,7 +103,7 @@ const keysOf = <Key extends string>(record: Readonly<Record<Key, unknown>>): rea
   Object.keys(record).filter((key): key is Key => Object.hasOwn(record, key));
 
 export const boundsOf = (signal: TimedSignal): readonly number[] => {
-  const spec = specOf(TIMED[signal][0]);
+  const spec = specOf(TIMED[signal]);
   return spec.type === "histogram" ? spec.buckets : [];
 };
 
@@ -116,16 +119,21 @@ function measured({ of, where = {}, take = "sum" }: Selection, totals: ReadonlyM
   return take === "max" ? Math.max(0, ...values) : values.reduce((sum, value) => sum + value, 0);
 }
 
-function timed(names: readonly MetricName[], totals: ReadonlyMap<string, readonly MetricTotal[]>): readonly number[] {
+function timed(name: MetricName, totals: ReadonlyMap<string, readonly MetricTotal[]>): readonly number[] {
   const counts: number[] = [];
-  for (const { buckets = null } of names.flatMap((name) => totals.get(name) ?? [])) {
+  for (const { buckets = null } of totals.get(name) ?? []) {
     for (const [index, count] of (buckets ?? []).entries()) counts[index] = (counts[index] ?? 0) + count;
   }
   return counts;
 }
 
 /** Gauges that are absent rather than 0 when nothing was read yet. */
-const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set(["anchor.confirmed-at", "backup.good-at", "backup.drill-at"]);
+const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set([
+  "anchor.confirmed-at",
+  "backup.good-at",
+  "backup.drill-at",
+  "hub.watched-at",
+]);
 
 /**
  * @param at epoch ms.
@@ -152,8 +160,7 @@ export function observe(
   }
   const buckets: Record<string, readonly number[]> = {};
   for (const signal of keysOf(TIMED)) {
-    const read = TIMED[signal].filter(isRead);
-    if (read.length > 0) buckets[signal] = timed(read, byName);
+    if (isRead(TIMED[signal])) buckets[signal] = timed(TIMED[signal], byName);
   }
   return { at, values, buckets };
 }

@@ -7,6 +7,8 @@ export interface BrowserContextFacts {
   readonly email: string;
   readonly password: string;
   readonly secrets: Settings;
+  /** The simulated operator of the payer, whose `/control` this token opens. */
+  readonly operator: { readonly url: string; readonly controlToken: string };
   /** Where the browser listens. */
   readonly browserUrl: string;
 }

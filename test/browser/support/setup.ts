@@ -11,6 +11,9 @@ import type { TestProject } from "vitest/node";
 import { startSystem } from "../../../scripts/lib/system.ts";
 import type {} from "./context.ts";
 
+/** Opens the simulated operator's books to the tests, which make mismatches there. */
+const OPERATOR_CONTROL_TOKEN = "browser-tests-change-the-books";
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = mkdtempSync(join(tmpdir(), "itrans-browser-"));
   const logs: string[] = [];
@@ -22,7 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const system = startSystem({
     dataDir: join(directory, "data"),
     secretsFile: join(directory, "secrets"),
-    environment: { LOG_LEVEL: "error" },
+    environment: { LOG_LEVEL: "error", OPERATOR_CONTROL_TOKEN, ALERT_INTERVAL_MS: "2000" },
     ports: { core: 0, hub: 0, relay: 0, anvil: 0, insurer: 0, operator: 0 },
     cronEveryMs: 1_500,
     onLog: (line) => {
@@ -44,6 +47,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       email: running.clinic.email,
       password: running.clinic.password,
       secrets: running.secrets,
+      operator: { url: running.operatorUrl ?? "", controlToken: OPERATOR_CONTROL_TOKEN },
       browserUrl: server.wsEndpoint(),
     });
   } catch (error) {

@@ -48,7 +48,7 @@ export class Visitor {
       timezoneId: options.timeZone ?? "America/Toronto",
       viewport: DESKTOP,
     });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(30_000);
     return new Visitor(context, await context.newPage());
   }
 

@@ -137,6 +137,9 @@ function page(rest: Rest = {}, operator: Outcome = 403): Row {
 /** For operators who signed in: a page knows neither keys nor tokens, and shows the way to sign in. */
 const operatorPage = (rest: Rest = {}, operator: Outcome = "in"): Row => page({ ...rest, roles: [] }, operator);
 
+const settlement = { params: () => ({ refId: `stl_${"0".repeat(26)}` }) };
+const run = { params: () => ({ runId: "daily-2026-01-01" }) };
+const item = { params: () => ({ itemId: "1" }) };
 const claim = { params: ({ claimId }: World) => ({ claimId }), stranger: 404 };
 const user = { params: ({ userId }: World) => ({ userId }), stranger: 404, tokens: false };
 const flag = { params: () => ({ name: "FEATURE_FLAG_NEW_UI" }) };
@@ -220,6 +223,12 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "GET /operations/deliveries/{outboxId}": operatorPage(deadLetter),
   "GET /operations/ledger": operatorPage(),
   "GET /operations/ledger/{seq}": operatorPage({ params: () => ({ seq: "0" }) }),
+  "GET /operations/alerts": operatorPage(),
+  "GET /operations/settlements": operatorPage(),
+  "GET /operations/settlements/{refId}": operatorPage(settlement),
+  "GET /operations/reconciliation": operatorPage(),
+  "GET /operations/reconciliation/items/{itemId}": operatorPage(item),
+  "GET /operations/idempotency": operatorPage(),
   "GET /operations/anchors": operatorPage(),
   "GET /operations/anchors/{size}": operatorPage({ params: () => ({ size: "1" }) }),
 
@@ -429,6 +438,33 @@ export const ACCESS: Readonly<Record<string, Row>> = {
     ...deadLetter,
     body: () => ({ reason: "TICKET-1" }),
   }),
+  "POST /api/operations/settlements/{refId}/resolve": operators("POST", {
+    ...settlement,
+    body: () => ({ outcome: "FAILED", reason: "TICKET-1" }),
+  }),
+  "POST /api/operations/settlements/{refId}/replay": operators("POST", settlement),
+  "POST /api/operations/reconciliation/runs": operators("POST", {
+    body: () => ({ from: "2026-01-01", to: "2026-01-02" }),
+  }),
+  "POST /api/operations/reconciliation/runs/{runId}/continue": operators("POST", run),
+  "GET /api/operations/reconciliation/runs/{runId}/report.csv": operators("GET", run),
+  "PUT /api/operations/reconciliation/items/{itemId}/owner": operators("PUT", {
+    ...item,
+    body: () => ({ mine: true }),
+  }),
+  "POST /api/operations/reconciliation/items/{itemId}/resolve": operators("POST", {
+    ...item,
+    body: () => ({ action: "ask" }),
+  }),
+  "POST /api/operations/idempotency-keys/{keyId}/resolve": operators("POST", {
+    params: () => ({ keyId: "0".repeat(64) }),
+  }),
+  "POST /api/operations/alerts/{name}/acknowledge": operators("POST", { params: () => ({ name: "dead-letters" }) }),
+  "POST /api/operations/alerts/silences": operators("POST", { body: () => ({ minutes: 5, reason: "CHG-1" }) }),
+  "DELETE /api/operations/alerts/silences/{silenceId}": operators("DELETE", {
+    params: () => ({ silenceId: "none" }),
+  }),
+  "POST /api/operations/alerts/test": operators("POST"),
   "GET /api/operations/ledger/entries/{seq}/proof": operators("GET", {
     params: () => ({ seq: "0" }),
     query: `?subject=0x${"0".repeat(64)}`,

@@ -81,6 +81,10 @@ function startPicker(field: HTMLElement): void {
   };
   input.addEventListener("input", () => {
     hidden.value = "";
+    // What was found for other words must not be chosen now: it would be another patient.
+    asked += 1;
+    choices = [];
+    close();
     searchSoon();
   });
   input.addEventListener("focus", () => {

@@ -1,5 +1,6 @@
 /** All that the console says, in both languages. An area is a file under messages/. */
 import { accountsEn, accountsFr } from "./messages/accounts.ts";
+import { alertsEn, alertsFr } from "./messages/alerts.ts";
 import { autoSubmitEn, autoSubmitFr } from "./messages/auto-submit.ts";
 import { browserEn, browserFr } from "./messages/browser.ts";
 import { bulkEn, bulkFr } from "./messages/bulk.ts";
@@ -10,6 +11,7 @@ import { operationsEn, operationsFr } from "./messages/operations.ts";
 import { recordsEn, recordsFr } from "./messages/records.ts";
 import { relayEn, relayFr } from "./messages/relay.ts";
 import { settingsEn, settingsFr } from "./messages/settings.ts";
+import { settlementsEn, settlementsFr } from "./messages/settlements.ts";
 import { shellEn, shellFr } from "./messages/shell.ts";
 import { verifyEn, verifyFr } from "./messages/verify.ts";
 import type { Values } from "./messages.ts";
@@ -27,6 +29,8 @@ const english = {
   ...relayEn,
   ...recordsEn,
   ...settingsEn,
+  ...settlementsEn,
+  ...alertsEn,
   ...verifyEn,
 };
 
@@ -54,6 +58,8 @@ export const CATALOGUES: {
     ...relayFr,
     ...recordsFr,
     ...settingsFr,
+    ...settlementsFr,
+    ...alertsFr,
     ...verifyFr,
   },
 };

@@ -8,14 +8,19 @@ import { findLiveJob } from "../../auto-submit/jobs.store.ts";
 import { cachedInsurers, cachedProviders } from "../../cache/record-cache.edge.ts";
 import { isEditable, isSubmittable } from "../../claims/claim-state.ts";
 import { findClaim, findCorrection, readTimeline } from "../../claims/claims.store.ts";
+import { readPayments } from "../../claims/core-payments.edge.ts";
 import { readCoreHistory } from "../../claims/core-request.edge.ts";
 import { mergeTimeline } from "../../claims/timeline.ts";
 import { findPatient } from "../../records/patients.store.ts";
+import { listRemittances } from "../../remittances/remittances.store.ts";
 import { page } from "../page.edge.tsx";
 import { ClaimView, type JobLine } from "./claim.view.tsx";
 import { readLogKeys } from "./log-keys.edge.ts";
 import { fullName } from "./parties.edge.ts";
 import { ProofView } from "./proof.view.tsx";
+
+/** Shown beside a claim. */
+const REMITTANCES = 5;
 
 export const claimParams = z.object({ claimId: z.string().max(64) });
 
@@ -25,18 +30,25 @@ export const claimPage = page({ path: "/claims/{claimId}", params: claimParams }
   const claim = await findClaim(hub.db, hub.fields, clinicId, params.claimId);
   if (claim === undefined) return { type: "error", status: 404 };
   const { claimId, requestId } = claim;
-  const [own, core, live, patient, providers, insurers, successor, attachments, logKeys] = await Promise.all([
-    readTimeline(hub.db, clinicId, claimId),
-    requestId === undefined ? undefined : readCoreHistory(hub, requestId, correlationId),
-    findLiveJob(hub.db, clinicId, claimId),
-    findPatient(hub.db, hub.fields, clinicId, claim.patientId),
-    cachedProviders(hub, clinicId, [claim.providerId]),
-    cachedInsurers(hub, clinicId, [claim.insurerId]),
-    findCorrection(hub.db, clinicId, claimId),
-    listAttachments(hub.db, hub.fields, clinicId, claimId),
-    requestId === undefined ? undefined : readLogKeys(hub, correlationId),
-    viewed(input, "claim.view", claimId),
-  ]);
+  const isApproved = claim.status === "paid";
+  const [own, core, live, patient, providers, insurers, successor, attachments, logKeys, payments, remittances] =
+    await Promise.all([
+      readTimeline(hub.db, clinicId, claimId),
+      requestId === undefined ? undefined : readCoreHistory(hub, requestId, correlationId),
+      findLiveJob(hub.db, clinicId, claimId),
+      findPatient(hub.db, hub.fields, clinicId, claim.patientId),
+      cachedProviders(hub, clinicId, [claim.providerId]),
+      cachedInsurers(hub, clinicId, [claim.insurerId]),
+      findCorrection(hub.db, clinicId, claimId),
+      listAttachments(hub.db, hub.fields, clinicId, claimId),
+      requestId === undefined ? undefined : readLogKeys(hub, correlationId),
+      isApproved && requestId !== undefined ? readPayments(hub, requestId, correlationId) : undefined,
+      // Payments of insurers are for billing to see, as their page is.
+      isApproved && user.role !== "provider"
+        ? listRemittances(hub.db, clinicId, { limit: REMITTANCES, after: undefined, insurerId: undefined, claimId })
+        : undefined,
+      viewed(input, "claim.view", claimId),
+    ]);
   // The job itself is forgotten after a day.
   const lastTry = own.findLast(({ kind }) => kind === "queued" || kind === "submissionFailed");
   const failed = live === undefined && requestId === undefined && lastTry?.kind === "submissionFailed";
@@ -67,6 +79,8 @@ export const claimPage = page({ path: "/claims/{claimId}", params: claimParams }
         attachments={attachments}
         maxAttachmentBytes={MAX_ATTACHMENT_BYTES}
         logKeys={logKeys}
+        payments={payments ?? []}
+        remittances={remittances?.items ?? []}
       />
     ),
   };

@@ -1,8 +1,21 @@
 import type { Claim } from "../../claims/claim.ts";
+import { type ClaimPayment, sumsOf } from "../../claims/claim-payments.ts";
 import type { LedgerPlace, TimelineEvent } from "../../claims/timeline.ts";
 import { ClaimBadge } from "../components/claim.view.tsx";
 import { Icon } from "../components/icon.view.tsx";
-import { Action, Badge, Card, Code, Confirm, Facts, Live, Notice, PageHead, Time } from "../components/parts.view.tsx";
+import {
+  Action,
+  Badge,
+  Card,
+  Code,
+  Confirm,
+  Facts,
+  Live,
+  Notice,
+  PageHead,
+  Time,
+  type Tone,
+} from "../components/parts.view.tsx";
 import type { Ui } from "../i18n/ui.ts";
 import { ProofCard } from "./proof.view.tsx";
 
@@ -46,15 +59,21 @@ export interface ClaimViewProps {
   readonly maxAttachmentBytes: number;
   /** Lines of the log's keys, for the check in the browser. */
   readonly logKeys: string | undefined;
+  /** Oldest first. */
+  readonly payments: readonly ClaimPayment[];
+  readonly remittances: readonly { readonly remittanceId: string; readonly reference: string }[];
 }
 
 /** How often the page looks while something is under way, and once all is said. */
 const BUSY_MS = 1_500;
+const PAYING_MS = 5_000;
 const CALM_MS = 15_000;
 
 const isSettled = ({ claim, timeline }: ClaimViewProps): boolean =>
   (claim.status === "paid" || claim.status === "denied" || claim.status === "draft") &&
   timeline.every(({ ledger }) => ledger === null || ledger.anchored === true);
+
+const isPaying = ({ payments }: ClaimViewProps): boolean => sumsOf(payments)?.onItsWay !== undefined;
 
 export const ClaimView = (props: ClaimViewProps) => {
   const { ui, claim } = props;
@@ -83,6 +102,9 @@ export const ClaimView = (props: ClaimViewProps) => {
             <Details {...props} />
           </Card>
           <Procedures ui={ui} claim={claim} />
+          <Live id="claim-payments" everyMs={isPaying(props) ? PAYING_MS : CALM_MS}>
+            <Payments {...props} />
+          </Live>
           <Attachments {...props} />
         </div>
         <div class="stack">
@@ -247,6 +269,60 @@ const Procedures = ({ ui, claim }: { readonly ui: Ui; readonly claim: Claim }) =
           ))}
         </ul>
       )}
+    </Card>
+  );
+};
+
+const PAYMENT_TONES: Readonly<Record<ClaimPayment["status"], Tone>> = {
+  PENDING: "info",
+  PROCESSING: "info",
+  COMPLETED: "good",
+  REJECTED: "bad",
+  FAILED: "bad",
+};
+
+/** Where money stands; nothing as long as none was asked for. */
+const Payments = ({ ui, payments, remittances }: ClaimViewProps) => {
+  const sums = sumsOf(payments);
+  if (sums === undefined && remittances.length === 0) return null;
+  return (
+    <Card title={ui.t("claim.payments")} lead={sums === undefined ? undefined : ui.t("claim.payments.lead")}>
+      {payments.length === 0 ? null : (
+        <ul class="payments">
+          {payments.map(({ type, status, amount, at }) => (
+            <li>
+              <Badge tone={type === "reversal" && status === "COMPLETED" ? "warn" : PAYMENT_TONES[status]}>
+                {ui.label(`claim.pay.${type}`, status)}
+              </Badge>
+              <Time ui={ui} at={at} />
+              <span class="numeric">{ui.money(amount)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      <Facts
+        rows={[
+          ...(sums === undefined
+            ? []
+            : [[ui.t("claim.payments.net"), <strong class="numeric">{ui.money(sums.paid)}</strong>] as const]),
+          ...(sums?.onItsWay === undefined
+            ? []
+            : [[ui.t("claim.payments.pending"), <span class="numeric">{ui.money(sums.onItsWay)}</span>] as const]),
+          ...(remittances.length === 0
+            ? []
+            : [
+                [
+                  ui.t("claim.payments.remittances"),
+                  remittances.map(({ remittanceId, reference }, i) => (
+                    <>
+                      {i === 0 ? "" : ", "}
+                      <a href={`/remittances/${remittanceId}`}>{reference}</a>
+                    </>
+                  )),
+                ] as const,
+              ]),
+        ]}
+      />
     </Card>
   );
 };

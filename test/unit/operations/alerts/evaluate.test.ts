@@ -3,11 +3,11 @@ import { type AlertRule, compress, judge } from "../../../../src/operations/aler
 import { alertRules } from "../../../../src/operations/alerts/alert-rules.ts";
 import { type AlertState, acknowledge, evolveAlert, QUIET } from "../../../../src/operations/alerts/alert-state.ts";
 import { type EvaluatorState, evaluate, FRESH } from "../../../../src/operations/alerts/evaluate.ts";
-import type { Notification } from "../../../../src/operations/alerts/notification.ts";
+import type { Audience, Notification } from "../../../../src/operations/alerts/notification.ts";
 import { increaseOf, type Observation, remember } from "../../../../src/operations/alerts/observation.ts";
 
 const MINUTE = 60_000;
-const RULES = alertRules(5 * MINUTE, 6 * MINUTE);
+const RULES = alertRules({ anchorEveryMs: 5 * MINUTE, anchorPendingMs: 6 * MINUTE, databaseBytes: 10_000_000_000 });
 const rule = (name: string): AlertRule => {
   const found = RULES.find((each) => each.name === name);
   if (found === undefined) throw new Error(`no rule ${name}`);
@@ -30,7 +30,7 @@ function play(
   let state = from;
   const told: (Notification & { readonly step: number })[] = [];
   for (const [step, values] of steps.entries()) {
-    const outcome = evaluate(state, rules, seen(startAt + step * 30_000, values), CONTACTS, 1);
+    const outcome = evaluate(state, rules, seen(startAt + step * 30_000, values), AUDIENCE, 1);
     state = outcome.state;
     told.push(...outcome.notifications.map((one) => ({ ...one, step })));
   }
@@ -41,6 +41,8 @@ const CONTACTS = [
   { role: "on-call-primary" as const, name: "A", email: "a@clinic.test", slack: "U1" },
   { role: "on-call-secondary" as const, name: "B", email: "b@clinic.test" },
 ];
+
+const AUDIENCE: Audience = { contacts: CONTACTS, pagedFrom: "critical" };
 
 const times = <Value>(count: number, value: Value): Value[] => Array.from({ length: count }, () => value);
 
@@ -56,6 +58,21 @@ describe("an alert", () => {
       ["resolved", 7],
     ]);
     expect(new Set(told.map(({ channel }) => channel))).toEqual(new Set(["pagerduty", "slack", "email"]));
+  });
+
+  it("goes to PagerDuty from the grade on that was set", () => {
+    const heard = (pagedFrom: Audience["pagedFrom"]) => {
+      const { notifications } = evaluate(
+        FRESH,
+        [rule("dead-letters")],
+        seen(0, { "relay.dead-letters": 1 }),
+        { ...AUDIENCE, pagedFrom },
+        1,
+      );
+      return notifications.map(({ channel }) => channel);
+    };
+    expect(heard("critical")).toEqual(["slack", "email"]);
+    expect(heard("info")).toEqual(["pagerduty", "slack", "email"]);
   });
 
   it("that comes and goes faster than it may open says nothing", () => {
@@ -206,6 +223,7 @@ const ROWS: readonly (readonly [string, Record<string, number[]>, Record<string,
   ["core-database-size", { "core.database-bytes": [8.6e9] }, { "core.database-bytes": [8.4e9] }],
   ["hub-database-size", { "hub.database-bytes": [8.6e9] }, { "hub.database-bytes": [8.4e9] }],
   ["hub-metrics-missing", { "hub.metrics": [0] }, { "hub.metrics": [1] }],
+  ["hub-cron-silent", { "hub.cron-on-time": [0] }, { "hub.cron-on-time": [1] }],
   ["cron-silent", { "cron.on-time": [0] }, { "cron.on-time": [1] }],
 ];
 
@@ -229,14 +247,35 @@ describe("a rule's condition", () => {
     const fast = [100, ...times(13, 0)];
     const slow = [100, ...times(10, 0), 20, 0, 0];
     const history = (now: number[]) => [
-      seen(0, {}, { "requests.duration": fast, "claims.lifecycle": times(14, 0) }),
-      seen(5 * MINUTE, {}, { "requests.duration": now, "claims.lifecycle": times(14, 0) }),
+      seen(0, {}, { "core.duration": fast, "hub.duration": times(14, 0), "claims.lifecycle": times(14, 0) }),
+      seen(5 * MINUTE, {}, { "core.duration": now, "hub.duration": times(14, 0), "claims.lifecycle": times(14, 0) }),
     ];
     expect(judge(rule("latency").condition, history(slow)).holds).toBe(true);
     expect(judge(rule("latency").condition, history([120, ...times(13, 0)])).holds).toBe(false);
   });
 
-  it("of throughput compares with what the day had, once a day was seen", () => {
+  it("of anchors holds when old entries are not anchored, and not for those that traffic adds all the time", () => {
+    const each = (anchored: (minute: number) => number) =>
+      Array.from({ length: 40 }, (_, minute) =>
+        seen(minute * MINUTE, { "ledger.size": 100 + minute, "anchor.size": anchored(minute) }),
+      );
+    const { condition } = rule("anchor-late");
+    expect(
+      judge(
+        condition,
+        each((minute) => 90 + 5 * Math.floor(minute / 5) + 5),
+      ).holds,
+    ).toBe(false);
+    expect(
+      judge(
+        condition,
+        each((minute) => 100 + Math.min(minute, 20)),
+      ).holds,
+    ).toBe(true);
+    expect(judge(condition, each(() => 0).slice(-10)).holds).toBeUndefined();
+  });
+
+  it("of throughput compares with what the day had, once an hour was seen", () => {
     const day = Array.from({ length: 24 * 6 + 1 }, (_, step) =>
       seen(step * 10 * MINUTE, { "ledger.appends": step * 100 }),
     );
@@ -244,7 +283,7 @@ describe("a rule's condition", () => {
     const last = day.at(-1)?.at ?? 0;
     const slower = [...day, seen(last + 10 * MINUTE, { "ledger.appends": 24 * 6 * 100 + 49 })];
     expect(judge(rule("ledger-slow").condition, slower).holds).toBe(true);
-    expect(judge(rule("ledger-slow").condition, day.slice(-30)).holds).toBeUndefined();
+    expect(judge(rule("ledger-slow").condition, day.slice(-6)).holds).toBeUndefined();
   });
 });
 

@@ -1,3 +1,4 @@
+import { type Asked, askedValue } from "../../../operations/asked.ts";
 import type { Overview } from "../../../operations/overview.ts";
 import { Icon } from "../../components/icon.view.tsx";
 import {
@@ -15,6 +16,8 @@ import {
   type Tone,
 } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
+import { type Alerts, openAlerts } from "./alert-shapes.ts";
+import { OpenAlertsSummary } from "./alerts.view.tsx";
 import { DeadLetterCount } from "./dead-letter-count.view.tsx";
 
 const EVERY_MS = 5_000;
@@ -48,11 +51,12 @@ export const StateBadge = ({ ui, state }: { readonly ui: Ui; readonly state: str
 export interface OverviewProps {
   readonly ui: Ui;
   readonly overview: Overview;
+  readonly alerts: Asked<Alerts>;
   /** Whether the hub has core's operator key. */
   readonly operates: boolean;
 }
 
-export const OverviewView = ({ ui, overview, operates }: OverviewProps) => (
+export const OverviewView = ({ ui, overview, alerts, operates }: OverviewProps) => (
   <>
     <PageHead ui={ui} title={ui.t("ops.overview.title")} lead={ui.t("ops.overview.lead")}>
       <a class="button" href="/operations/charts/lifecycle">
@@ -63,7 +67,8 @@ export const OverviewView = ({ ui, overview, operates }: OverviewProps) => (
     <Live id="ops-overview" everyMs={EVERY_MS}>
       <div class="stack">
         {operates ? null : <Notice tone="warn">{ui.t("ops.noKey")}</Notice>}
-        <Verdict ui={ui} overview={overview} />
+        <OpenAlertsSummary ui={ui} alerts={alerts} />
+        <Verdict ui={ui} overview={overview} alerts={alerts} />
         <Figures ui={ui} overview={overview} />
         <Workers ui={ui} overview={overview} />
         <Destinations ui={ui} overview={overview} />
@@ -72,8 +77,10 @@ export const OverviewView = ({ ui, overview, operates }: OverviewProps) => (
   </>
 );
 
-const Verdict = ({ ui, overview }: Omit<OverviewProps, "operates">) => {
-  const { status, timestamp } = overview;
+const Verdict = ({ ui, overview, alerts }: Omit<OverviewProps, "operates">) => {
+  const { timestamp } = overview;
+  const isAlarmed = openAlerts(askedValue(alerts)?.alerts ?? []).length > 0;
+  const status = isAlarmed && overview.status === "ok" ? "degraded" : overview.status;
   const tone = status === "ok" ? "good" : status === "degraded" ? "warn" : "bad";
   return (
     <Notice tone={tone} title={ui.t(`ops.overview.${status}`)}>
@@ -86,7 +93,7 @@ const Verdict = ({ ui, overview }: Omit<OverviewProps, "operates">) => {
 
 const figure = (ui: Ui, value: number | null | undefined): string => (value == null ? "–" : ui.number(value));
 
-const Figures = ({ ui, overview }: Omit<OverviewProps, "operates">) => {
+const Figures = ({ ui, overview }: Pick<OverviewProps, "ui" | "overview">) => {
   const { ledger, anchor, queues } = overview;
   const behind = (ledger.size ?? 0) - (anchor.anchoredSize ?? 0);
   const { autoSubmit: jobs, outbox } = queues;
@@ -140,7 +147,7 @@ const Figures = ({ ui, overview }: Omit<OverviewProps, "operates">) => {
   );
 };
 
-const Workers = ({ ui, overview }: Omit<OverviewProps, "operates">) => {
+const Workers = ({ ui, overview }: Pick<OverviewProps, "ui" | "overview">) => {
   const { hub, core, relay, anchor, autoSubmit } = overview;
   const database = (state: { readonly ok: boolean; readonly latencyMs: number } | null) =>
     state === null
@@ -191,7 +198,7 @@ const Workers = ({ ui, overview }: Omit<OverviewProps, "operates">) => {
   );
 };
 
-const Destinations = ({ ui, overview }: Omit<OverviewProps, "operates">) => (
+const Destinations = ({ ui, overview }: Pick<OverviewProps, "ui" | "overview">) => (
   <Card flush title={ui.t("ops.destinations")} aside={<a href="/operations/deliveries">{ui.t("nav.deliveries")}</a>}>
     <Table
       caption={ui.t("ops.destinations")}

@@ -1,0 +1,2 @@
+DROP TABLE incident_notes;
+DROP TABLE incidents;

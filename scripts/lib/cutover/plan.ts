@@ -1,0 +1,217 @@
+/** A cutover as a plan: its eleven steps in order, what a failure of each means, and when to roll back. No clock, no calls. */
+
+export type StepId =
+  | "backup"
+  | "deploy-core"
+  | "verify-core"
+  | "deploy-relay"
+  | "verify-relay"
+  | "deploy-hub"
+  | "verify-hub"
+  | "synthetic-claim"
+  | "verify-callback"
+  | "enable-auto-submit"
+  | "first-ten";
+
+export interface Step {
+  readonly id: StepId;
+  readonly title: string;
+  /** What any failure of it leads to. A trigger seen in it rolls back whatever stands here. */
+  readonly onFailure: "stop" | "rollback";
+  /** What to do after it stopped. */
+  readonly remedy: string;
+}
+
+const again = "then npm run cutover again goes on from this step; npm run rollback takes everything back";
+
+export const STEPS: readonly Step[] = [
+  {
+    id: "backup",
+    title: "Take the backup before the cutover",
+    onFailure: "stop",
+    remedy: `Nothing was changed. npm run diagnose:all says what is out; ${again}.`,
+  },
+  {
+    id: "deploy-core",
+    title: "Deploy core",
+    onFailure: "stop",
+    remedy: `The rollout returned by itself. npm run logs:errors shows why; mend it, commit, and begin a new cutover.`,
+  },
+  {
+    id: "verify-core",
+    title: "Verify core's health and ledger",
+    onFailure: "stop",
+    remedy: `Core serves the new version. Look at /health and /ledger/verify (docs/runbook.md); ${again}.`,
+  },
+  {
+    id: "deploy-relay",
+    title: "Deploy the relay",
+    onFailure: "stop",
+    remedy: `The rollout returned by itself. npm run logs:errors shows why; mend it, commit, and begin a new cutover.`,
+  },
+  {
+    id: "verify-relay",
+    title: "Verify the relay's status",
+    onFailure: "stop",
+    remedy: `npm run relay:status and relay:dead-letters; replay or discard what is parked, let a backlog drain; ${again}.`,
+  },
+  {
+    id: "deploy-hub",
+    title: "Deploy the hub, auto-submit off",
+    onFailure: "stop",
+    remedy: `The rollout returned by itself, or auto-submit is on: npm run auto-submit:off; ${again}.`,
+  },
+  {
+    id: "verify-hub",
+    title: "Verify the hub's health",
+    onFailure: "rollback",
+    remedy: "The hub was unhealthy for too long: everything goes back.",
+  },
+  {
+    id: "synthetic-claim",
+    title: "Run a synthetic claim through to its anchor",
+    onFailure: "rollback",
+    remedy: "The synthetic claim did not get through: everything goes back.",
+  },
+  {
+    id: "verify-callback",
+    title: "Verify the callback and the claim's status",
+    onFailure: "rollback",
+    remedy: "The synthetic claim was not called back: everything goes back.",
+  },
+  {
+    id: "enable-auto-submit",
+    title: "Enable auto-submit",
+    onFailure: "stop",
+    remedy: `npm run auto-submit:status says what holds it; ${again}.`,
+  },
+  {
+    id: "first-ten",
+    title: "Watch the first ten claims",
+    onFailure: "stop",
+    remedy: `A claim failed: stop and evaluate (npm run auto-submit:status, relay:dead-letters). ${again[0]?.toUpperCase()}${again.slice(1)}.`,
+  },
+];
+
+export const stepOf = (id: StepId): Step => {
+  const found = STEPS.find((step) => step.id === id);
+  if (found === undefined) throw new Error(`there is no step ${id}`);
+  return found;
+};
+
+export interface StepRecord {
+  readonly step: StepId;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly status: "passed" | "failed";
+  readonly because?: string;
+  readonly evidence: Readonly<Record<string, unknown>>;
+}
+
+export interface Cutover {
+  readonly environment: string;
+  readonly commit: string;
+  readonly startedAt: string;
+  readonly records: readonly StepRecord[];
+  readonly watched?: { readonly from: string; readonly to: string; readonly readings: number };
+  readonly rollback?: { readonly because: string; readonly at: string; readonly complete?: boolean };
+}
+
+export type CutoverAction =
+  | { readonly type: "step"; readonly step: Step }
+  /** All steps passed: the triggers are watched until their time is over. */
+  | { readonly type: "watch" }
+  | { readonly type: "rollback"; readonly because: string }
+  | { readonly type: "stopped"; readonly step: Step; readonly because: string }
+  | { readonly type: "rolled-back"; readonly because: string }
+  | { readonly type: "passed" };
+
+/** The newest word on a step counts: one that failed is tried again by a later run. */
+const lastOf = (cutover: Cutover, id: StepId): StepRecord | undefined =>
+  cutover.records.findLast(({ step }) => step === id);
+
+/** @param again a later run: a step that stopped the one before is next, instead of the end. */
+export function nextOf(cutover: Cutover, again = false): CutoverAction {
+  if (cutover.rollback !== undefined) {
+    const { because, complete } = cutover.rollback;
+    return complete === true ? { type: "rolled-back", because } : { type: "rollback", because };
+  }
+  for (const step of STEPS) {
+    const record = lastOf(cutover, step.id);
+    if (record === undefined) return { type: "step", step };
+    if (record.status === "passed") continue;
+    const because = record.because ?? "failed";
+    return again ? { type: "step", step } : { type: "stopped", step, because };
+  }
+  return cutover.watched === undefined ? { type: "watch" } : { type: "passed" };
+}
+
+/** @param triggered a rollback trigger was what failed it. */
+export function recordStep(cutover: Cutover, record: StepRecord, triggered: boolean): Cutover {
+  const next = { ...cutover, records: [...cutover.records, record] };
+  if (record.status === "passed" || (stepOf(record.step).onFailure === "stop" && !triggered)) return next;
+  return { ...next, rollback: { because: record.because ?? record.step, at: record.endedAt } };
+}
+
+export interface TriggerReading {
+  /** Epoch ms. */
+  readonly at: number;
+  readonly requests: number;
+  readonly serverErrors: number;
+  readonly deadLetters: number;
+  /** undefined: not asked or not answered. */
+  readonly intact: boolean | undefined;
+  readonly hubHealthy: boolean;
+  /** Of the first ten organic claims. */
+  readonly claimsFailed: number;
+}
+
+export type Verdict =
+  | { readonly type: "well" }
+  /** A person looks; unless it is mended by then, it rolls back. */
+  | { readonly type: "evaluate"; readonly because: string; readonly until: number }
+  | { readonly type: "rollback"; readonly because: string };
+
+const MINUTE = 60_000;
+/** How long after the cutover's last step its triggers are watched. */
+export const WATCH_MS = 4 * 60 * MINUTE;
+const ERRORS_FOR = 5 * MINUTE;
+const ERRORS_OVER = 0.05;
+const ENOUGH = 20;
+const UNHEALTHY_FOR = 2 * MINUTE;
+const DEAD_WITHIN = 60 * MINUTE;
+const DEAD_OVER = 10;
+const DEAD_EVALUATE = 15 * MINUTE;
+const FAILED_OVER = 2;
+
+/**
+ * The rollback triggers over what was read, oldest first.
+ * @param compress divides every length of time, for a rehearsal.
+ */
+export function judge(readings: readonly TriggerReading[], now: number, compress = 1): Verdict {
+  const [first, last] = [readings[0], readings.at(-1)];
+  if (first === undefined || last === undefined) return { type: "well" };
+  if (readings.some(({ intact }) => intact === false))
+    return { type: "rollback", because: "the ledger does not verify" };
+  if (last.claimsFailed > FAILED_OVER)
+    return { type: "rollback", because: `${last.claimsFailed} of the first ten claims failed` };
+  const unhealthy = readings.slice(readings.findLastIndex(({ hubHealthy }) => hubHealthy) + 1);
+  const [since] = unhealthy;
+  if (since !== undefined && last.at - since.at > UNHEALTHY_FOR / compress)
+    return { type: "rollback", because: `the hub was unhealthy for ${Math.round((last.at - since.at) / 1_000)} s` };
+  const before = readings.findLast(({ at }) => last.at - at >= ERRORS_FOR / compress);
+  if (before !== undefined) {
+    const requests = last.requests - before.requests;
+    const share = (last.serverErrors - before.serverErrors) / Math.max(1, requests);
+    if (requests >= ENOUGH && share > ERRORS_OVER)
+      return { type: "rollback", because: `${(share * 100).toFixed(1)} % of requests were answered 5xx` };
+  }
+  const over = readings.findLast(({ deadLetters }) => deadLetters - first.deadLetters <= DEAD_OVER);
+  const risen = readings.find(({ at }) => over === undefined || at > over.at);
+  if (risen !== undefined && risen.at - first.at <= DEAD_WITHIN / compress) {
+    const because = `${last.deadLetters - first.deadLetters} dead letters`;
+    const until = risen.at + DEAD_EVALUATE / compress;
+    return now > until ? { type: "rollback", because } : { type: "evaluate", because, until };
+  }
+  return { type: "well" };
+}

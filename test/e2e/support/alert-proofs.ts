@@ -1,0 +1,697 @@
+/**
+ * How each alert is caused and mended from outside. A proof may cause several alerts at once, where they have one cause; proofs of one
+ * act do not disturb each other and run together.
+ */
+import { randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
+import { call } from "../../../scripts/lib/http.ts";
+import type { Database } from "../../../scripts/lib/migrate.ts";
+import { secretsOf } from "../../../src/platform/secrets.ts";
+import { CHANNEL_NAMES, type Heard } from "./alert-receivers.ts";
+import { D1_LIMIT_BYTES, type World } from "./alert-world.ts";
+import { KEYS, plainPayload } from "./stack.ts";
+
+export interface Proof {
+  readonly alerts: readonly string[];
+  /** Brings the condition about and keeps it up. */
+  readonly cause: (world: World) => Promise<unknown>;
+  /** After that nothing is left of it but time. */
+  readonly mend: (world: World) => Promise<unknown>;
+}
+
+const running = new Map<string, () => void>();
+
+/** What a cause goes on doing until it is mended. */
+function begin(name: string, stop: () => void): void {
+  running.set(name, stop);
+}
+
+function end(name: string): void {
+  running.get(name)?.();
+  running.delete(name);
+}
+
+/** @throws Error naming what was waited for. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs: number): Promise<void> {
+  for (const late = performance.now() + timeoutMs; ; await sleep(50)) {
+    if (await holds()) return;
+    if (performance.now() > late) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+  }
+}
+
+const run = async (database: Database, sql: string, ...values: readonly unknown[]): Promise<void> => {
+  await database
+    .prepare(sql)
+    .bind(...values)
+    .run();
+};
+
+/** More than 85 % of the limit, in rows that no worker knows. */
+const FILLER_ROWS = 12;
+const fill = async (database: Database): Promise<void> => {
+  await run(database, "CREATE TABLE filler (content BLOB)");
+  const size = Math.ceil((0.9 * D1_LIMIT_BYTES) / FILLER_ROWS);
+  for (let row = 0; row < FILLER_ROWS; row++) await run(database, `INSERT INTO filler VALUES (zeroblob(${size}))`);
+};
+const empty = (database: Database): Promise<void> => run(database, "DROP TABLE filler");
+
+/** A worker whose newest deployment does not come up. */
+const BROKEN_WORKER = `throw new Error("this deployment is broken");
+export default {};
+export class Deliveries {}`;
+
+const bulkFile = ({ clinic }: World, rows: number, tag: string): string =>
+  [
+    "reference,patientId,providerId,insurerId,type,amount,currency,codes",
+    ...Array.from(
+      { length: rows },
+      (_, row) => `${tag}-${row},${clinic.patientId},${clinic.providerId},${clinic.insurerId},claim,120.00,CAD,11101`,
+    ),
+  ].join("\n");
+
+async function fileClaims(world: World, rows: number, tag: string): Promise<void> {
+  const answer = await fetch(`${world.clinic.hubUrl}/api/claims/bulk?dryRun=false`, {
+    method: "POST",
+    headers: { cookie: world.cookie, "content-type": "text/csv" },
+    body: bulkFile(world, rows, tag),
+  });
+  const text = await answer.text();
+  if (answer.status !== 200 || !text.includes(`"queued":${rows}`))
+    throw new Error(`${answer.status} ${text.slice(0, 300)}`);
+}
+
+const askHub = (world: World, path: string, body?: unknown) =>
+  call(`${world.clinic.hubUrl}${path}`, {
+    ...(body === undefined ? {} : { method: "POST", body }),
+    headers: { cookie: world.cookie },
+  });
+
+const UPDATES = "ledger_entries_update";
+const tampered = new Map<string, string>();
+
+/** One request that was approved for much money. */
+async function approvedRequest(world: World, name: string): Promise<string> {
+  const [submitted] = await world.submit(1);
+  const requestId = String(Object(submitted?.body).requestId);
+  for (const [action, body] of [
+    ["acknowledge", {}],
+    ["adjudicate", { decision: "APPROVED" }],
+  ] as const) {
+    const answer = await world.ask(`/workflow/requests/${requestId}/${action}`, {
+      method: "POST",
+      headers: { "x-api-key": KEYS.workflow },
+      body,
+    });
+    if (answer.status !== 200) throw new Error(`${name}: ${action} ${answer.status} ${JSON.stringify(answer.body)}`);
+  }
+  return requestId;
+}
+
+let keys = 0;
+const pay = (world: World, requestId: string, amountCents: number, key = `alerts-${++keys}`) =>
+  world.ask("/settlements", {
+    method: "POST",
+    headers: { "x-api-key": KEYS.workflow, "idempotency-key": key },
+    body: { requestId, type: "payment", amountCents },
+  });
+
+/** What may be settled of one request at most. */
+const PAYMENTS = 16;
+
+/** Payments of one request that was approved for them. */
+async function payments(world: World, count = PAYMENTS): Promise<readonly string[]> {
+  const requestId = await approvedRequest(world, "payments");
+  const made = await Promise.all(Array.from({ length: count }, () => pay(world, requestId, 10)));
+  return made.map((answer) => {
+    if (answer.status !== 201) throw new Error(`settlement ${answer.status} ${JSON.stringify(answer.body)}`);
+    return String(Object(answer.body).refId);
+  });
+}
+
+async function unfinished(world: World): Promise<readonly string[]> {
+  const { results } = await (await world.core().database("itrans-core"))
+    .prepare("SELECT ref_id AS refId FROM settlements WHERE status IN ('PENDING', 'PROCESSING')")
+    .bind()
+    .all<{ refId: string }>();
+  return results.map(({ refId }) => refId);
+}
+
+const resolveSettlement = (world: World, refId: string, outcome: "FAILED" | "REJECTED") =>
+  world.ask(`/settlements/${refId}/resolve`, {
+    method: "POST",
+    headers: { "x-api-key": KEYS.operator },
+    body: { outcome, reason: "TICKET-1" },
+  });
+
+/** Of every six calls the fourth is asked to come again and the sixth refused for good. */
+const callbacks: Proof = {
+  alerts: ["dead-letters", "dead-letters-accumulating", "callbacks", "callbacks-critical", "webhook-retries"],
+  async cause(world) {
+    const seen = new Map<string, number>();
+    world.fronts.callbacks.behave(({ headers }) => {
+      const event = String(headers["x-itrans-relay-event-id"]);
+      const first = !seen.has(event);
+      const nth = seen.get(event) ?? seen.size;
+      seen.set(event, nth);
+      if (nth % 12 === 11) return { type: "answer", status: 422 };
+      return first && nth % 3 !== 2 && nth % 5 !== 0 ? { type: "answer", status: 500 } : { type: "pass" };
+    });
+    begin(
+      "callbacks",
+      world.keepDoing(() => world.submit(20), 500),
+    );
+  },
+  async mend(world) {
+    end("callbacks");
+    world.fronts.callbacks.behave();
+    await until(
+      "no dead letter is left",
+      async () => {
+        const body = { destinationId: "medlink", limit: 1_000, perMinute: 60_000 };
+        await world.ask("/relay/workflow/dead-letters/replay", { method: "POST", body });
+        const status = await world.ask("/relay/workflow/status");
+        return Object(status.body).deadLetterCount === 0;
+      },
+      30_000,
+    );
+  },
+};
+
+const intake: Proof = {
+  alerts: ["webhook-intake"],
+  async cause(world) {
+    const forged = () =>
+      call(`${world.clinic.hubUrl}/api/itrans/webhooks/workflow`, {
+        method: "POST",
+        headers: {
+          "idempotency-key": "evt-1",
+          "x-itrans-relay-event-id": "evt-1",
+          "x-itrans-relay-event-type": "REQUEST_ACKNOWLEDGED",
+          "x-itrans-relay-timestamp": String(Math.floor(Date.now() / 1_000)),
+          "x-itrans-relay-signature": "0".repeat(64),
+        },
+        body: { eventId: "evt-1", eventType: "REQUEST_ACKNOWLEDGED" },
+      });
+    begin(
+      "intake",
+      world.keepDoing(() => Promise.all(Array.from({ length: 10 }, forged)), 300),
+    );
+  },
+  mend: async () => end("intake"),
+};
+
+const sizes: Proof = {
+  alerts: ["core-database-size", "hub-database-size"],
+  async cause(world) {
+    await fill(await world.core().database("itrans-core"));
+    await fill(await world.hub().database("medlink-hub"));
+  },
+  async mend(world) {
+    await empty(await world.core().database("itrans-core"));
+    await empty(await world.hub().database("medlink-hub"));
+  },
+};
+
+const collision: Proof = {
+  alerts: ["idempotency-collision"],
+  async cause(world) {
+    const requestId = await approvedRequest(world, "collision");
+    await pay(world, requestId, 10, "used-twice");
+    begin(
+      "collision",
+      world.keepDoing(() => pay(world, requestId, 11, "used-twice"), 200),
+    );
+  },
+  mend: async () => end("collision"),
+};
+
+/** Every fourth call to the operator fails: what is in doubt is not sent again, and waits. */
+const operatorFails: Proof = {
+  alerts: ["operator-errors", "settlements-stuck"],
+  async cause(world) {
+    let calls = 0;
+    world.fronts.operator.behave(() => (calls++ % 4 === 3 ? { type: "answer", status: 500 } : { type: "pass" }));
+    begin(
+      "operator",
+      world.keepDoing(async () => {
+        if ((await unfinished(world)).length < 25) await Promise.all([payments(world), payments(world)]);
+      }, 500),
+    );
+  },
+  async mend(world) {
+    end("operator");
+    world.fronts.operator.behave();
+  },
+};
+
+/** What the operator said on the phone: none of them was done. */
+const settlementsFail: Proof = {
+  alerts: ["settlement-errors"],
+  async cause(world) {
+    begin(
+      "failing",
+      world.keepDoing(async () => {
+        await payments(world);
+        const open = await unfinished(world);
+        await Promise.all(open.slice(0, 5).map((refId) => resolveSettlement(world, refId, "FAILED")));
+      }, 700),
+    );
+  },
+  async mend(world) {
+    end("failing");
+    await until(
+      "nothing is under way",
+      async () => {
+        const open = await unfinished(world);
+        await Promise.all(open.map((refId) => resolveSettlement(world, refId, "REJECTED")));
+        return open.length === 0;
+      },
+      20_000,
+    );
+  },
+};
+
+const operatorLimits: Proof = {
+  alerts: ["operator-rate-limited"],
+  async cause(world) {
+    world.fronts.operator.behave(() => ({ type: "answer", status: 429, headers: { "retry-after": "0" } }));
+    begin(
+      "limited",
+      world.keepDoing(() => payments(world), 300),
+    );
+  },
+  async mend(world) {
+    end("limited");
+    world.fronts.operator.behave();
+  },
+};
+
+const reconciliation: Proof = {
+  alerts: ["reconciliation-failed"],
+  async cause(world) {
+    world.operator.behave({ down: true });
+    const today = new Date().toISOString().slice(0, 10);
+    const yesterday = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
+    const started = await world.ask("/settlements/reconciliation/runs", {
+      method: "POST",
+      body: { from: yesterday, to: yesterday },
+    });
+    const runId = String(Object(started.body).runId);
+    if (started.status !== 202) throw new Error(`${today}: ${started.status} ${JSON.stringify(started.body)}`);
+    await until(
+      "the run is given up",
+      async () => {
+        const answer = await world.ask(`/settlements/reconciliation/runs/${runId}/continue`, {
+          method: "POST",
+          body: {},
+        });
+        return Object(answer.body).state === "failed";
+      },
+      60_000,
+    );
+    begin("reconciliation", () => {});
+    tampered.set("run", runId);
+  },
+  async mend(world) {
+    world.operator.behave({ callsPerMinute: 1_000_000 });
+    await until(
+      "the run ends well",
+      async () => {
+        const path = `/settlements/reconciliation/runs/${tampered.get("run")}/continue`;
+        const answer = await world.ask(path, { method: "POST", body: {} });
+        return Object(answer.body).state === "completed";
+      },
+      60_000,
+    );
+  },
+};
+
+/** To the hub, core is away: claims wait, and what needs core is answered 5xx. */
+const coreAway: Proof = {
+  alerts: ["auto-submit-backlog", "server-errors", "server-errors-critical"],
+  async cause(world) {
+    const created = await askHub(world, "/api/itrans/claims", { offchainPayload: plainPayload("patient-1") });
+    const claimId = String(Object(created.body).claimId);
+    if (created.status !== 201) throw new Error(`claim ${created.status} ${JSON.stringify(created.body)}`);
+    tampered.set("claim", claimId);
+    world.fronts.core.behave(() => ({ type: "break" }));
+    await fileClaims(world, 110, "backlog");
+    const read = () => askHub(world, `/api/itrans/claims/${claimId}`);
+    begin(
+      "away",
+      world.keepDoing(() => Promise.all(Array.from({ length: 20 }, read)), 200),
+    );
+  },
+  async mend(world) {
+    end("away");
+    world.fronts.core.behave();
+  },
+};
+
+/** Core answers the hub, late. */
+const coreSlow: Proof = {
+  alerts: ["latency", "latency-critical"],
+  async cause(world) {
+    world.fronts.core.behave(({ path }) =>
+      path.startsWith("/claims/") ? { type: "late", ms: 5_300 } : { type: "pass" },
+    );
+    const read = () => askHub(world, `/api/itrans/claims/${tampered.get("claim")}`);
+    for (let wave = 0; wave < 6; wave++) {
+      begin(
+        `slow-${wave}`,
+        world.keepDoing(() => Promise.all(Array.from({ length: 25 }, read)), 300),
+      );
+      await sleep(700);
+    }
+  },
+  async mend(world) {
+    for (let wave = 0; wave < 6; wave++) end(`slow-${wave}`);
+    world.fronts.core.behave();
+  },
+};
+
+const hubStopped: Proof = {
+  alerts: ["hub-unhealthy", "hub-metrics-missing"],
+  cause: (world) => world.stopHub(),
+  // It comes back with another key than core has: what the next proof needs.
+  mend: (world) => world.startHub({ secrets: { ITRANS_WORKFLOW_API_KEY: "not-the-key-that-core-has-1f" } }),
+};
+
+const submissionsFail: Proof = {
+  alerts: ["auto-submit-failed", "auto-submit-failed-critical"],
+  async cause(world) {
+    let file = 0;
+    begin(
+      "submissions",
+      world.keepDoing(() => fileClaims(world, 12, `refused-${++file}`), 1_000),
+    );
+  },
+  async mend(world) {
+    end("submissions");
+    await world.stopHub();
+    await world.startHub();
+    await askHub(world, "/api/itrans/auto-submit/requeue", {});
+  },
+};
+
+const hubCron: Proof = {
+  alerts: ["hub-cron-silent"],
+  cause: async ({ crons }) => {
+    crons.hub = false;
+  },
+  mend: async ({ crons }) => {
+    crons.hub = true;
+  },
+};
+
+const integrity: Proof = {
+  alerts: ["ledger-integrity"],
+  async cause(world) {
+    const database = await world.core().database("itrans-core");
+    const row = await database
+      .prepare("SELECT body FROM ledger_entries WHERE seq = 0")
+      .bind()
+      .first<{ body: string }>();
+    const guard = await database
+      .prepare("SELECT sql FROM sqlite_schema WHERE name = ?")
+      .bind(UPDATES)
+      .first<{ sql: string }>();
+    tampered.set("body", row?.body ?? "").set("guard", guard?.sql ?? "");
+    await run(database, `DROP TRIGGER ${UPDATES}`);
+    await run(database, "UPDATE ledger_entries SET body = ? WHERE seq = 0", (row?.body ?? "").replace("T", " "));
+  },
+  async mend(world) {
+    const database = await world.core().database("itrans-core");
+    await run(database, "UPDATE ledger_entries SET body = ? WHERE seq = 0", tampered.get("body"));
+    await run(database, tampered.get("guard") ?? "");
+  },
+};
+
+/** Claims arrive and the database takes no entry. */
+const noAppends: Proof = {
+  alerts: ["ledger-stalled", "ledger-slow"],
+  async cause(world) {
+    const database = await world.core().database("itrans-core");
+    await run(
+      database,
+      "CREATE TRIGGER takes_nothing BEFORE INSERT ON ledger_entries BEGIN SELECT RAISE(ABORT, 'takes nothing'); END",
+    );
+  },
+  async mend(world) {
+    await run(await world.core().database("itrans-core"), "DROP TRIGGER takes_nothing");
+  },
+};
+
+const relayBroken: Proof = {
+  alerts: ["relay-down"],
+  cause: (world) => world.core().reload({ "itrans-relay": BROKEN_WORKER }),
+  mend: (world) => world.core().reload(),
+};
+
+const chainStopped: Proof = {
+  alerts: ["anchor-late", "anchor-stuck"],
+  cause: ({ anvil }) => anvil.rpc("evm_setIntervalMining", [0]),
+  mend: ({ anvil }) => anvil.rpc("evm_setIntervalMining", [1]),
+};
+
+const coreCron: Proof = {
+  alerts: ["cron-silent"],
+  cause: async ({ crons }) => {
+    crons.core = false;
+  },
+  mend: async ({ crons }) => {
+    crons.core = true;
+  },
+};
+
+/** A database whose file is damaged: every query fails, whatever it asks. */
+const databaseGone: Proof = {
+  alerts: ["database-unreachable"],
+  cause: async (world) =>
+    damageFile(world, "UPDATE sqlite_schema SET sql = 'broken ' || sql WHERE name = 'ledger_heads'"),
+  mend: async (world) => damageFile(world, "UPDATE sqlite_schema SET sql = substr(sql, 8) WHERE name = 'ledger_heads'"),
+};
+
+/** From beside the worker, as a fault of the disk would: the engine reads the schema again and can not make sense of it. */
+function damageFile(world: World, statement: string): void {
+  const directory = join(world.coreDataDir, "d1", "miniflare-D1DatabaseObject");
+  const [name = ""] = readdirSync(directory).filter((file) => /^[0-9a-f]{64}\.sqlite$/.test(file));
+  const file = new DatabaseSync(join(directory, name), { defensive: false });
+  try {
+    file.exec("PRAGMA writable_schema = ON");
+    file.exec(statement);
+    const { schema_version: version } = z
+      .object({ schema_version: z.number() })
+      .parse(file.prepare("PRAGMA schema_version").get());
+    file.exec(`PRAGMA schema_version = ${version + 1}`);
+  } finally {
+    file.close();
+  }
+}
+
+export interface Act {
+  readonly name: string;
+  readonly proofs: readonly Proof[];
+}
+
+/** With minutes compressed. */
+export const ACTS_OF_MINUTES: readonly Act[] = [
+  { name: "strangers and sizes", proofs: [intake, sizes, collision] },
+  { name: "a receiver that refuses", proofs: [callbacks] },
+  { name: "the payer's operator", proofs: [operatorFails] },
+  { name: "settlements that fail", proofs: [settlementsFail] },
+  { name: "limits and lists", proofs: [operatorLimits] },
+  { name: "a list that can not be read", proofs: [reconciliation] },
+  { name: "core away from the hub", proofs: [coreAway] },
+  { name: "core slow to the hub", proofs: [coreSlow] },
+  { name: "the hub stopped", proofs: [hubStopped] },
+  { name: "submissions refused", proofs: [submissionsFail] },
+  { name: "the ledger", proofs: [integrity] },
+  { name: "a database that takes nothing", proofs: [noAppends] },
+  { name: "relay, chain and crons", proofs: [relayBroken, chainStopped, coreCron, hubCron] },
+  { name: "the database", proofs: [databaseGone] },
+];
+
+async function backUp(world: World): Promise<void> {
+  const begun = await world.ask("/operations/backups", { method: "POST", body: {} });
+  const name = String(Object(begun.body).name);
+  await until(
+    "the snapshot is good",
+    async () => {
+      await world.ask(`/operations/backups/${name}/advance`, { method: "POST", body: {} });
+      return Object((await world.ask(`/operations/backups/${name}`)).body).state === "good";
+    },
+    30_000,
+  );
+}
+
+const DAY_MS = 86_400_000;
+
+const recordDrill = (world: World, startedAt: number) =>
+  world.ask("/operations/restore-drills", {
+    method: "POST",
+    body: {
+      snapshot: "snapshot-1",
+      good: true,
+      startedAt: new Date(startedAt).toISOString(),
+      finishedAt: new Date(startedAt + 60_000).toISOString(),
+      entries: 1,
+      reason: null,
+      report: {},
+    },
+  });
+
+/** Nothing is done, and time goes by. */
+const nothing = async (): Promise<void> => {};
+
+/** Without a key to seal them under there are no snapshots. */
+export const NO_BACKUP_KEY = { BACKUP_ENCRYPTION_KEY: "" };
+
+const restartCore = async (world: World, secrets: Readonly<Record<string, string>> = {}): Promise<void> => {
+  await world.stopCore();
+  await world.startCore({ secrets });
+};
+
+/** The world was started without the key. */
+const neverBackedUp: Proof = { alerts: ["backup-never"], cause: nothing, mend: restartCore };
+
+/** There is a snapshot, and it grows old. */
+const backupsStopped: Proof = {
+  alerts: ["backup-missing"],
+  cause: (world) => restartCore(world, NO_BACKUP_KEY),
+  async mend(world) {
+    await restartCore(world);
+    await backUp(world);
+  },
+};
+
+const noDrill: Proof = {
+  alerts: ["restore-drill-old"],
+  cause: (world) => recordDrill(world, Date.now() - 91 * DAY_MS),
+  mend: (world) => recordDrill(world, Date.now()),
+};
+
+/** Somebody wrote over an object of a snapshot, which is found when its turn comes to be read again. */
+const damagedBackup: Proof = {
+  alerts: ["backup-damaged"],
+  async cause(world) {
+    const bucket = await world.core().bucket("itrans-core", "BACKUPS");
+    const database = await world.core().database("itrans-core");
+    const row = await database
+      .prepare("SELECT path FROM backup_objects ORDER BY path")
+      .bind()
+      .first<{ path: string }>();
+    const { objects } = await bucket.list();
+    const damaged = objects.find(({ key }) => key.endsWith(row?.path ?? "no object"));
+    if (damaged === undefined) throw new Error(`${row?.path} is not in the bucket`);
+    await bucket.put(damaged.key, "not what was written");
+    await run(database, "UPDATE backup_objects SET checked_at = ?", Date.now() - 31 * DAY_MS);
+  },
+  mend: nothing,
+};
+
+/** With days compressed to seconds. */
+export const ACTS_OF_DAYS: readonly Act[] = [
+  { name: "no backup", proofs: [neverBackedUp, noDrill] },
+  { name: "an old backup", proofs: [backupsStopped] },
+  { name: "a damaged backup", proofs: [damagedBackup] },
+];
+
+/** Another value of the same form, with the one before it beside it, as in the middle of a rotation. */
+function rotated(world: World): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const { name, form } of secretsOf("itrans-core")) {
+    const before = world.secrets[name];
+    if (before === undefined) continue;
+    values[name] =
+      form === "evm-private-key"
+        ? `0x${randomBytes(32).toString("hex")}`
+        : form === "ed25519-jwk-d"
+          ? randomBytes(32).toString("base64url")
+          : `${before.slice(0, -6)}${randomBytes(3).toString("hex")}`;
+    values[`${name}_PREVIOUS`] = before;
+  }
+  return values;
+}
+
+const oldSecrets: Proof = {
+  alerts: ["secret-old"],
+  cause: nothing,
+  mend: (world) => restartCore(world, rotated(world)),
+};
+
+/** With three months compressed to seconds. */
+export const ACTS_OF_QUARTERS: readonly Act[] = [{ name: "old secrets", proofs: [oldSecrets] }];
+
+export interface Transcript {
+  readonly alert: string;
+  /** What each receiver heard of it from its cause to its end, in order. */
+  readonly heard: readonly Heard[];
+  readonly faults: readonly string[];
+}
+
+/** What is not as it must be: each alert opens once, stays open, resolves once, at every receiver. */
+export function faultsOf({ alert, heard, faults }: Transcript): readonly string[] {
+  const found = faults.filter((fault) => fault.includes(alert) || fault.startsWith("standing"));
+  for (const channel of CHANNEL_NAMES) {
+    const kinds = heard.filter((one) => one.channel === channel && one.kind !== "escalated").map(({ kind }) => kind);
+    if (kinds.join() !== "opened,resolved") found.push(`${alert}: ${channel} heard ${kinds.join() || "nothing"}`);
+  }
+  const keys = new Set(heard.flatMap(({ dedupKey }) => (dedupKey === undefined ? [] : [dedupKey])));
+  if (keys.size !== 1) found.push(`${alert}: PagerDuty has ${keys.size} dedup keys for it`);
+  return found;
+}
+
+const OPEN_MS = 60_000;
+const RESOLVE_MS = 60_000;
+
+/** Causes, watches, mends, watches. What goes wrong is told by alert. */
+export async function perform(world: World, act: Act, say: (line: string) => void): Promise<readonly Transcript[]> {
+  const from = world.receivers.heard.length;
+  const startedAt = performance.now();
+  const faults: string[] = [];
+  const alerts = act.proofs.flatMap((proof) => proof.alerts);
+  const of = (alert: string) => world.receivers.heard.slice(from).filter((one) => one.alert === alert);
+  const everywhere = (alert: string, kind: Heard["kind"]) =>
+    CHANNEL_NAMES.every((channel) => of(alert).some((one) => one.channel === channel && one.kind === kind));
+  const attempt = async (what: string, work: () => Promise<unknown>) => {
+    try {
+      await work();
+    } catch (error) {
+      faults.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  await Promise.all(act.proofs.map((proof) => attempt(`cause ${proof.alerts.join()}`, () => proof.cause(world))));
+  const causedAt = performance.now();
+  await Promise.all(
+    alerts.map((alert) =>
+      attempt(`open ${alert}`, () => until(`${alert} opens`, () => everywhere(alert, "opened"), OPEN_MS)),
+    ),
+  );
+  const openedAt = performance.now();
+  // Some evaluations more: it stays open and is not told again.
+  await sleep(750);
+  for (const proof of act.proofs) await attempt(`mend ${proof.alerts.join()}`, () => proof.mend(world));
+  const mendedAt = performance.now();
+  await Promise.all(
+    alerts.map((alert) =>
+      attempt(`resolve ${alert}`, () => until(`${alert} resolves`, () => everywhere(alert, "resolved"), RESOLVE_MS)),
+    ),
+  );
+  const s = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
+  say(
+    `${act.name}: caused in ${s(causedAt - startedAt)}, open after ${s(openedAt - causedAt)}, mended in ${s(mendedAt - openedAt)}, resolved after ${s(performance.now() - mendedAt)}`,
+  );
+  if (faults.length > 0) {
+    const standing = await world.status().catch(() => undefined);
+    const open = standing?.alerts
+      .filter(({ phase }) => phase !== "quiet")
+      .map(({ name, phase, value }) => `${name} ${phase} ${value}`);
+    faults.push(`standing: ${open?.join("; ") ?? "core does not answer"}`);
+  }
+  return alerts.map((alert) => ({ alert, heard: of(alert), faults }));
+}
