@@ -102,7 +102,7 @@ describe("the report of deliveries", () => {
   const report = webhooksReport(
     [
       delivery({}),
-      delivery({ outboxId: 2, attempts: 3, deliveredAt: 9_000, lastError: "timeout" }),
+      delivery({ outboxId: 2, attempts: 2, deliveredAt: 9_000, lastError: "timeout" }),
       delivery({
         outboxId: 3,
         state: "dead",
@@ -118,8 +118,8 @@ describe("the report of deliveries", () => {
 
   it("counts as retried what needed more than one attempt, of what was posted", () => {
     expect(report.retryRate).toBeCloseTo(2 / 3);
-    expect(report.meanAttempts).toBe(3);
-    expect(report.byAttempts.map(({ name }) => name)).toEqual(["1", "3", "5 and more"]);
+    expect(report.meanAttempts).toBeCloseTo(8 / 3);
+    expect(report.byAttempts.map(({ name }) => name)).toEqual(["1", "2", "5 and more"]);
   });
 
   it("measures from the event to its delivery, by destination too", () => {
