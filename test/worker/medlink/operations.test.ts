@@ -62,6 +62,7 @@ describe("/metrics of the hub", () => {
 
   test("has what the tables tell of claims and sign-ins: each event once, with the claim's way to its first callback", async () => {
     const session = await hub.signIn();
+    const before = await samples();
     const { status, body } = await session.read("POST", "/api/claims", CLAIM);
     expect(status).toBe(201);
     const { claimId } = body;
@@ -74,7 +75,6 @@ describe("/metrics of the hub", () => {
       timelineInsert(env.DB, { ...event, kind: "REQUEST_SUBMITTED", at: at + 900, eventId: "e1" }),
       timelineInsert(env.DB, { ...event, kind: "REQUEST_ACKNOWLEDGED", at: at + 60_000, eventId: "e2" }),
     ]);
-    const before = await samples();
     const running = await hub.hub();
     await recordHubMetrics({ ...running, now: () => at }, hub.env, 1_500);
     await recordHubMetrics({ ...running, now: () => at + 60_000 }, hub.env, 0);
