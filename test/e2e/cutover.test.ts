@@ -184,7 +184,7 @@ describe("a cutover, rehearsed", () => {
     const report = await rollBack(context, "decided by a person", cutover.startedAt, undefined);
     expect(report.steps.filter(({ ok }) => !ok)).toEqual([]);
     expect(await serving()).toEqual([FORMER_COMMIT, FORMER_COMMIT, FORMER_COMMIT]);
-  });
+  }, 600_000);
 
   const down = { status: 503, body: { detail: "planted" } };
   const FAULTS: readonly (readonly [StepId, WorkerName, Plant, CutoverAction["type"], string])[] = [
