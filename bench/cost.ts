@@ -9,9 +9,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import { bundleWorker } from "../scripts/lib/bundle.ts";
-import { call, summaryOf } from "../scripts/lib/http.ts";
-import { type Clinic, signIn } from "../scripts/lib/lifecycle.ts";
-import { type System, startSystem } from "../scripts/lib/system.ts";
 import {
   addBills,
   BILLED,
@@ -25,9 +22,12 @@ import {
   times,
   WORKERS,
   type Worker,
-} from "./cost/bill.ts";
-import { type Billed, PRICES } from "./cost/prices.ts";
-import type { TallyReport } from "./workers/tally.ts";
+} from "../scripts/lib/cost/bill.ts";
+import { type Billed, PRICES } from "../scripts/lib/cost/prices.ts";
+import type { TallyReport } from "../scripts/lib/cost/tally.ts";
+import { call, summaryOf } from "../scripts/lib/http.ts";
+import { type Clinic, signIn } from "../scripts/lib/lifecycle.ts";
+import { type System, startSystem } from "../scripts/lib/system.ts";
 
 const TALLY = "/bench/tally";
 const PATIENCE_MS = 180_000;

@@ -7,9 +7,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { addBills, type Bill, NO_BILL } from "../bench/cost/bill.ts";
-import { PLAN_DOLLARS } from "../bench/cost/prices.ts";
 import { projectRoot } from "./lib/bundle.ts";
+import { addBills, type Bill, NO_BILL } from "./lib/cost/bill.ts";
+import { PLAN_DOLLARS } from "./lib/cost/prices.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
 import {

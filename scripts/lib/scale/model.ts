@@ -2,8 +2,8 @@
  * What a rate of claims takes, by the platform's ceilings: how many ledgers, what a caller waits for, what a month costs. Pure; random
  * numbers are passed in. The rules are those of the code: one commit at a time for each ledger, all that waits in the next one.
  */
-import { type Bill, monthlyDollars, times } from "../../../bench/cost/bill.ts";
-import { OBJECT_GB, STORAGE_DOLLARS } from "../../../bench/cost/prices.ts";
+import { type Bill, monthlyDollars, times } from "../cost/bill.ts";
+import { OBJECT_GB, STORAGE_DOLLARS } from "../cost/prices.ts";
 
 /** Of a ledger of its own, with margin: the platform gives about 1,000 requests a second to one object. */
 export const OBJECT_CALLS_PER_SECOND = 1_000;

@@ -10,9 +10,9 @@ import {
   monthlyDollars,
   NO_BILL,
   times,
-} from "../../../bench/cost/bill.ts";
-import { PRICES } from "../../../bench/cost/prices.ts";
-import type { Counts } from "../../../bench/workers/tally.ts";
+} from "../../../scripts/lib/cost/bill.ts";
+import { PRICES } from "../../../scripts/lib/cost/prices.ts";
+import type { Counts } from "../../../scripts/lib/cost/tally.ts";
 
 const counts = (over: Partial<Counts>): Counts => ({
   requests: 0,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { NO_BILL } from "../../../bench/cost/bill.ts";
+import { NO_BILL } from "../../../scripts/lib/cost/bill.ts";
 import {
   type Assumptions,
   databasesFor,
