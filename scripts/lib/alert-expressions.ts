@@ -113,9 +113,8 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
     case "quantile": {
       const window = promDuration(condition.windowMs);
       const name = TIMED[condition.signal];
-      const rates = `sum by (le) (rate(${name}_bucket[${window}]))`;
-      const count = `sum(increase(${name}_count[${window}]))`;
-      return `(histogram_quantile(${condition.q}, ${rates}) > ${condition.above}) and (${count} >= ${condition.minimum})`;
+      const slow = `histogram_quantile(${condition.q}, sum by (le) (rate(${name}_bucket[${window}]))) > ${condition.above}`;
+      return `(${slow}) and (sum(increase(${name}_count[${window}])) >= ${condition.minimum})`;
     }
     case "slower-than-usual": {
       const { signal, windowMs, usualMs, minimum, below } = condition;
@@ -147,9 +146,8 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
   }
 }
 
-/** A scalar that every reader of YAML takes for the same text, in the quotes that the formatter keeps. */
-const quoted = (text: string): string =>
-  text.includes('"') && !text.includes("'") ? `'${text}'` : JSON.stringify(text);
+/** A scalar that every reader of YAML takes for the same text. */
+const quoted = (text: string): string => JSON.stringify(text);
 
 const camel = (name: string): string =>
   name

@@ -1,4 +1,4 @@
-/** What a worker with a tally in front of its bindings says that it used. */
+/** What a counting worker says of itself (bench/workers/tally.ts). */
 
 /** What is counted under one label: a kind of invocation, or a class of objects. */
 export interface Counts {
