@@ -15,6 +15,7 @@ const PROBED: Readonly<Record<Probe, string>> = {
   "hub.metrics": 'max(up{job="medlink-hub"})',
   // Core's cron runs every minute: none in five is 0.
   "cron.on-time": "sum(increase(itrans_core_cron_runs_total[5m]))",
+  "hub.cron-on-time": "sum(increase(medlink_cron_runs_total[5m]))",
 };
 
 const isProbe = (signal: Signal): signal is Probe => Object.hasOwn(PROBED, signal);
@@ -67,7 +68,12 @@ const selected = (signal: MeasuredSignal, open: OpenLabels): readonly Selected[]
   selectionOf(signal).of.map((name) => ({ name, matchers: matchersOf(signal, name, open) }));
 
 /** Gauges that are absent until they were read once. */
-const MAY_BE_ABSENT: ReadonlySet<string> = new Set(["anchor.confirmed-at", "backup.good-at", "backup.drill-at"]);
+const MAY_BE_ABSENT: ReadonlySet<string> = new Set([
+  "anchor.confirmed-at",
+  "backup.good-at",
+  "backup.drill-at",
+  "hub.watched-at",
+]);
 
 const orNothing = (expression: string): string => `(${expression} or vector(0))`;
 
@@ -109,10 +115,9 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
     }
     case "quantile": {
       const window = promDuration(condition.windowMs);
-      const names = TIMED[condition.signal];
-      const rates = names.map((name) => `rate(${name}_bucket[${window}])`).join(" or ");
-      const counts = names.map((name) => `increase(${name}_count[${window}])`).join(" or ");
-      return `(histogram_quantile(${condition.q}, sum by (le) (${rates})) > ${condition.above}) and (sum(${counts}) >= ${condition.minimum})`;
+      const name = TIMED[condition.signal];
+      const quantile = `histogram_quantile(${condition.q}, sum by (le) (rate(${name}_bucket[${window}])))`;
+      return `(${quantile} > ${condition.above}) and (sum(increase(${name}_count[${window}])) >= ${condition.minimum})`;
     }
     case "slower-than-usual": {
       const { signal, windowMs, usualMs, minimum, below } = condition;
@@ -128,8 +133,15 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
     }
     case "older":
       return `time() - ${readingOf(condition.signal, open)} > ${condition.thanMs / SECOND}`;
-    case "behind":
-      return `${readingOf(condition.signal, open)} < ${readingOf(condition.of, open)}`;
+    case "longer":
+      return `${readingOf(condition.signal, open)} > ${condition.thanMs / SECOND}`;
+    case "behind": {
+      // What only grows was at its least when the window began.
+      const then = selected(condition.of, open).map(
+        ({ name, matchers }) => `sum(min_over_time(${name}${matchers}[${promDuration(condition.windowMs)}]))`,
+      );
+      return `${readingOf(condition.signal, open)} < ${orNothing(then.join(" + "))}`;
+    }
     case "never": {
       const [only] = selected(condition.signal, open);
       if (only === undefined) throw new Error(`${condition.signal} names no metric`);

@@ -8,6 +8,7 @@ type Kind = "scalar" | "vector" | "range";
 const FUNCTIONS: Readonly<Record<string, readonly (readonly Kind[])[]>> = {
   rate: [["range"]],
   increase: [["range"]],
+  min_over_time: [["range"]],
   absent: [["vector"]],
   histogram_quantile: [["scalar", "vector"]],
   vector: [["scalar"]],

@@ -27,7 +27,9 @@ const alert = (over: Partial<Alert>): Alert => ({
 
 describe("an alert in the console", () => {
   it("has French words for every rule that core evaluates", () => {
-    const names = alertRules(5 * MINUTE, 60 * MINUTE).map(({ name }) => name);
+    const names = alertRules({ anchorEveryMs: 5 * MINUTE, anchorPendingMs: 60 * MINUTE, databaseBytes: 1 }).map(
+      ({ name }) => name,
+    );
     expect(names.filter((name) => ALERTS_IN_FRENCH[name] === undefined)).toEqual([]);
   });
 

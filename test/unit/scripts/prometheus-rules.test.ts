@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { expressionOf, promDuration, rulesYaml } from "../../../scripts/lib/alert-expressions.ts";
-import { PROMETHEUS_ANCHOR_MS, PROMETHEUS_ANCHOR_PENDING_MS } from "../../../scripts/lib/ops-files.ts";
+import { SHIPPED_LIMITS } from "../../../scripts/lib/ops-files.ts";
 import { routePaths } from "../../../scripts/lib/route-paths.ts";
 import { alertRules } from "../../../src/operations/alerts/alert-rules.ts";
 import { isMetricName, METRIC_NAMES, type MetricName, specOf } from "../../../src/operations/metrics.ts";
 import { readPromql } from "../../support/promql.ts";
 
 const file = (name: string): string => readFileSync(new URL(`../../../ops/${name}`, import.meta.url), "utf8");
-const rules = alertRules(PROMETHEUS_ANCHOR_MS, PROMETHEUS_ANCHOR_PENDING_MS);
+const rules = alertRules(SHIPPED_LIMITS);
 const open = { route: routePaths() };
 
 /** Histograms have samples of their own names. */

@@ -137,15 +137,19 @@ export const ALERTS_IN_FRENCH: Readonly<Record<string, Words>> = {
   },
   "core-database-size": {
     title: "La base de données du registre est presque pleine",
-    says: "D1 itrans dépasse 85 % de ses 10 Go : ouvrez le registre suivant avant que les écritures n’échouent.",
+    says: "D1 itrans dépasse 85 % de sa capacité : ouvrez le registre suivant avant que les écritures n’échouent.",
   },
   "hub-database-size": {
     title: "La base de données de MedLink est presque pleine",
-    says: "D1 medlink dépasse 85 % de ses 10 Go.",
+    says: "D1 medlink dépasse 85 % de sa capacité.",
   },
   "hub-metrics-missing": {
     title: "MedLink ne peut être surveillé",
     says: "/metrics de MedLink n’a pu être lu pendant 5 minutes : les alertes qui le concernent ne peuvent s’ouvrir.",
+  },
+  "hub-cron-silent": {
+    title: "La tâche planifiée de MedLink ne tourne pas",
+    says: "Elle n’a pas tourné depuis plus de cinq minutes : rien n’y est balayé ni sauvegardé, et personne ne surveille le registre.",
   },
   "cron-silent": {
     title: "La tâche planifiée du registre ne tourne pas",
