@@ -9,9 +9,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import { bundleWorker } from "../scripts/lib/bundle.ts";
-import { call, summaryOf } from "../scripts/lib/http.ts";
-import { type Clinic, signIn } from "../scripts/lib/lifecycle.ts";
-import { type System, startSystem } from "../scripts/lib/system.ts";
 import {
   addBills,
   BILLED,
@@ -25,9 +22,12 @@ import {
   times,
   WORKERS,
   type Worker,
-} from "./cost/bill.ts";
-import { type Billed, PRICES } from "./cost/prices.ts";
-import type { TallyReport } from "./workers/tally.ts";
+} from "../scripts/lib/cost/bill.ts";
+import { type Billed, PRICES } from "../scripts/lib/cost/prices.ts";
+import type { TallyReport } from "../scripts/lib/cost/tally.ts";
+import { call, summaryOf } from "../scripts/lib/http.ts";
+import { type Clinic, signIn } from "../scripts/lib/lifecycle.ts";
+import { type System, startSystem } from "../scripts/lib/system.ts";
 
 const TALLY = "/bench/tally";
 const PATIENCE_MS = 180_000;
@@ -65,6 +65,8 @@ interface Measured {
   /** Rows written, by worker and table. */
   readonly tables: Readonly<Record<Worker, Tables>>;
   readonly statements: readonly WritingStatement[];
+  /** By which the databases grew, a claim. */
+  readonly bytes: { readonly core: number; readonly hub: number };
   readonly dollars: { readonly core: number; readonly hub: number };
 }
 
@@ -234,6 +236,17 @@ async function look(system: System): Promise<Progress> {
   return { paid, undelivered, unanchored: size - anchored };
 }
 
+const sizeSchema = z.looseObject({ size_after: z.number() });
+
+/** Bytes of the databases, as D1 reports them. */
+async function sizes({ stack }: System): Promise<{ readonly core: number; readonly hub: number }> {
+  const sizeOf = async (worker: Worker): Promise<number> => {
+    const { meta } = await (await stack.database(worker)).prepare("SELECT 1 AS one").all();
+    return sizeSchema.parse(meta).size_after;
+  };
+  return { core: await sizeOf("itrans-core"), hub: await sizeOf("medlink-hub") };
+}
+
 async function fileClaim(clinic: Clinic, cookie: string): Promise<void> {
   const { patientId, providerId, insurerId } = clinic;
   const file = () =>
@@ -283,6 +296,7 @@ async function live(
   progress: (text: string) => void,
 ): Promise<Measured> {
   const paidBefore = (await look(system)).paid;
+  const sizeBefore = await sizes(system);
   const before = await snapshot(system);
   const startedAt = performance.now();
   let crons = 0;
@@ -318,6 +332,7 @@ async function live(
   crons += 1;
   await sleep(1_000);
   const after = await snapshot(system);
+  const sizeAfter = await sizes(system);
   const spent = since(before, after);
   const measuringRows = Math.max(0, measuringSince(before, after) - crons * idleCron.measuringRows) / life.claims;
   const own = byWorker((worker) => times(minus(spent[worker], times(idleCron.bills[worker], crons)), 1 / life.claims));
@@ -335,6 +350,10 @@ async function live(
       ),
     ),
     statements: statementsSince(before, after, life.claims),
+    bytes: {
+      core: (sizeAfter.core - sizeBefore.core) / life.claims,
+      hub: (sizeAfter.hub - sizeBefore.hub) / life.claims,
+    },
     dollars: {
       core: dollarsOf(addBills(perClaim["itrans-core"], perClaim["itrans-relay"])),
       hub: dollarsOf(perClaim["medlink-hub"]),
@@ -497,6 +516,7 @@ export function costReport({ alone, loaded, idleMinute, ceilings: limits }: Cost
     ...billTable(loaded.perClaim),
     price(loaded),
     `of the D1 rows written ${loaded.measuringRows.toFixed(1)} are metrics`,
+    `the databases grew by ${loaded.bytes.core.toFixed(0)} bytes a claim in core and ${loaded.bytes.hub.toFixed(0)} in the hub`,
     "rows written, crons' own among them:",
     ...tableLines(loaded),
     "",

@@ -20,7 +20,7 @@ import { rehearsalContext, rehearsalSignOffs } from "./lib/cutover/rehearsal.ts"
 import { rollBack } from "./lib/cutover/rollback.ts";
 import { backupOf, newestCutover, runCutover } from "./lib/cutover/run.ts";
 import { openDatabase } from "./lib/databases.ts";
-import { prepare } from "./lib/deploy/before.ts";
+import { prepare, requireCommitted } from "./lib/deploy/before.ts";
 import { deployedNameOf, objectMigrationIn, REHEARSED } from "./lib/deploy/rehearsal.ts";
 import { DEFAULT_LIMITS } from "./lib/deploy/rollout.ts";
 import { PACE } from "./lib/deploy/run-rollout.ts";
@@ -149,7 +149,7 @@ async function preflight(
 ): Promise<string | undefined> {
   const { commit, version } = buildFacts();
   const results = await runPreflight(
-    { site, signOffs, now: Date.now(), gates, tlsDays },
+    { site, signOffs, commit, now: Date.now(), gates, tlsDays },
     ({ when, title, ok, detail }) =>
       printer.line(
         `  ${ok ? printer.paint("green", "ok") : printer.paint("red", "NO")}  ${when.padEnd(5)}  ${title}: ${printer.paint("dim", detail)}`,
@@ -279,6 +279,7 @@ async function main(): Promise<number> {
     throw new Failure("--compress is 1 or more, and not for production");
   const signOffsPath = values["sign-offs"] ?? join(ROOT, `${environment}-sign-offs.json`);
   const { commit } = buildFacts();
+  if (command !== "rollback") requireCommitted(commit);
   switch (command) {
     case "preflight": {
       const directory = join(ROOT, `preflight-${folderName()}`);

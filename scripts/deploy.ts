@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import type { WorkerName } from "../src/platform/secrets.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
 import { openDatabase } from "./lib/databases.ts";
-import { prepare } from "./lib/deploy/before.ts";
+import { prepare, requireCommitted } from "./lib/deploy/before.ts";
 import { deployedNameOf, objectMigrationIn, REHEARSED, startRehearsal } from "./lib/deploy/rehearsal.ts";
 import { DEFAULT_LIMITS, type Limits, newRollout, ORDER, type Rollout, shareDone } from "./lib/deploy/rollout.ts";
 import {
@@ -187,7 +187,7 @@ async function main(): Promise<number> {
   const watch = Number(values.watch ?? PACE.watchMs / 1_000);
   if (!(watch >= 0)) throw new Failure("--watch is not a number of seconds");
   const facts = buildFacts();
-  if (facts.commit === "unknown") throw new Failure("there is no repository here: what is deployed must have a commit");
+  if (values.rehearse !== true && command !== "rollback") requireCommitted(facts.commit);
   const pace = { ...PACE, watchMs: watch * 1_000 };
   const target = values.rehearse === true ? await rehearsed(printer) : deployed(environment, pace, printer);
   try {

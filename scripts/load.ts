@@ -12,7 +12,7 @@ import { call, summaryOf } from "./lib/http.ts";
 import { clinicAt } from "./lib/hub-records.ts";
 import { type Clinic, signIn } from "./lib/lifecycle.ts";
 import { chartSvg } from "./lib/load/chart.ts";
-import { judgeGate, quantile, type Sample, type Threshold, type Verdict } from "./lib/load/gate.ts";
+import { from, judgeGate, quantile, type Sample, type Threshold, type Verdict } from "./lib/load/gate.ts";
 import { bucketsOf, observedBetween, type Series, seriesIn, sumOf } from "./lib/load/scrape.ts";
 import { type GateName, planOf, readTunables, type Tunables } from "./lib/load/settings.ts";
 import { type LoadTarget, startUsers } from "./lib/load/users.ts";
@@ -33,7 +33,7 @@ const USAGE = `./run-load-tests.sh [load] [soak] [--core URL --hub URL]
 Limits: SLO_P95_MAX_MS (400), SLO_P99_MAX_MS (1000), SLO_ERROR_RATE_MAX (0.01), SLO_CHECK_RATE_MIN (0.95),
 SLO_MIN_REQUESTS_LOAD (200), SLO_MIN_REQUESTS_SOAK (500), SLO_LIFECYCLE_P95_MAX_MS (2000), SLO_CACHE_HIT_RATE_MIN (0.4),
 SLO_RATE_LIMITED_MAX (0.05), SLO_DRAIN_MAX (60s), SCALE_WINDOW (5m). LOAD_VU_CALLS_PER_SECOND (1) is the pace of a user,
-LOAD_OUTPUT_DIR (.local/load) where the results go. Exit 0 only when every gate that was run passes.`;
+LOAD_WARMUP (10s) runs before the gate's time and is not judged, LOAD_OUTPUT_DIR (.local/load) where the results go. Exit 0 only when every gate that was run passes.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -196,7 +196,12 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
   const [before, cacheBefore] = [await look(site), await cacheOf(site)];
   const startedAt = new Date().toISOString();
   const began = performance.now();
-  const users = startUsers(target, { ...plan, callsPerSecond: tunables.LOAD_VU_CALLS_PER_SECOND });
+  const totalMs = tunables.LOAD_WARMUP + plan.durationMs;
+  const users = startUsers(target, {
+    users: plan.users,
+    durationMs: totalMs,
+    callsPerSecond: tunables.LOAD_VU_CALLS_PER_SECOND,
+  });
   const samples: Sample[] = [];
   let running = true;
   void users.done.finally(() => {
@@ -228,7 +233,7 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
   process.once("SIGINT", interrupted);
   while (running) {
     await sample().catch((error: unknown) => printer.warn(`a look failed: ${messageOf(error)}`));
-    progress(gate, plan.durationMs, samples.at(-1), users.calls.length);
+    progress(gate, totalMs, samples.at(-1), users.calls.length);
     for (let waited = 0; running && waited < everyMs; waited += 200) await sleep(200);
   }
   await users.done;
@@ -257,8 +262,8 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
   const verdict = judgeGate(
     {
       gate,
-      calls: users.calls,
-      samples,
+      calls: from(users.calls, tunables.LOAD_WARMUP),
+      samples: from(samples, tunables.LOAD_WARMUP),
       lifecycle: {
         count: lifecycle.count,
         p50Ms: inMs(lifecycle.quantile(0.5)),
@@ -292,12 +297,13 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
     thresholds: verdict.thresholds,
     failedThresholds: verdict.failedThresholds,
     notJudged: verdict.notJudged,
+    unanswered: Object.fromEntries(users.unanswered),
     samples: samples.filter((_, index) => index % every === 0),
   };
   writeFileSync(join(directory, `${gate}-gate.json`), `${JSON.stringify(result, null, 2)}\n`);
   const title = `${gate} gate, ${plan.users} virtual users, ${new Date(startedAt).toISOString().slice(0, 16)}Z: ${verdict.pass ? "pass" : "fail"}`;
   writeFileSync(join(directory, `${gate}-gate.svg`), chartSvg(title, samples, tunables.SLO_P95_MAX_MS));
-  report(gate, verdict, tunables.LOAD_OUTPUT_DIR);
+  report(gate, verdict, users.unanswered, tunables.LOAD_OUTPUT_DIR);
   return verdict;
 }
 
@@ -324,7 +330,12 @@ function shown({ unit, value, limit }: Threshold): string {
   return `${text(value)}, limit ${text(limit)}`;
 }
 
-function report(gate: GateName, { pass, figures, thresholds, notJudged }: Verdict, directory: string): void {
+function report(
+  gate: GateName,
+  { pass, figures, thresholds, notJudged }: Verdict,
+  unanswered: ReadonlyMap<string, number>,
+  directory: string,
+): void {
   printer.line();
   const ms = (value: number | null): string => (value === null ? "-" : value.toFixed(0)).padStart(8);
   printer.line(
@@ -342,6 +353,7 @@ function report(gate: GateName, { pass, figures, thresholds, notJudged }: Verdic
       `  ${printer.paint(passed ? "green" : "red", passed ? "pass" : "FAIL")}  ${name.padEnd(30)} ${shown(threshold).padEnd(34)} ${printer.paint("dim", says)}`,
     );
   }
+  for (const [reason, times] of unanswered) printer.warn(`${times} without an answer: ${reason}`);
   for (const reason of notJudged) printer.line(`  ${printer.paint("yellow", "----")}  not judged: ${reason}`);
   printer.line();
   printer.line(

@@ -3,37 +3,7 @@
  * itself reports, every message of a queue, call of an object and operation of R2. One tally an isolate; a local workerd has
  * one isolate for a worker and its objects.
  */
-
-/** What is counted under one label: a kind of invocation, or a class of objects. */
-export interface Counts {
-  requests: number;
-  /** Invocations by a queue or a cron. */
-  batches: number;
-  /** Calls to another worker through a binding, which cost nothing. */
-  calls: number;
-  statements: number;
-  rowsRead: number;
-  rowsWritten: number;
-  /** Of them those of the metrics, which are written by the minute and the series, not by the claim. */
-  rowsMeasuring: number;
-  queueWrites: number;
-  queueReads: number;
-  queueDeletes: number;
-  objectRequests: number;
-  alarms: number;
-  objectRowsRead: number;
-  objectRowsWritten: number;
-  r2ClassA: number;
-  r2ClassB: number;
-}
-
-export interface TallyReport {
-  readonly byLabel: Readonly<Record<string, Counts>>;
-  /** Rows written, by the table that a statement names. */
-  readonly byTable: Readonly<Record<string, number>>;
-  /** Rows written and how often, by the beginning of a statement. */
-  readonly byStatement: Readonly<Record<string, { readonly rows: number; readonly times: number }>>;
-}
+import type { Counts, TallyReport } from "../../scripts/lib/cost/tally.ts";
 
 /** Asked of a counting worker: what it counted so far. */
 export const TALLY_PATH = "/bench/tally";

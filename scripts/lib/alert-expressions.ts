@@ -68,19 +68,16 @@ const selected = (signal: MeasuredSignal, open: OpenLabels): readonly Selected[]
   selectionOf(signal).of.map((name) => ({ name, matchers: matchersOf(signal, name, open) }));
 
 /** Gauges that are absent until they were read once. */
-const MAY_BE_ABSENT: ReadonlySet<string> = new Set([
-  "anchor.confirmed-at",
-  "backup.good-at",
-  "backup.drill-at",
-  "hub.watched-at",
-]);
+const MAY_BE_ABSENT: ReadonlySet<string> = new Set(["anchor.confirmed-at", "backup.good-at", "backup.drill-at"]);
 
 const orNothing = (expression: string): string => `(${expression} or vector(0))`;
 
-function readingOf(signal: Signal, open: OpenLabels): string {
+/** @param agoMs 0 for what is read now. */
+function readingOf(signal: Signal, open: OpenLabels, agoMs = 0): string {
   if (isProbe(signal)) return PROBED[signal];
   const { take = "sum" } = selectionOf(signal);
-  const parts = selected(signal, open).map(({ name, matchers }) => `${take}(${name}${matchers})`);
+  const ago = agoMs === 0 ? "" : ` offset ${promDuration(agoMs)}`;
+  const parts = selected(signal, open).map(({ name, matchers }) => `${take}(${name}${matchers}${ago})`);
   const [only = ""] = parts;
   if (parts.length > 1) return `(${parts.map(orNothing).join(" + ")})`;
   return MAY_BE_ABSENT.has(signal) ? only : orNothing(only);
@@ -116,8 +113,8 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
     case "quantile": {
       const window = promDuration(condition.windowMs);
       const name = TIMED[condition.signal];
-      const quantile = `histogram_quantile(${condition.q}, sum by (le) (rate(${name}_bucket[${window}])))`;
-      return `(${quantile} > ${condition.above}) and (sum(increase(${name}_count[${window}])) >= ${condition.minimum})`;
+      const slow = `histogram_quantile(${condition.q}, sum by (le) (rate(${name}_bucket[${window}]))) > ${condition.above}`;
+      return `(${slow}) and (sum(increase(${name}_count[${window}])) >= ${condition.minimum})`;
     }
     case "slower-than-usual": {
       const { signal, windowMs, usualMs, minimum, below } = condition;
@@ -131,17 +128,12 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
       const effect = riseOf([condition.effect], condition.windowMs, open);
       return `(${cause} >= ${condition.minimum}) and (${effect} == 0)`;
     }
-    case "older":
-      return `time() - ${readingOf(condition.signal, open)} > ${condition.thanMs / SECOND}`;
     case "longer":
       return `${readingOf(condition.signal, open)} > ${condition.thanMs / SECOND}`;
-    case "behind": {
-      // What only grows was at its least when the window began.
-      const then = selected(condition.of, open).map(
-        ({ name, matchers }) => `sum(min_over_time(${name}${matchers}[${promDuration(condition.windowMs)}]))`,
-      );
-      return `${readingOf(condition.signal, open)} < ${orNothing(then.join(" + "))}`;
-    }
+    case "older":
+      return `time() - ${readingOf(condition.signal, open)} > ${condition.thanMs / SECOND}`;
+    case "behind":
+      return `${readingOf(condition.signal, open)} < ${readingOf(condition.of, open, condition.windowMs)}`;
     case "never": {
       const [only] = selected(condition.signal, open);
       if (only === undefined) throw new Error(`${condition.signal} names no metric`);

@@ -122,6 +122,8 @@ const ENTRIES: Readonly<Record<EntryType, string>> = {
   SETTLEMENT_FAILED: "it surely was not done",
   SETTLEMENT_REPLAYED: "it was asked for once more",
   ERASED: "key and salt of the subject were destroyed",
+  LEDGER_CONTINUED:
+    "the first entry of a ledger that goes on where another one ended; the data names it and its last checkpoint",
   OPERATOR_ACTION: "someone who operates the system did something to it",
 };
 

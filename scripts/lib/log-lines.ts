@@ -50,14 +50,14 @@ export function isWanted(event: LogEvent, filter: LogFilter): boolean {
 
 const UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** @param text such as 15m, 2h, or RFC 3339. @param now epoch ms. @throws Failure when it is neither. */
-export function sinceOf(text: string, now: number): number {
+/** @param text such as 15m, 2h, or RFC 3339. @param now epoch ms. @throws Failure naming the option when it is neither. */
+export function sinceOf(text: string, now: number, option = "--since"): number {
   const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
   if (amount !== undefined && (unit === "s" || unit === "m" || unit === "h" || unit === "d")) {
     return now - Number(amount) * UNITS[unit];
   }
   const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new Failure(`--since is a time such as 15m, 2h or 2026-01-31T12:00:00Z: ${text}`);
+  if (Number.isNaN(at)) throw new Failure(`${option} is a time such as 15m, 2h or 2026-01-31T12:00:00Z: ${text}`);
   return at;
 }
 

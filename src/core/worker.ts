@@ -43,6 +43,7 @@ import { measureOf } from "../operations/meter.edge.ts";
 import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
+import { registerTrace } from "../operations/trace/trace.route.ts";
 import { makeLog, systemNow } from "../platform/clock.edge.ts";
 import { loggedInvocation } from "../platform/invocation.edge.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
@@ -192,6 +193,7 @@ for (const register of [
   registerHealth,
   registerMetrics,
   registerSeries,
+  registerTrace,
   registerListAlerts,
   registerAcknowledgeAlert,
   registerCreateSilence,

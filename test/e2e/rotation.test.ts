@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { HUB_ROTATED, rotateHubUnderLoad } from "./support/hub-rotation.ts";
 import { ROTATED, rotateUnderLoad } from "./support/rotation-suite.ts";
 import { temporaryDirectory } from "./support/stack.ts";
 
@@ -13,3 +14,16 @@ it("rotates every secret of core and relay at once while claims are filed: no re
     directory.remove();
   }
 });
+
+it("rotates the hub's secrets, the backup key and the operator's at once while claims are filed, decided and paid: none fails or is lost", async () => {
+  const directory = temporaryDirectory();
+  try {
+    const { faults, filed, paid, settled, snapshots } = await rotateHubUnderLoad(HUB_ROTATED, directory.path, 4);
+    expect(faults).toEqual([]);
+    expect(paid).toBe(filed);
+    expect(settled).toBeGreaterThanOrEqual(filed);
+    expect(snapshots).toBeGreaterThanOrEqual(3);
+  } finally {
+    directory.remove();
+  }
+}, 300_000);

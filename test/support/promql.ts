@@ -8,7 +8,6 @@ type Kind = "scalar" | "vector" | "range";
 const FUNCTIONS: Readonly<Record<string, readonly (readonly Kind[])[]>> = {
   rate: [["range"]],
   increase: [["range"]],
-  min_over_time: [["range"]],
   absent: [["vector"]],
   histogram_quantile: [["scalar", "vector"]],
   vector: [["scalar"]],
@@ -156,9 +155,14 @@ export function readPromql(text: string): readonly Selector[] {
       expect("}");
     }
     selectors.push({ name, labels });
-    if (tokens[at]?.type !== "range") return "vector";
-    take();
-    return "range";
+    const kind = tokens[at]?.type === "range" ? "range" : "vector";
+    if (kind === "range") take();
+    if (peek() === "offset") {
+      take();
+      if (take().type !== "number" || !/^[smhd]$/.test(take().text))
+        throw new Error(`offset takes a duration: ${text}`);
+    }
+    return kind;
   }
 
   const kind = binary(0);

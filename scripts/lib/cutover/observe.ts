@@ -2,6 +2,7 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
+import { MEDLINK_DESTINATION_ID } from "../../../src/relay/destinations.ts";
 import { type Sample, scrape, sumOf } from "../deploy/look.ts";
 import { askOf, type DeploySite } from "../deploy/site.ts";
 import { call } from "../http.ts";
@@ -121,8 +122,6 @@ const requestSchema = z.looseObject({
   anchor: z.looseObject({ status: z.string() }),
 });
 
-const HUB_DESTINATION = "medlink";
-
 /**
  * The first claims that came after `since`, oldest first.
  * @param except the synthetic one's hash. @param patienceMs after which one that is not through has failed.
@@ -157,7 +156,7 @@ export async function firstClaims(
       const request = requestSchema.safeParse(answer.body);
       const inLedger = answer.status === 200 && request.success;
       const anchored = request.success && request.data.anchor.status === "confirmed";
-      const toHub = deliveries.filter(({ destinationId }) => destinationId === HUB_DESTINATION);
+      const toHub = deliveries.filter(({ destinationId }) => destinationId === MEDLINK_DESTINATION_ID);
       const calledBack = toHub.length > 0 && toHub.some(({ state }) => state === "delivered");
       const through = inLedger && anchored && calledBack;
       const dead = deliveries.some(({ state }) => state === "dead");

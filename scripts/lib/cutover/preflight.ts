@@ -1,5 +1,5 @@
 /** The list from 48 hours before a cutover to its go: what people sign, and what is looked at. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import * as z from "zod";
@@ -87,6 +87,8 @@ export interface ItemResult {
 export interface PreflightParts {
   readonly site: DeploySite;
   readonly signOffs: SignOffs;
+  /** That is to go live. */
+  readonly commit: string;
   readonly now: number;
   /** Where the gates' results are. */
   readonly gates: string;
@@ -97,19 +99,24 @@ const DAY_MS = 86_400_000;
 const GATE_DAYS = 7;
 
 const gateSchema = z.looseObject({
-  pass: z.boolean().optional(),
-  status: z.string().optional(),
-  finishedAt: z.string().optional(),
+  pass: z.boolean(),
+  commit: z.string().optional(),
+  endedAt: z.string().nullable().optional(),
+  skipped: z.array(z.string()).optional(),
 });
 
-function gate(directory: string, file: string, now: number): string {
-  const path = [join(directory, file), join(projectRoot, ".local", file)].find((one) => existsSync(one));
+function gate({ gates, now, commit }: PreflightParts, file: string): string {
+  const path = [join(gates, file), join(projectRoot, ".local/load", file)].find((one) => existsSync(one));
   if (path === undefined) throw new Error(`there is no ${file}: run scripts/itrans-staging-validation.sh`);
-  const { pass, status, finishedAt } = gateSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-  if (pass !== true && !/^(pass|passed|ok)$/i.test(status ?? "")) throw new Error(`${file} says that it failed`);
-  const at = finishedAt === undefined ? undefined : Date.parse(finishedAt);
-  if (at !== undefined && now - at > GATE_DAYS * DAY_MS) throw new Error(`${file} is of ${finishedAt}: run it again`);
-  return `passed${finishedAt === undefined ? "" : `, ${finishedAt}`}`;
+  const result = gateSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  if (!result.pass) throw new Error(`${file} says that it failed`);
+  const { endedAt = null, skipped = [] } = result;
+  if (skipped.length > 0) throw new Error(`${file}: ${skipped.join(", ")} was left out`);
+  if (result.commit !== undefined && result.commit !== commit)
+    throw new Error(`${file} is of commit ${result.commit.slice(0, 12)}, not ${commit.slice(0, 12)}`);
+  const at = endedAt === null ? statSync(path).mtimeMs : Date.parse(endedAt);
+  if (now - at > GATE_DAYS * DAY_MS) throw new Error(`${file} is of ${new Date(at).toISOString()}: run it again`);
+  return `passed, ${new Date(at).toISOString()}`;
 }
 
 const secretsSchema = z.looseObject({
@@ -158,9 +165,9 @@ function certificateDays(url: string, now: number): Promise<number> {
 type Look = (parts: PreflightParts) => Promise<string> | string;
 
 const LOOKS: Readonly<Record<string, Look>> = {
-  "staging-gate": ({ gates, now }) => gate(gates, "summary.json", now),
-  "load-gate": ({ gates, now }) => gate(gates, "load-gate.json", now),
-  "soak-gate": ({ gates, now }) => gate(gates, "soak-gate.json", now),
+  "staging-gate": (parts) => gate(parts, "summary.json"),
+  "load-gate": (parts) => gate(parts, "load-gate.json"),
+  "soak-gate": (parts) => gate(parts, "soak-gate.json"),
   async "secrets-ages"({ site }) {
     const { secrets, overlaps } = secretsSchema.parse(await askOf(site, "core", "/operations/secrets"));
     const old = secrets

@@ -112,7 +112,7 @@ export async function rehearsalSignOffs(
   const gates = join(directory, "gates");
   mkdirSync(gates, { recursive: true });
   const finishedAt = new Date(context.now()).toISOString();
-  const said = JSON.stringify({ pass: true, status: "pass", finishedAt, rehearsal: true });
+  const said = JSON.stringify({ pass: true, endedAt: finishedAt, rehearsal: true });
   for (const file of ["summary.json", "load-gate.json", "soak-gate.json"]) writeFileSync(join(gates, file), said);
   for (const side of ["core", "hub"] as const) {
     const base = side === "core" ? "/operations" : "/api/operations";

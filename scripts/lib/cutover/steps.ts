@@ -1,6 +1,7 @@
 /** The eleven steps, each with the evidence that it gives. */
 import * as z from "zod";
 import type { WorkerName } from "../../../src/platform/secrets.ts";
+import { MEDLINK_DESTINATION_ID } from "../../../src/relay/destinations.ts";
 import { writeArchive } from "../backup/archive.ts";
 import { type BackupSite, makeSnapshot, remoteSnapshot } from "../backup/site.ts";
 import { commitAt } from "../deploy/look.ts";
@@ -252,7 +253,7 @@ async function verifyCallback(context: CutoverContext, cutover: Cutover): Promis
       await askOf(site, "core", `/relay/workflow/deliveries?request=${hash}`),
     );
     const decision = deliveries.findLast(
-      ({ destinationId, state }) => destinationId === "medlink" && state === "delivered",
+      ({ destinationId, state }) => destinationId === MEDLINK_DESTINATION_ID && state === "delivered",
     );
     if (status !== undefined && DECIDED.includes(status) && decision?.deliveredAt != null) {
       return { claimId, status, callback: decision.eventType, endToEndMs: decision.deliveredAt - startedAt };

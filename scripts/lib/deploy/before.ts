@@ -1,6 +1,8 @@
 /** What must be so before a version is uploaded: settings, secrets, migrations, databases. */
+import { execFileSync } from "node:child_process";
 import { databaseFaults } from "../../db.ts";
 import { deployedFaults, environmentFaults } from "../../env-check.ts";
+import { projectRoot } from "../bundle.ts";
 import { type ManagedDatabase, pendingMigrations } from "../databases.ts";
 import { Failure } from "../fail.ts";
 import { DATABASES, type DatabaseName } from "../migration-files.ts";
@@ -59,4 +61,14 @@ async function migrate({ snapshots, tag, say }: BeforeParts, databases: readonly
     if (faults.length > 0) throw new Failure(`${database.name}: ${faults.slice(0, 5).join("; ")}`);
     say(`${database.name}: schema, migrations and code agree`);
   }
+}
+
+/** @throws Failure when what would be built is not what the commit has: a version answers by its commit. */
+export function requireCommitted(commit: string): void {
+  if (commit === "unknown") throw new Failure("there is no repository here: what is deployed must have a commit");
+  const changed = execFileSync("git", ["status", "--porcelain", "--untracked-files=no"], {
+    cwd: projectRoot,
+    encoding: "utf8",
+  });
+  if (changed.trim() !== "") throw new Failure(`these changes are in no commit:\n${changed.trimEnd()}`);
 }

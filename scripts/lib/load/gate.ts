@@ -56,10 +56,18 @@ export interface OperationFigures {
   readonly operation: string;
   readonly requests: number;
   readonly errors: number;
+  /** How many of each; 0: no answer. */
+  readonly statuses: Readonly<Record<string, number>>;
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
   readonly p99Ms: number | null;
 }
+
+/** What came before a gate's time is taken off, and its clock begins there. */
+export const from = <Timed extends { readonly atMs: number }>(
+  all: readonly Timed[],
+  beginMs: number,
+): readonly Timed[] => all.filter(({ atMs }) => atMs >= beginMs).map((one) => ({ ...one, atMs: one.atMs - beginMs }));
 
 export interface Verdict {
   readonly pass: boolean;
@@ -142,6 +150,9 @@ function figuresOf(operation: string, calls: readonly Call[]): OperationFigures 
     operation,
     requests: calls.length,
     errors: calls.filter(isError).length,
+    statuses: Object.fromEntries(
+      [...Map.groupBy(calls, ({ status }) => status)].map(([status, own]) => [String(status), own.length]),
+    ),
     p50Ms: quantile(times, 0.5),
     p95Ms: quantile(times, 0.95),
     p99Ms: quantile(times, 0.99),

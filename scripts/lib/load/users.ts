@@ -30,6 +30,8 @@ export interface LoadTarget {
 
 export interface Users {
   readonly calls: readonly Call[];
+  /** Why calls had no answer, and how many. */
+  readonly unanswered: ReadonlyMap<string, number>;
   /** Claims that the hub took. */
   claimsFiled(): number;
   /** Resolves when the last answer is there. */
@@ -167,6 +169,7 @@ export function startUsers(
   plan: { readonly users: number; readonly durationMs: number; readonly callsPerSecond: number },
 ): Users {
   const calls: Call[] = [];
+  const unanswered = new Map<string, number>();
   const memory = new Memory();
   const startedAt = performance.now();
   let filed = 0;
@@ -257,7 +260,9 @@ export function startUsers(
         answered = undefined;
         calls.push({ operation, atMs, durationMs: durationMs_, status, checked });
       });
-      instance.on("reqError", () => {
+      instance.on("reqError", (error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        unanswered.set(reason, (unanswered.get(reason) ?? 0) + 1);
         const atMs = performance.now() - startedAt;
         calls.push({ operation: "no answer", atMs, durationMs: 1_000 * TIMEOUT_S, status: 0, checked: false });
       });
@@ -281,6 +286,7 @@ export function startUsers(
 
   return {
     calls,
+    unanswered,
     claimsFiled: () => filed,
     done: arrive(),
     stop() {

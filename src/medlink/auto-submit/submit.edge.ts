@@ -118,7 +118,7 @@ export async function queueClaim(
   let inserted: D1Result | undefined;
   try {
     const touched = { ...claim, version: claim.version + 1, updatedAt: job.createdAt };
-    [inserted] = await hub.db.batch([...statements, claimStateUpdate(hub.db, touched)]);
+    [inserted] = await hub.db.batch([...statements, claimStateUpdate(hub.db, touched, claim)]);
   } catch (thrown) {
     if (!isVersionMoved(thrown)) throw thrown;
     return undefined;
@@ -177,7 +177,7 @@ async function claimStatements(hub: Hub, job: Job, event: JobEvent): Promise<rea
       const status = statusAfterSubmission(claim);
       const { requestId, requestIdHash } = event;
       return [
-        claimStateUpdate(hub.db, { ...moved, status, requestId, requestIdHash }),
+        claimStateUpdate(hub.db, { ...moved, status, requestId, requestIdHash }, claim),
         timelineInsert(hub.db, { ...entry, kind: "submissionAccepted", status }),
         ...(await supersededStatements(hub, claim, at)),
         audit("claim.submitted", ACTOR, undefined),
@@ -188,14 +188,14 @@ async function claimStatements(hub: Hub, job: Job, event: JobEvent): Promise<rea
     case "failed": {
       const status = statusAfterFailure(claim);
       return [
-        claimStateUpdate(hub.db, { ...moved, status }),
+        claimStateUpdate(hub.db, { ...moved, status }, claim),
         timelineInsert(hub.db, { ...entry, kind: "submissionFailed", status, detail: event.error }),
         audit("autoSubmit.failed", ACTOR, event.error),
       ];
     }
     case "requeued":
       return [
-        claimStateUpdate(hub.db, moved),
+        claimStateUpdate(hub.db, moved, claim),
         timelineInsert(hub.db, { ...entry, actor: event.requestedBy, kind: "queued", status: claim.status }),
         audit("autoSubmit.requeued", event.requestedBy, undefined),
       ];

@@ -291,27 +291,30 @@ export async function claimFieldsUpdate(db: D1Database, fields: Fields, claim: C
     );
 }
 
-/** Writes where a claim stands. The row must still have the version before `claim.version`, or the batch fails. */
-export const claimStateUpdate = (db: D1Database, claim: Claim): D1PreparedStatement =>
-  db
+/**
+ * Writes where a claim stands. The row must still have the version before `claim.version`, or the batch fails.
+ * @param before as it was read, at that version. What did not change since is then not named: each index of a column that a
+ * statement names is written again, and billed, whether or not the value moved.
+ */
+export function claimStateUpdate(db: D1Database, claim: Claim, before?: Claim): D1PreparedStatement {
+  const moved = (of: (one: Claim) => string | undefined): boolean => before === undefined || of(before) !== of(claim);
+  const columns: readonly (readonly [string, string | number | null])[] = [
+    ...(moved(({ status }) => status) ? [["status", claim.status] as const] : []),
+    ...(moved(({ requestId }) => requestId) ? [["request_id", claim.requestId ?? null] as const] : []),
+    ...(moved(({ requestIdHash }) => requestIdHash) ? [["request_id_hash", claim.requestIdHash ?? null] as const] : []),
+    ["event_status", claim.lastEvent?.status ?? null],
+    ["event_ledger_id", claim.lastEvent?.ledgerId ?? null],
+    ["event_seq", claim.lastEvent?.seq ?? null],
+    ["event_occurred_at", claim.lastEvent?.occurredAt ?? null],
+    ["version", claim.version],
+    ["updated_at", claim.updatedAt],
+  ];
+  return db
     .prepare(
-      `UPDATE claims SET status = ?, request_id = ?, request_id_hash = ?, event_status = ?, event_ledger_id = ?,
-         event_seq = ?, event_occurred_at = ?, version = ?, updated_at = ?
-       WHERE claim_id = ? AND clinic_id = ?`,
+      `UPDATE claims SET ${columns.map(([name]) => `${name} = ?`).join(", ")} WHERE claim_id = ? AND clinic_id = ?`,
     )
-    .bind(
-      claim.status,
-      claim.requestId ?? null,
-      claim.requestIdHash ?? null,
-      claim.lastEvent?.status ?? null,
-      claim.lastEvent?.ledgerId ?? null,
-      claim.lastEvent?.seq ?? null,
-      claim.lastEvent?.occurredAt ?? null,
-      claim.version,
-      claim.updatedAt,
-      claim.claimId,
-      claim.clinicId,
-    );
+    .bind(...columns.map(([, value]) => value), claim.claimId, claim.clinicId);
+}
 
 export interface TimelineEntry {
   readonly claimId: string;

@@ -145,7 +145,7 @@ async function statementsFor(
   if (applied.type === "superseded") return { claimId, effect: applied.type, statements: [known, timeline] };
   const { status, lastEvent } = applied;
   const next = { ...claim, status, lastEvent, version: claim.version + 1, updatedAt: receivedAt };
-  return { claimId, effect: applied.type, statements: [known, claimStateUpdate(hub.db, next), timeline] };
+  return { claimId, effect: applied.type, statements: [known, claimStateUpdate(hub.db, next, claim), timeline] };
 }
 
 /** A request sent through the bridge, or one whose claim was erased here: its events are ours, and change nothing. */

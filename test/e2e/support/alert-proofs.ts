@@ -13,7 +13,7 @@ import type { Database } from "../../../scripts/lib/migrate.ts";
 import { secretsOf } from "../../../src/platform/secrets.ts";
 import { CHANNEL_NAMES, type Heard } from "./alert-receivers.ts";
 import { D1_LIMIT_BYTES, type World } from "./alert-world.ts";
-import { KEYS, plainPayload } from "./stack.ts";
+import { KEYS, plainPayload, post, signedSubmit } from "./stack.ts";
 
 export interface Proof {
   readonly alerts: readonly string[];
@@ -24,6 +24,10 @@ export interface Proof {
 }
 
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+/** Claims a second that come by themselves: enough of them to notice when they stop. */
+export const USUAL_TRAFFIC = 12;
 
 const running = new Map<string, () => void>();
 
@@ -429,29 +433,23 @@ const integrity: Proof = {
   },
 };
 
-/** Claims arrive and the database takes no entry. */
+/** Claims arrive, signed with another secret than core has: all are refused, and nothing is appended. */
 const noAppends: Proof = {
   alerts: ["ledger-stalled", "ledger-slow"],
   async cause(world) {
-    const database = await world.core().database("itrans-core");
-    await run(
-      database,
-      "CREATE TRIGGER takes_nothing BEFORE INSERT ON ledger_entries BEGIN SELECT RAISE(ABORT, 'takes nothing'); END",
-    );
-    // Each waits a while before it is told to come back.
+    // What is usual is known after an hour.
+    await until("an hour was seen", () => world.upForMs() > HOUR_MS / world.scale + 3_000, 120_000);
+    world.traffic(0);
+    const unsigned = { ...signedSubmit(plainPayload("patient-1")), providerSignature: `0x${"0".repeat(64)}` };
+    const refused = () => post(`${world.core().urls.core}/workflow/claims`, KEYS.workflow, unsigned);
     begin(
-      "appends",
-      world.keepDoing(() => world.submit(20), 200),
-    );
-    begin(
-      "more appends",
-      world.keepDoing(() => world.submit(20), 200),
+      "refused",
+      world.keepDoing(() => Promise.all(Array.from({ length: 4 }, refused)), 150),
     );
   },
   async mend(world) {
-    end("appends");
-    end("more appends");
-    await run(await world.core().database("itrans-core"), "DROP TRIGGER takes_nothing");
+    end("refused");
+    world.traffic(USUAL_TRAFFIC);
   },
 };
 
@@ -520,7 +518,7 @@ export const ACTS_OF_MINUTES: readonly Act[] = [
   { name: "the hub stopped", proofs: [hubStopped] },
   { name: "submissions refused", proofs: [submissionsFail] },
   { name: "the ledger", proofs: [integrity] },
-  { name: "a database that takes nothing", proofs: [noAppends] },
+  { name: "claims that are refused", proofs: [noAppends] },
   { name: "relay, chain and crons", proofs: [relayBroken, chainStopped, coreCron, hubCron] },
   { name: "the database", proofs: [databaseGone] },
 ];

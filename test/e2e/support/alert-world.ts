@@ -69,6 +69,9 @@ export interface World {
   keepDoing(work: () => Promise<unknown>, everyMs: number): () => void;
   readonly log: readonly string[];
   readonly coreDataDir: string;
+  readonly scale: number;
+  /** Since its first start. */
+  upForMs(): number;
   readonly secrets: Settings;
   dispose(): Promise<void>;
 }
@@ -227,6 +230,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     cookie = await signIn(clinic);
   }
 
+  const upAt = performance.now();
   const stops = new Set<() => void>();
   const keepDoing: World["keepDoing"] = (work, everyMs) => {
     let going = true;
@@ -281,6 +285,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     keepDoing,
     log,
     secrets,
+    scale,
+    upForMs: () => performance.now() - upAt,
     coreDataDir: join(directory.path, "core"),
     async dispose() {
       for (const stop of stops) stop();

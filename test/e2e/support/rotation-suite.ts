@@ -10,6 +10,7 @@ import type { LongSuite } from "../../../scripts/lib/long-suite.ts";
 import { changesOf, STEPS } from "../../../scripts/lib/rotation.ts";
 import { startStack } from "../../../scripts/lib/stack.ts";
 import { signProviderPayload, signRelayBody } from "../../../src/platform/signature.ts";
+import { HUB_ROTATED, rotateHubUnderLoad } from "./hub-rotation.ts";
 import { startReceiver } from "./receiver.ts";
 import { ANY_PORT, bundledOnce, INSURER_ADDRESS, plainPayload, secrets } from "./stack.ts";
 
@@ -151,15 +152,23 @@ export async function rotateUnderLoad(
   }
 }
 
+const ALL = [...ROTATED, ...HUB_ROTATED];
+
 export const rotationSuite: LongSuite = {
   name: "rotation",
-  about: "each secret of core and relay rotated under load: no failed request, no lost delivery",
-  pieces: ROTATED.length,
+  about: "each secret rotated by itself under load: no failed request, no lost delivery",
+  pieces: ALL.length,
   async run({ seed, dataDir, say }) {
-    const name = ROTATED[seed % ROTATED.length] ?? ROTATED[0];
-    const { faults, filed, delivered } = await rotateUnderLoad([name], dataDir, 100);
-    say(`${name}: ${filed} filed, ${delivered} called back, ${faults.length} faults`);
-    return { faults, counts: { name, filed, delivered } };
+    const place = seed % ALL.length;
+    const name = ALL[place] ?? ROTATED[0];
+    if (place < ROTATED.length) {
+      const { faults, filed, delivered } = await rotateUnderLoad([name], dataDir, 100);
+      say(`${name}: ${filed} filed, ${delivered} called back, ${faults.length} faults`);
+      return { faults, counts: { name, filed, delivered } };
+    }
+    const { faults, ...counts } = await rotateHubUnderLoad([name], dataDir, 10);
+    say(`${name}: ${counts.filed} filed, ${counts.paid} paid, ${faults.length} faults`);
+    return { faults, counts: { name, ...counts } };
   },
   summarize: (counts) => ({ rotations: counts }),
 };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Counts } from "../../../bench/workers/tally.ts";
 import {
   addBills,
   BILLED,
@@ -10,9 +11,8 @@ import {
   monthlyDollars,
   NO_BILL,
   times,
-} from "../../../bench/cost/bill.ts";
-import { PRICES } from "../../../bench/cost/prices.ts";
-import type { Counts } from "../../../bench/workers/tally.ts";
+} from "../../../scripts/lib/cost/bill.ts";
+import { PRICES } from "../../../scripts/lib/cost/prices.ts";
 
 const counts = (over: Partial<Counts>): Counts => ({
   requests: 0,

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { chartSvg } from "../../../scripts/lib/load/chart.ts";
-import { type Call, judgeGate, quantile, type Sample, type Seen, windowsOver } from "../../../scripts/lib/load/gate.ts";
+import {
+  type Call,
+  from,
+  judgeGate,
+  quantile,
+  type Sample,
+  type Seen,
+  windowsOver,
+} from "../../../scripts/lib/load/gate.ts";
 import { bucketsOf, observedBetween, seriesIn, sumOf } from "../../../scripts/lib/load/scrape.ts";
 import { durationMs, planOf, readTunables, tunablesSchema } from "../../../scripts/lib/load/settings.ts";
 
@@ -147,6 +155,10 @@ describe("a gate", () => {
       "scale-trigger",
     );
   });
+});
+
+it("what came before a gate's time is left out, and its clock begins there", () => {
+  expect(from([call({ atMs: 9_999 }), call({ atMs: 12_000 })], 10_000)).toEqual([call({ atMs: 2_000 })]);
 });
 
 it("a quantile is a value that was there", () => {

@@ -45,7 +45,10 @@ it.each(documents)("%s names commands and files that exist", (document) => {
   expect(scripts.map(([, path = ""]) => path).filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });
 
-it.each(documents)("%s names endpoints that are served", (document) => {
+/** Made from the routes as they are served, which test/e2e/docs.test.ts holds it to. */
+const GENERATED = "docs/api.md";
+
+it.each(documents.filter((name) => name !== GENERATED))("%s names endpoints that are served", (document) => {
   const endpoints = [...read(document).matchAll(/`(?:GET|POST|PUT|PATCH|DELETE) (\/[^\s`?]*)/g)]
     .map(([, path = ""]) => path)
     .filter((path) => !path.startsWith("/v2/"));

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { expressionOf, promDuration, rulesYaml } from "../../../scripts/lib/alert-expressions.ts";
-import { SHIPPED_LIMITS } from "../../../scripts/lib/ops-files.ts";
+import { PROMETHEUS_LIMITS } from "../../../scripts/lib/ops-files.ts";
 import { routePaths } from "../../../scripts/lib/route-paths.ts";
 import { alertRules } from "../../../src/operations/alerts/alert-rules.ts";
 import { isMetricName, METRIC_NAMES, type MetricName, specOf } from "../../../src/operations/metrics.ts";
 import { readPromql } from "../../support/promql.ts";
 
 const file = (name: string): string => readFileSync(new URL(`../../../ops/${name}`, import.meta.url), "utf8");
-const rules = alertRules(SHIPPED_LIMITS);
+const rules = alertRules(PROMETHEUS_LIMITS);
 const open = { route: routePaths() };
 
 /** Histograms have samples of their own names. */
@@ -66,6 +66,7 @@ test("a share, a quantile and a window come out as people write them", () => {
   );
   expect(of("server-errors-critical")).toContain('status=~"500|502|503|504"}[2m]');
   expect(of("webhook-intake")).toContain('route="/api/itrans/webhooks/workflow"');
+  expect(of("anchor-late")).toContain("sum(itrans_core_ledger_size_entries offset 15m)");
   expect(of("backup-never")).toMatch(/^absent\(itrans_core_backup_good_timestamp_seconds\) and on \(\) /);
 });
 

@@ -216,6 +216,12 @@ describe("who may do it", () => {
     expect((await operator("PUT", SETTINGS, { enabled: true })).body).toEqual({ enabled: true, heldByOperator: false });
     expect((await operator("PUT", SETTINGS, { enabled: false, clinicId: "cln_demo" })).status).toBe(200);
     expect((await admin.read("GET", SETTINGS)).body).toEqual({ enabled: false, heldByOperator: false });
+    const before = (await operator("PUT", SETTINGS, { enabled: false })).body;
+    const after = (await operator("PUT", SETTINGS, { enabled: null })).body;
+    expect([before.heldByOperator, after.heldByOperator], "its word taken back, nothing is held").toEqual([
+      true,
+      false,
+    ]);
     expect((await operator("PUT", SETTINGS, { enabled: true, clinicId: "cln_nobody" })).status).toBe(404);
   });
 

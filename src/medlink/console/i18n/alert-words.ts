@@ -65,7 +65,7 @@ export const ALERTS_IN_FRENCH: Readonly<Record<string, Words>> = {
   },
   "ledger-slow": {
     title: "Le registre accepte moins que d’habitude",
-    says: "Les écritures des 10 dernières minutes sont moins de la moitié de la moyenne de la dernière journée.",
+    says: "Les écritures des 10 dernières minutes sont moins de la moitié de la moyenne de la dernière journée, ou de ce qui en a été vu.",
   },
   "ledger-stalled": {
     title: "Le registre n’accepte rien",
@@ -81,7 +81,7 @@ export const ALERTS_IN_FRENCH: Readonly<Record<string, Words>> = {
   },
   "anchor-late": {
     title: "Le registre n’est pas ancré",
-    says: "Des écritures sont sans ancrage confirmé depuis trois intervalles.",
+    says: "Des écritures présentes il y a trois intervalles n’ont pas encore d’ancrage confirmé.",
   },
   "anchor-stuck": {
     title: "Un ancrage est bloqué",
@@ -137,11 +137,11 @@ export const ALERTS_IN_FRENCH: Readonly<Record<string, Words>> = {
   },
   "core-database-size": {
     title: "La base de données du registre est presque pleine",
-    says: "D1 itrans dépasse 85 % de sa capacité : ouvrez le registre suivant avant que les écritures n’échouent.",
+    says: "D1 itrans dépasse 85 % de ce qu’elle peut contenir : ouvrez le registre suivant avant que les écritures n’échouent.",
   },
   "hub-database-size": {
     title: "La base de données de MedLink est presque pleine",
-    says: "D1 medlink dépasse 85 % de sa capacité.",
+    says: "D1 medlink dépasse 85 % de ce qu’elle peut contenir.",
   },
   "hub-metrics-missing": {
     title: "MedLink ne peut être surveillé",

@@ -1,6 +1,7 @@
 /** From counted operations to a bill: pure arithmetic on what the workers' tallies say. */
-import type { Counts, TallyReport } from "../workers/tally.ts";
+
 import { type Billed, PRICES } from "./prices.ts";
+import type { Counts, TallyReport } from "./tally.ts";
 
 export const WORKERS = ["itrans-core", "itrans-relay", "medlink-hub"] as const;
 export type Worker = (typeof WORKERS)[number];
