@@ -73,6 +73,8 @@ interface Measured {
 export interface CostFigures {
   readonly destinations: number;
   readonly alone: Measured;
+  /** Alone too, with nothing that waits for its anchor. */
+  readonly aloneAtCommit: Measured;
   readonly loaded: Measured;
   /** A minute in which nothing happens, the evaluation of alerts among it. */
   readonly idleMinute: ByWorker;
@@ -433,7 +435,7 @@ export async function benchCost(
     ITRANS_AUTO_SUBMIT_STARTS_PER_SECOND: String(2 * options.perSecond),
     ITRANS_AUTO_SUBMIT_QUEUE_LIMIT: "100000",
   };
-  const { alone, loaded } = await withSystem({ ...quiet, ...fast }, async (system) => {
+  const { alone, aloneAtCommit, loaded } = await withSystem({ ...quiet, ...fast }, async (system) => {
     const { clinic } = system;
     if (clinic === undefined) throw new Error("there is no demo clinic");
     const cookie = await signIn(clinic);
@@ -446,10 +448,23 @@ export async function benchCost(
     await live(system, clinic, cookie, { claims: 1, offeredPerSecond: 1 }, nothing, progress);
     await settle(system);
     const idleCron = await idle(system);
-    const one = await live(system, clinic, cookie, { claims: 1, offeredPerSecond: 1 }, idleCron, progress);
+    const single = { claims: 1, offeredPerSecond: 1 };
+    const one = await live(system, clinic, cookie, single, idleCron, progress);
+    await settle(system);
+    const deliverAfter = async (when: "commit" | "anchor"): Promise<void> => {
+      const database = await system.stack.database("itrans-core");
+      await database.prepare("UPDATE destinations SET deliver_after = ? WHERE kind = 'INSURER'").bind(when).run();
+    };
+    await deliverAfter("commit");
+    const atCommit = await live(system, clinic, cookie, single, idleCron, progress);
+    await deliverAfter("anchor");
     await settle(system);
     const many = { claims: options.claims, offeredPerSecond: options.perSecond };
-    return { alone: one, loaded: await live(system, clinic, cookie, many, idleCron, progress) };
+    return {
+      alone: one,
+      aloneAtCommit: atCommit,
+      loaded: await live(system, clinic, cookie, many, idleCron, progress),
+    };
   });
   const idleMinute = await measureIdleMinute(progress);
   const held = ceilings(
@@ -459,6 +474,7 @@ export async function benchCost(
   return {
     destinations: 2,
     alone,
+    aloneAtCommit,
     loaded,
     idleMinute,
     ceilings: held,
@@ -501,7 +517,7 @@ const tableLines = ({ tables }: Measured): readonly string[] =>
     return [`  ${worker}: ${rows.map(([table, n]) => `${table} ${n.toFixed(n >= 10 ? 0 : 1)}`).join(", ")}`];
   });
 
-export function costReport({ alone, loaded, idleMinute, ceilings: limits }: CostFigures): string {
+export function costReport({ alone, aloneAtCommit, loaded, idleMinute, ceilings: limits }: CostFigures): string {
   const price = ({ dollars }: Measured): string =>
     `price: $${(1_000 * (dollars.core + dollars.hub)).toFixed(3)} a thousand claims, core and relay $${(1_000 * dollars.core).toFixed(3)}, hub $${(1_000 * dollars.hub).toFixed(3)}`;
   return [
@@ -511,6 +527,7 @@ export function costReport({ alone, loaded, idleMinute, ceilings: limits }: Cost
     `of the D1 rows written ${alone.measuringRows.toFixed(0)} are metrics: so many a minute and series, however many claims`,
     "rows written, crons' own among them:",
     ...tableLines(alone),
+    `both destinations at commit: ${allOf(aloneAtCommit.perClaim).queueOperations.toFixed(0)} queue operations, ${(allOf(aloneAtCommit.perClaim).rowsWritten - aloneAtCommit.measuringRows).toFixed(0)} rows that are no metrics`,
     "",
     `one of ${loaded.claims} claims, ${loaded.offeredPerSecond} filed a second, ${loaded.carriedPerSecond.toFixed(1)} a second carried to the end`,
     ...billTable(loaded.perClaim),

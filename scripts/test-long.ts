@@ -14,6 +14,7 @@ import { carelessSuite } from "../test/e2e/support/careless-suite.ts";
 import { killSuite } from "../test/e2e/support/kill-suite.ts";
 import { rotationSuite } from "../test/e2e/support/rotation-suite.ts";
 import { settleStackSuite } from "../test/e2e/support/settle-stack-suite.ts";
+import { workKillSuite } from "../test/e2e/support/work-kill-suite.ts";
 import { operatorRateSuite } from "../test/support/operator-rate/suite.ts";
 import { outagesSuite } from "../test/support/outages-suite.ts";
 import { settleSuite } from "../test/support/settle-suite.ts";
@@ -36,6 +37,7 @@ const SUITES: readonly LongSuite[] = [
   settleSuite,
   settleStackSuite,
   backupKillSuite,
+  workKillSuite,
   rotationSuite,
   alertSuite,
 ];

@@ -3,7 +3,7 @@
  * itself reports, every message of a queue, call of an object and operation of R2. One tally an isolate; a local workerd has
  * one isolate for a worker and its objects.
  */
-import type { Counts, TallyReport } from "../../scripts/lib/cost/tally.ts";
+import type { Counts } from "../../scripts/lib/cost/tally.ts";
 
 /** Asked of a counting worker: what it counted so far. */
 export const TALLY_PATH = "/bench/tally";

@@ -2,15 +2,8 @@
 import type { Log } from "../platform/log.ts";
 import type { Problem } from "../platform/problem.ts";
 import { afterTurn } from "./backup.cron.ts";
-import {
-  type DrillRow,
-  findRun,
-  keysFiles,
-  listDrills,
-  listRuns,
-  newestGoodSize,
-  readProgress,
-} from "./backup.store.ts";
+import { type DrillRow, findRun, listDrills, listRuns, newestGoodSize, readProgress } from "./backup.store.ts";
+import { snapshotNames } from "./clean.edge.ts";
 import { isTag } from "./retention.ts";
 import type { RunRow } from "./run.ts";
 import { isBackupPath, type ShownRun, showRun } from "./show-backup.ts";
@@ -83,15 +76,18 @@ const RUNS_SHOWN = 60;
 const DRILLS_SHOWN = 12;
 
 export async function listBackups(parts: SnapshotParts) {
-  const [runs, drills, progress, good] = await Promise.all([
+  const [runs, drills, progress, good, names] = await Promise.all([
     listRuns(parts.db, RUNS_SHOWN),
     listDrills(parts.db, DRILLS_SHOWN),
     readProgress(parts.db),
     newestGoodSize(parts.db),
+    snapshotNames(parts),
   ]);
   return {
     runs: runs.map(showRun),
     drills: drills.map(showDrill),
+    /** In the bucket, newest first: also those that another database made. */
+    snapshots: names.toSorted().toReversed(),
     /** Entries that the bucket holds, the last minutes' among them. */
     covered: Math.max(progress.tailTo, good ?? 0),
     damaged: progress.damaged,
@@ -103,20 +99,27 @@ export async function askForManifest(parts: SnapshotParts, name: string): Promis
   return text === undefined ? NO_SNAPSHOT : { ok: true, value: text };
 }
 
-/** Files of wrapped keys, and of the minutes since the last snapshot: what a restore takes beside the snapshot. */
+/**
+ * Files of wrapped keys, and of the minutes since the last snapshot: what a restore takes beside the snapshot. Read from the bucket: after
+ * a loss the database knows of none.
+ */
 export async function listApart(parts: SnapshotParts) {
-  const keys = await keysFiles(parts.db);
-  const tail: string[] = [];
+  const [keys, tail] = await Promise.all([filesUnder(parts, "keys/"), filesUnder(parts, "tail/")]);
+  return { keys: keys.map((path) => ({ path })), tail };
+}
+
+async function filesUnder(parts: SnapshotParts, directory: string): Promise<readonly string[]> {
+  const paths: string[] = [];
   let cursor: string | undefined;
   do {
     const page = await parts.bucket.list({
-      prefix: `${parts.prefix}tail/`,
+      prefix: `${parts.prefix}${directory}`,
       ...(cursor === undefined ? {} : { cursor }),
     });
-    tail.push(...page.objects.map(({ key }) => key.slice(parts.prefix.length)));
+    paths.push(...page.objects.map(({ key }) => key.slice(parts.prefix.length)));
     cursor = page.truncated ? page.cursor : undefined;
   } while (cursor !== undefined);
-  return { keys: keys.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })), tail };
+  return paths;
 }
 
 export async function askForObject(parts: SnapshotParts, path: string): Promise<Asked<Uint8Array<ArrayBuffer>>> {

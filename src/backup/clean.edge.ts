@@ -16,7 +16,7 @@ import {
 } from "./backup.store.ts";
 import { checkFile, readManifest } from "./manifest.ts";
 import { expiredNames, KEYS_KEPT_MS } from "./retention.ts";
-import { sha256Hex } from "./segments.ts";
+import { rangeOfPath, sha256Hex } from "./segments.ts";
 import { manifestPath, readBackupObject, readManifestText, type SnapshotParts } from "./snapshot.edge.ts";
 
 const DAY_MS = 86_400_000;
@@ -103,7 +103,13 @@ export async function cleanBackups(parts: SnapshotParts, log: Log): Promise<Clea
 async function deleteOldKeys(parts: SnapshotParts, now: number): Promise<void> {
   const held = await keysFiles(parts.db);
   const old = held.filter(({ writtenAt }) => now - writtenAt > KEYS_KEPT_MS).map(({ path }) => path);
-  const current = new Set(held.map(({ path }) => path).filter((path) => !old.includes(path)));
+  const kept = held.filter(({ path }) => !old.includes(path));
+  const current = new Set(kept.map(({ path }) => path));
+  /** A database that is new knows no file: what it has not written again itself may be all there is. */
+  const isReplaced = (path: string): boolean => {
+    const range = rangeOfPath(path);
+    return range !== undefined && kept.some(({ from, to }) => from === range.from && to !== null && to >= range.to);
+  };
   let cursor: string | undefined;
   do {
     const prefix = `${parts.prefix}keys/`;
@@ -114,8 +120,10 @@ async function deleteOldKeys(parts: SnapshotParts, now: number): Promise<void> {
         const path = key.slice(parts.prefix.length);
         if (old.includes(path)) return true;
         const uploaded = page.objects.find((object) => object.key === key)?.uploaded;
+        if (current.has(path) || uploaded === undefined) return false;
+        const age = now - uploaded.getTime();
         // Nobody's: replaced by a turn that was cut off, or of a database that is gone.
-        return !current.has(path) && uploaded !== undefined && now - uploaded.getTime() > UNUSED_AFTER_MS;
+        return age > KEYS_KEPT_MS || (age > UNUSED_AFTER_MS && isReplaced(path));
       });
     if (gone.length > 0) await parts.bucket.delete(gone);
     cursor = page.truncated ? page.cursor : undefined;

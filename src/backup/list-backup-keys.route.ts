@@ -9,8 +9,8 @@ import { listApart, NO_BACKUPS } from "./backup-service.edge.ts";
 
 const answerSchema = z
   .object({
-    keys: z.array(z.object({ path: z.string(), bytes: z.number().int(), sha256: z.string() })),
-    tail: z.array(z.string()),
+    keys: z.array(z.object({ path: z.string() })),
+    tail: z.array(z.string()).readonly(),
   })
   .openapi("BackupApart");
 

@@ -12,6 +12,10 @@ const answerSchema = z
   .object({
     runs: z.array(runSchema).readonly(),
     drills: z.array(drillSchema).readonly(),
+    snapshots: z
+      .array(z.string())
+      .readonly()
+      .openapi({ description: "Names in the bucket, newest first; after a loss, those of the lost database." }),
     covered: z.number().int().openapi({ description: "Entries that the bucket holds, the last minutes' among them." }),
     damaged: z.number().int().openapi({ description: "Objects that were found lost or changed, ever." }),
   })

@@ -51,9 +51,12 @@ async function until(what: string, look: () => Promise<boolean>): Promise<void> 
   throw new Error(`${what} did not come`);
 }
 
-async function filePaidClaim(): Promise<string> {
+async function fileApprovedClaim(): Promise<string> {
   const filed = z.object({ claimId: z.string() }).parse(await clinic.api("POST", "/api/claims", CLAIM, 201));
-  await clinic.waitForPaid(filed.claimId);
+  await until("the approval", async () => {
+    const claim = await clinic.api("GET", `/api/claims/${filed.claimId}`, undefined, 200);
+    return z.object({ status: z.string() }).parse(claim).status === "paid";
+  });
   return filed.claimId;
 }
 
@@ -74,9 +77,9 @@ async function settle(claimId: string, status: string): Promise<string> {
 beforeAll(async () => {
   clinic = await Visitor.arrive();
   await clinic.signInQuickly();
-  paidClaim = await filePaidClaim();
+  const [first, second] = await Promise.all([fileApprovedClaim(), fileApprovedClaim()]);
+  paidClaim = first;
   settled = await settle(paidClaim, "COMPLETED");
-  const second = await filePaidClaim();
   await books("PUT", "behaviour", { late: 1, completesAfterMs: 3_600_000 });
   waiting = await settle(second, "PROCESSING");
   await books("POST", "transactions", {

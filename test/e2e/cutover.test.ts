@@ -1,10 +1,10 @@
 /** A cutover against the local system, with failures planted where they would happen, and the same once nothing is wrong. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildFacts, bundleWorker, projectRoot } from "../../scripts/lib/bundle.ts";
 import type { CutoverContext } from "../../scripts/lib/cutover/context.ts";
-import type { Cutover } from "../../scripts/lib/cutover/plan.ts";
+import { type Cutover, type CutoverAction, STEPS, type StepId } from "../../scripts/lib/cutover/plan.ts";
 import { runPreflight } from "../../scripts/lib/cutover/preflight.ts";
 import { contextOf, rehearsalSignOffs } from "../../scripts/lib/cutover/rehearsal.ts";
 import { rollBack } from "../../scripts/lib/cutover/rollback.ts";
@@ -12,6 +12,7 @@ import { readCutover, runCutover } from "../../scripts/lib/cutover/run.ts";
 import { commitAt } from "../../scripts/lib/deploy/look.ts";
 import { FORMER_COMMIT, type Rehearsal, startRehearsal } from "../../scripts/lib/deploy/rehearsal.ts";
 import { ORDER } from "../../scripts/lib/deploy/rollout.ts";
+import type { Plant } from "../../scripts/lib/deploy/router.ts";
 import { askOf } from "../../scripts/lib/deploy/site.ts";
 import { Failure } from "../../scripts/lib/fail.ts";
 import { gather } from "../../scripts/lib/hypercare/gather.ts";
@@ -44,6 +45,8 @@ describe("a cutover, rehearsed", () => {
   let refused: { readonly command: string; readonly worker: WorkerName } | undefined;
   let rehearsal: Rehearsal;
   const said: string[] = [];
+  /** Of a cutover that went through: what a later one may stand on. */
+  let passedOnce: Cutover | undefined;
 
   beforeAll(async () => {
     const helpDirectory = join(directory.path, "help");
@@ -177,8 +180,99 @@ describe("a cutover, rehearsed", () => {
     expect(found.map(({ detail }) => detail)).toContain("INC-1 (S1)");
     expect(found.filter(({ detail }) => /shape|answers [45]/.test(detail))).toEqual([]);
 
+    passedOnce = cutover;
     const report = await rollBack(context, "decided by a person", cutover.startedAt, undefined);
     expect(report.steps.filter(({ ok }) => !ok)).toEqual([]);
     expect(await serving()).toEqual([FORMER_COMMIT, FORMER_COMMIT, FORMER_COMMIT]);
+  });
+
+  const down = { status: 503, body: { detail: "planted" } };
+  const FAULTS: readonly (readonly [StepId, WorkerName, Plant, CutoverAction["type"], string])[] = [
+    [
+      "backup",
+      "itrans-core",
+      (method, path) => (method === "POST" && path === "/operations/backups" ? down : undefined),
+      "stopped",
+      "planted",
+    ],
+    [
+      "verify-core",
+      "itrans-core",
+      (_, path) =>
+        path === "/ledger/verify"
+          ? { status: 500, body: { status: "failed", findings: [{ type: "entry-hash" }] } }
+          : undefined,
+      // The ledger is still bad at the rollback's end: that is for a person.
+      "rollback",
+      "does not verify",
+    ],
+    [
+      "verify-core",
+      "itrans-core",
+      (_, path) => (path === "/ledger/verify" ? { status: 503, body: {} } : undefined),
+      "stopped",
+      "answers 503",
+    ],
+    [
+      "verify-relay",
+      "itrans-core",
+      (_, path) => (path === "/relay/workflow/status" ? down : undefined),
+      "stopped",
+      "answers 503",
+    ],
+    ["verify-hub", "medlink-hub", (_, path) => (path === "/api/health" ? down : undefined), "rollback", "not healthy"],
+    [
+      "verify-callback",
+      "medlink-hub",
+      (_, path) => (path.startsWith("/api/claims/") ? { status: 200, body: { status: "submitted" } } : undefined),
+      "rolled-back",
+      "the claim is submitted",
+    ],
+    [
+      "enable-auto-submit",
+      "medlink-hub",
+      (method, path) => (method === "PUT" && path.endsWith("/auto-submit/settings") ? down : undefined),
+      "stopped",
+      "answers 503",
+    ],
+    [
+      "first-ten",
+      "itrans-core",
+      (_, path) =>
+        path.startsWith("/workflow/requests/") && !path.endsWith(syntheticId()) ? { status: 404, body: {} } : undefined,
+      "rolled-back",
+      "of the first ten claims failed",
+    ],
+  ];
+  const syntheticId = (): string =>
+    String(passedOnce?.records.find(({ step }) => step === "synthetic-claim")?.evidence.requestId);
+
+  it.each(FAULTS)("with a failure planted at %s of %s ends as written", async (id, worker, fault, ended, because) => {
+    const before = passedOnce;
+    if (before === undefined) throw new Error("no cutover went through before");
+    const place = STEPS.findIndex((step) => step.id === id);
+    const records = before.records.filter(({ step }) => STEPS.findIndex((one) => one.id === step) < place);
+    // What is planted is the step's alone: it is there once the step has begun.
+    const context = contextIn(`planted-${place}-${said.length}`, {
+      stepTimeoutMs: 4_000,
+      say: (line) => {
+        said.push(line);
+        if (line.startsWith(`step ${place + 1} of`)) setTimeout(() => rehearsal.routers[worker].plant(fault), 0);
+      },
+    });
+    // The version check of a step looks at the commit that serves.
+    const now = { ...newCutover(), commit: FORMER_COMMIT, records };
+    try {
+      const run = await runCutover(context, now);
+      expect([run.ended.type, run.cutover.records.at(-1)?.step], JSON.stringify(run.cutover.records.at(-1))).toEqual([
+        ended,
+        id,
+      ]);
+      expect(run.cutover.records.at(-1)?.because).toContain(because);
+      expect(existsSync(join(context.directory, "rollback-message.txt"))).toBe(ended !== "stopped");
+    } finally {
+      rehearsal.routers[worker].plant(undefined);
+      await askOf(rehearsal.site, "core", "/relay/resume", { method: "POST" });
+    }
   });
 });

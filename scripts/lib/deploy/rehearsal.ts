@@ -28,6 +28,7 @@ export interface Rehearsal {
   readonly site: DeploySite;
   readonly platform: Platform;
   readonly callsFile: string;
+  readonly routers: Readonly<Record<WorkerName, Router>>;
   /** What was in service before: the same source, under a commit of no repository, so that it can be told which one answers. */
   readonly former: BuildFacts;
   readonly database: (name: DatabaseName) => ManagedDatabase;
@@ -141,6 +142,7 @@ export async function startRehearsal(options: RehearsalOptions): Promise<Rehears
       system,
       platform,
       callsFile,
+      routers,
       former,
       dataDir,
       site: {

@@ -11,9 +11,14 @@ export interface Route {
   readonly percentage: number;
 }
 
+/** @returns the answer to give instead of the worker's; undefined: the worker's own. */
+export type Plant = (method: string, path: string) => { readonly status: number; readonly body: unknown } | undefined;
+
 export interface Router {
   readonly url: string;
   set(routes: readonly Route[]): void;
+  /** What a rehearsal plants: answers in the worker's place. undefined: none. */
+  plant(fault: Plant | undefined): void;
   /** Lets what is under way end and holds what comes, until `work` is over. */
   paused<T>(work: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -41,12 +46,19 @@ export function chooseRoute(
 export async function startRouter(name: string, port: number): Promise<Router> {
   let routes: readonly Route[] = [];
   let gate: Promise<void> = Promise.resolve();
+  let plant: Plant | undefined;
   let underWay = 0;
   let count = 0;
   const server = createServer((incoming, outgoing) => {
     void gate.then(() => {
       // Evenly over every hundred: a share is kept exactly however few requests there are.
       count = (count + 37) % 100;
+      const planted = plant?.(incoming.method ?? "GET", incoming.url ?? "/");
+      if (planted !== undefined) {
+        incoming.resume();
+        outgoing.writeHead(planted.status, { "content-type": "application/json" }).end(JSON.stringify(planted.body));
+        return;
+      }
       const header = incoming.headers[OVERRIDE_HEADER.toLowerCase()];
       const route = chooseRoute(routes, typeof header === "string" ? header : undefined, name, count);
       if (route === undefined) return void outgoing.writeHead(503).end();
@@ -65,6 +77,9 @@ export async function startRouter(name: string, port: number): Promise<Router> {
     url: `http://127.0.0.1:${port}`,
     set(next) {
       routes = next;
+    },
+    plant(fault) {
+      plant = fault;
     },
     async paused(work) {
       const before = gate;

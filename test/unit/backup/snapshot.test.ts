@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { KEYS_OF_RANGE, PAYLOADS_OF_RANGE, saveStep, takeRun } from "../../../src/backup/backup.store.ts";
+import { listApart, listBackups } from "../../../src/backup/backup-service.edge.ts";
 import { CORE_TABLES, copiedTables } from "../../../src/backup/catalogue.ts";
 import { checkOldObjects, cleanBackups, snapshotNames } from "../../../src/backup/clean.edge.ts";
 import { advanceSnapshot, beginSnapshot } from "../../../src/backup/snapshot.edge.ts";
@@ -17,7 +18,7 @@ import {
   takeSnapshot,
 } from "../../support/backups.ts";
 import { submitCommand } from "../../support/commands.ts";
-import { migratedCoreSqlite } from "../../support/d1-sqlite.ts";
+import { migratedCore, migratedCoreSqlite } from "../../support/d1-sqlite.ts";
 import { checkEverything, grownWorld, LEDGER, LedgerWorld, logFindings } from "../../support/ledger-world.ts";
 
 test("a restored ledger has every row of the old one and passes every check", async () => {
@@ -213,6 +214,26 @@ test("clean-up takes what no kept snapshot has and spares what others share; key
   const { objects } = await backups.bucket.list({ prefix: "core/main/keys/" });
   expect(objects.length).toBe(2);
   for (const { uploaded } of objects) expect(uploaded.getTime()).toBeGreaterThan(oldest);
+});
+
+test("a new database over the bucket of a lost one lists what is there and takes none of it away", async () => {
+  const world = await grownWorld(10);
+  const backups = backupWorld(world.db, world.bucket);
+  const manifest = await takeSnapshot(backups);
+  const held = [...backups.bucket.objects.keys()].sort();
+  const { db } = migratedCore();
+  const after = backupWorld(db, world.bucket);
+  for (const [key, bytes] of backups.bucket.objects) await after.bucket.put(key, bytes);
+  expect((await listBackups(after.parts)).snapshots).toEqual([manifest.name]);
+  const apart = await listApart(after.parts);
+  expect(apart.keys.length).toBeGreaterThan(0);
+  after.later(5 * 86_400_000);
+  await cleanBackups(after.parts, () => {});
+  expect([...after.bucket.objects.keys()].sort()).toEqual(held);
+  // What may open somebody's data goes with its time, whoever wrote it.
+  after.later(26 * 86_400_000);
+  await cleanBackups(after.parts, () => {});
+  expect(await listApart(after.parts)).toEqual({ keys: [], tail: [] });
 });
 
 test("an object that was lost or changed is found by the rolling check and written again by the next snapshot", async () => {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import type { Counts } from "../../../bench/workers/tally.ts";
 import {
   addBills,
   BILLED,
@@ -13,6 +12,7 @@ import {
   times,
 } from "../../../scripts/lib/cost/bill.ts";
 import { PRICES } from "../../../scripts/lib/cost/prices.ts";
+import type { Counts } from "../../../scripts/lib/cost/tally.ts";
 
 const counts = (over: Partial<Counts>): Counts => ({
   requests: 0,

@@ -26,7 +26,7 @@ test("every line of the rules file is one that every reader of YAML takes alike"
   const lines = file("prometheus-rules.yml").trimEnd().split("\n");
   for (const line of lines) {
     if (line.startsWith("#")) continue;
-    expect(line).toMatch(/^ *(?:- )?[a-z_]+:(?: ".*")?$/);
+    expect(line).toMatch(/^ *(?:- )?[a-z_]+:(?: (?:".*"|'[^']*'))?$/);
     const value = /: (".*")$/.exec(line)?.[1];
     if (value !== undefined) expect(typeof JSON.parse(value)).toBe("string");
   }

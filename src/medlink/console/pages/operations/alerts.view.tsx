@@ -109,14 +109,6 @@ export const AlertsView = ({ ui, alerts: asked }: AlertsProps) => {
               <Silences ui={ui} known={known} />
             </div>
           </Live>
-          {openAlerts(known.alerts).map((alert) => (
-            <SilenceDialog
-              ui={ui}
-              id={`silence-${alert.name}`}
-              title={ui.t("alerts.silence.title", { alert: alertWords(ui, alert).title })}
-              alert={alert.name}
-            />
-          ))}
           <div class="stack spaced">
             <Live id="alert-history" everyMs={EVERY_MS * 3}>
               <div class="stack">
@@ -260,6 +252,12 @@ const OpenAlert = (props: { readonly ui: Ui; readonly alert: Alert; readonly run
           </a>
         )}
       </p>
+      <SilenceDialog
+        ui={ui}
+        id={`silence-${name}`}
+        title={ui.t("alerts.silence.title", { alert: title })}
+        alert={name}
+      />
     </li>
   );
 };

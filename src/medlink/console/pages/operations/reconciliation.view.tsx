@@ -22,7 +22,7 @@ import type { Ui } from "../../i18n/ui.ts";
 import { Away } from "./away.view.tsx";
 import { RECONCILIATION_API, RECONCILIATION_PATH } from "./settlement-paths.ts";
 import { ITEM_STATES, type Item, type Items, KINDS, type Run, type Runs, type Side } from "./settlement-shapes.ts";
-import { SettlementLink } from "./settlements.view.tsx";
+import { SettlementLink, shortRef } from "./settlements.view.tsx";
 
 const BUSY_MS = 2_000;
 const CALM_MS = 15_000;
@@ -386,7 +386,7 @@ const ItemList = ({
               {
                 label: ui.t("stl.name"),
                 cell: ({ refId, ours }) =>
-                  ours === null ? <span class="mono">{refId.slice(0, 14)}</span> : <SettlementLink refId={refId} />,
+                  ours === null ? <span class="mono">{shortRef(refId)}</span> : <SettlementLink refId={refId} />,
               },
               { label: ui.t("rec.day"), cell: ({ day }) => ui.day(day) },
               { label: ui.t("rec.ours"), align: "right", cell: (item) => shortSide(ui, item, item.ours) },
