@@ -65,10 +65,9 @@ const fill = async (database: Database): Promise<void> => {
 };
 const empty = (database: Database): Promise<void> => run(database, "DROP TABLE filler");
 
-/** A worker whose newest deployment does not come up. */
-const BROKEN_WORKER = `throw new Error("this deployment is broken");
-export default {};
-export class Deliveries {}`;
+/** A deployment that fails whatever it is asked. */
+const BROKEN_WORKER = `const fail = () => { throw new Error("this deployment is broken"); };
+export default { fetch: fail, queue: fail };`;
 
 const bulkFile = ({ clinic }: World, rows: number, tag: string): string =>
   [
