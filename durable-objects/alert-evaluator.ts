@@ -12,7 +12,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { CoreEnv } from "../src/core/env.ts";
 import { type AlertRule, compress } from "../src/operations/alerts/alert-rule.ts";
-import { alertRules } from "../src/operations/alerts/alert-rules.ts";
+import { alertLimitsOf, alertRules } from "../src/operations/alerts/alert-rules.ts";
 import { AlertStateStore } from "../src/operations/alerts/alert-state.store.ts";
 import { acknowledge, QUIET } from "../src/operations/alerts/alert-state.ts";
 import { ESCALATION, readContacts } from "../src/operations/alerts/escalation.ts";
@@ -50,12 +50,8 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     this.#store = new AlertStateStore(ctx.storage);
     this.#state = this.#store.load();
     this.#cronSeenAt = systemNow();
-    const { ANCHOR_INTERVAL_MS, ANCHOR_STUCK_AFTER_MS, ALERT_TIME_SCALE, D1_LIMIT_BYTES } = this.#settings;
-    this.#rules = alertRules({
-      anchorEveryMs: Math.max(ANCHOR_INTERVAL_MS, 5 * 60_000),
-      anchorPendingMs: 4 * ANCHOR_STUCK_AFTER_MS,
-      databaseBytes: D1_LIMIT_BYTES,
-    }).map((rule) => compress(rule, ALERT_TIME_SCALE));
+    const scale = this.#settings.ALERT_TIME_SCALE;
+    this.#rules = alertRules(alertLimitsOf(this.#settings)).map((rule) => compress(rule, scale));
   }
 
   /** The cron's call: it starts the alarms, and is itself watched. */
@@ -193,6 +189,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
       for (const { alert, kind, channel } of notifications) {
         if (channel === "slack") log(kind === "resolved" ? "info" : "warn", `alert.${kind}`, { code: alert });
       }
+      log("debug", "alerts.evaluated", { count: notifications.length });
       if (ALERT_HEARTBEAT_URL !== undefined) await beat(ALERT_HEARTBEAT_URL);
     } catch (error) {
       // The heartbeat is left out: what watches it raises the alarm.

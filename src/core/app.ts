@@ -11,6 +11,8 @@ export interface CoreAppEnv {
     settings: CoreSettings;
     correlationId: string;
     log: Log;
+    /** Why it could not be answered, for the log. */
+    failure?: string;
     /** Set behind `authenticate`. */
     principal: Principal;
     /** The body as parsed from the wire, before any schema; set behind `jsonBody`. */

@@ -73,7 +73,9 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   const ready = servicesOf(c.env);
   if (!ready.ok) {
     c.res = problemResponse(ready.problem, correlationId);
-    return setSecurityHeaders(c.res.headers, false);
+    setSecurityHeaders(c.res.headers, false);
+    const said = { correlationId, method: c.req.method, status: c.res.status, reason: ready.problem.detail };
+    return makeLog("itrans-core", c.env)("error", "request", { ...said, durationMs: systemNow() - startedAt });
   }
   const { log } = ready.services;
   c.set("log", log);
@@ -86,6 +88,7 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
   c.res.headers.set("x-correlation-id", correlationId);
   setSecurityHeaders(c.res.headers, ready.services.settings.ENVIRONMENT !== "development");
   const status = c.res.status;
+  const failure = c.get("failure");
   measureRequest(c, systemNow() - startedAt);
   log(status >= 500 ? "error" : "info", "request", {
     correlationId,
@@ -94,6 +97,7 @@ const enter: MiddlewareHandler<CoreAppEnv> = async (c, next) => {
     route: c.req.routePath,
     status,
     durationMs: systemNow() - startedAt,
+    ...(failure === undefined ? {} : { reason: failure }),
   });
 };
 
@@ -135,7 +139,7 @@ export function makeCoreApp(): OpenAPIHono<CoreAppEnv> {
         correlationId,
       );
     }
-    c.get("log")?.("error", "request.failed", { correlationId, method: c.req.method, reason: reasonOf(error) });
+    c.set("failure", reasonOf(error));
     if (error instanceof KeyNotHeldError) return problemResponse(KEY_NOT_HELD, correlationId);
     return problemResponse(
       { code: "internal", detail: "Something failed on our side. Try again; if it stays, report the correlation id." },

@@ -44,7 +44,8 @@ import { registerMetrics } from "../operations/metrics.route.ts";
 import { recordCoreMetrics } from "../operations/record-metrics.cron.ts";
 import { registerSeries } from "../operations/series.route.ts";
 import { registerTrace } from "../operations/trace/trace.route.ts";
-import { systemNow } from "../platform/clock.edge.ts";
+import { makeLog, systemNow } from "../platform/clock.edge.ts";
+import { loggedInvocation } from "../platform/invocation.edge.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { registerDeleteDestination } from "../relay/delete-destination.route.ts";
@@ -217,13 +218,12 @@ async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promi
   if (drill.type === "failed") log("error", "restore-drill.failed", { reason: drill.reason });
 }
 
-async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
+/** @returns how many jobs failed. */
+async function runCron(env: CoreEnv, scheduledTime: number, log: Log): Promise<number> {
   const startedAt = systemNow();
   const ready = servicesOf(env);
-  if (!ready.ok) {
-    throw new Error(ready.problem.detail);
-  }
-  const { settings, log } = ready.services;
+  if (!ready.ok) throw new Error(ready.problem.detail);
+  const { settings } = ready.services;
   const jobs = {
     publish: () => publishLedger(env, settings),
     anchor: () => driveAnchor(env, settings),
@@ -274,20 +274,28 @@ async function runCron(env: CoreEnv, scheduledTime: number): Promise<void> {
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));
-  log("info", "cron", { count: failed, durationMs: systemNow() - startedAt });
+  return failed;
 }
 
-async function runQueue(batch: MessageBatch<SettlementHint>, env: CoreEnv): Promise<void> {
+/** @returns how many settlements were driven. */
+async function runQueue(batch: MessageBatch<SettlementHint>, env: CoreEnv, log: Log): Promise<number> {
   const ready = servicesOf(env);
   if (!ready.ok) throw new Error(ready.problem.detail);
-  const { settings, log } = ready.services;
+  const { settings } = ready.services;
   const operator = operatorOf(env, settings, log);
-  if (operator === undefined) batch.ackAll();
-  else await consumeSettlements(batch, env, driveParts(env, settings, operator, log));
+  if (operator !== undefined) return consumeSettlements(batch, env, driveParts(env, settings, operator, log));
+  batch.ackAll();
+  return 0;
 }
+
+const logOf = (env: CoreEnv): Log => makeLog("itrans-core", env);
 
 export default {
   fetch: app.fetch,
-  scheduled: (controller, env) => runCron(env, controller.scheduledTime),
-  queue: runQueue,
+  scheduled: ({ cron, scheduledTime }, env) =>
+    loggedInvocation(logOf(env), "cron", { cron }, (log) => runCron(env, scheduledTime, log)),
+  queue: (batch, env) =>
+    loggedInvocation(logOf(env), "queue", { queue: batch.queue, size: batch.messages.length }, (log) =>
+      runQueue(batch, env, log),
+    ),
 } satisfies ExportedHandler<CoreEnv, SettlementHint>;

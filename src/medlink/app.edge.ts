@@ -93,6 +93,7 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
     if (!context.res.headers.has("x-correlation-id")) context.res.headers.set("x-correlation-id", correlationId);
     setSecurityHeaders(context.res.headers, context.env.ENVIRONMENT !== "development");
     const { status } = context.res;
+    const failure = context.get("failure");
     measureRequest(context, Date.now() - startedAt);
     logOf(context.env)(status >= 500 ? "error" : "info", "request", {
       correlationId,
@@ -100,6 +101,7 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
       route: context.get("route"),
       status,
       durationMs: Date.now() - startedAt,
+      ...(failure === undefined ? {} : { reason: failure }),
     });
   });
 
@@ -112,6 +114,7 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
   app.use(async (context, next) => {
     const started = await startHub(context.env, logOf(context.env));
     if (!started.ok) {
+      context.set("failure", started.detail);
       return wantsPage(context.req.raw)
         ? errorPage(context, 503)
         : problemResponse({ code: "unavailable", detail: started.detail }, context.get("correlationId"));
@@ -140,11 +143,7 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
   });
   app.onError((thrown, context) => {
     const correlationId = context.get("correlationId");
-    logOf(context.env)("error", "request.failed", {
-      correlationId,
-      route: context.get("route"),
-      reason: reasonOf(thrown),
-    });
+    context.set("failure", reasonOf(thrown));
     if (wantsPage(context.req.raw)) return errorPage(context, 500);
     return problemResponse(
       { code: "internal", detail: "Something went wrong here. Try again, and name the correlation id if it stays." },

@@ -33,7 +33,13 @@ export { BODY_LIMIT_BYTES, isJsonType, mediaTypeOf, readText } from "./request-b
 
 export interface Vars {
   readonly Bindings: HubEnv;
-  readonly Variables: { hub: Hub; correlationId: string; route: string };
+  readonly Variables: {
+    hub: Hub;
+    correlationId: string;
+    route: string;
+    /** Why it could not be answered, for the log. */
+    failure?: string;
+  };
 }
 
 export type HubApp = OpenAPIHono<Vars>;

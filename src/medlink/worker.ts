@@ -4,6 +4,7 @@ import { backUp } from "../backup/backup.cron.ts";
 import { databaseSink, flushIfDue } from "../operations/meter.edge.ts";
 import { HUB_JOBS } from "../operations/metrics.ts";
 import { makeLog } from "../platform/clock.edge.ts";
+import { loggedInvocation } from "../platform/invocation.edge.ts";
 import { type LogFields, reasonOf } from "../platform/log.ts";
 import { makeApp } from "./app.edge.ts";
 import { sweepAttachments } from "./attachments/attachments.cron.ts";
@@ -26,25 +27,18 @@ const RENEWED_ROWS_A_MINUTE = 2_000;
 const logOf = (env: HubEnv) => makeLog("medlink-hub", env);
 const app = makeApp(logOf);
 
-/** One log event for an invocation, whether it ends well or throws. @param work returns the event's `count`. */
-async function invocation(
+/** One log event for each. @param work returns the event's `count`. */
+const invocation = (
   env: HubEnv,
-  event: string,
+  event: "cron" | "queue",
   fields: LogFields,
   work: (hub: Hub) => Promise<number>,
-): Promise<void> {
-  const log = logOf(env);
-  const startedAt = Date.now();
-  try {
+): Promise<void> =>
+  loggedInvocation(logOf(env), event, fields, async (log) => {
     const started = await startHub(env, log);
     if (!started.ok) throw new Error(started.detail);
-    const count = await work(started.hub);
-    log("info", event, { ...fields, count, durationMs: Date.now() - startedAt });
-  } catch (thrown) {
-    log("error", event, { ...fields, reason: reasonOf(thrown), durationMs: Date.now() - startedAt });
-    throw thrown;
-  }
-}
+    return work(started.hub);
+  });
 
 /** The minute's jobs, one after another, since they share one database. One that fails holds up no other. */
 async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<number> {

@@ -1,6 +1,7 @@
 /** Deliveries as an invocation of their own, which the queue's handler calls and which outlives it while receivers keep it waiting. */
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { makeLog, systemNow } from "../platform/clock.edge.ts";
+import { makeLog, newUuid, systemNow } from "../platform/clock.edge.ts";
+import { correlated } from "../platform/invocation.edge.ts";
 import { makeKeyring } from "../platform/keyring.ts";
 import { type Log, reasonOf } from "../platform/log.ts";
 import { acceptedValues } from "../platform/secrets.ts";
@@ -49,7 +50,7 @@ export class Deliveries extends WorkerEntrypoint<RelayEnv> implements Deliveries
   async deliver(pings: readonly PingHint[]): Promise<void> {
     const parsed = parseSettings(relaySettingsSchema, this.env);
     if (!parsed.ok) throw new Error(parsed.problem.detail);
-    const log = makeLog("itrans-relay", this.env);
+    const log = correlated(makeLog("itrans-relay", this.env), newUuid());
     const { free, ended } = await startDeliveries(pings, this.env, parsed.settings, log, receivers);
     this.ctx.waitUntil(ended.catch(() => {}));
     await free;
@@ -92,8 +93,11 @@ export async function startDeliveries(
   const pinged = Promise.all(pings.map((ping) => answerPing(ping, env, secrets, log)));
   const ended = run.ended.then(
     ({ posted, delivered }) => {
-      if (posted === 0) return;
-      log("info", "relay.delivered", { count: delivered, size: posted, durationMs: systemNow() - startedAt });
+      log(posted === 0 ? "debug" : "info", "relay.delivered", {
+        count: delivered,
+        size: posted,
+        durationMs: systemNow() - startedAt,
+      });
     },
     (thrown: unknown) => {
       log("warn", "relay.delivery_failed", { reason: reasonOf(thrown) });

@@ -6,6 +6,8 @@ import { METRICS_CONTENT_TYPE } from "../operations/metrics-text.ts";
 import { mayScrape, SCRAPE_REFUSED } from "../operations/scrape-token.ts";
 import { makeLog, newUuid, systemNow } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
+import { loggedInvocation } from "../platform/invocation.edge.ts";
+import type { Log } from "../platform/log.ts";
 import { problemResponse } from "../platform/problem.ts";
 import { setSecurityHeaders } from "../platform/response-headers.ts";
 import { sightingsIn } from "../platform/secret-fingerprint.ts";
@@ -103,13 +105,14 @@ export async function consumeBatch(
   batch: MessageBatch<RelayHint>,
   env: RelayEnv,
   deliveries: DeliveriesApi,
+  log: Log,
 ): Promise<void> {
   const measure = measureOf("itrans-relay", env);
   // Names end in the environment.
   const queue = batch.queue.startsWith("relay-dead-letters") ? "relay-dead-letters" : "relay";
   measure.add("itrans_relay_hints_total", { queue }, batch.messages.length);
   if (queue === "relay-dead-letters") {
-    consumeDeadHints(batch, makeLog("itrans-relay", env));
+    consumeDeadHints(batch, log);
     measure.add("itrans_relay_invocations_total", { queue, outcome: "ok" });
     return;
   }
@@ -156,8 +159,10 @@ export default {
     return response;
   },
 
-  async queue(batch, env, ctx) {
-    if (!hasDeliveries(ctx.exports)) throw new Error("the relay does not find its own entry point");
-    await consumeBatch(batch, env, ctx.exports.Deliveries);
-  },
+  queue: (batch, env, ctx) =>
+    loggedInvocation(makeLog("itrans-relay", env), "queue", { queue: batch.queue }, async (log) => {
+      if (!hasDeliveries(ctx.exports)) throw new Error("the relay does not find its own entry point");
+      await consumeBatch(batch, env, ctx.exports.Deliveries, log);
+      return batch.messages.length;
+    }),
 } satisfies ExportedHandler<RelayEnv, RelayHint>;

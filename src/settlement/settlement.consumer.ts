@@ -23,31 +23,28 @@ export const driveParts = (env: CoreEnv, settings: CoreSettings, gateway: Operat
   log,
 });
 
-/** One hint or a hundred: whatever is due is driven once. */
+/** One hint or a hundred: whatever is due is driven once. @returns how many were. */
 export async function consumeSettlements(
   batch: MessageBatch<SettlementHint>,
   env: CoreEnv,
   parts: DriveParts,
-): Promise<void> {
+): Promise<number> {
   // Names end in the environment.
   if (batch.queue.startsWith(DEAD_LETTER_QUEUE)) {
     // Nothing is lost with them: the sweep finds the rows and sends new ones.
     parts.log("warn", "settlement.hints-given-up", { queue: batch.queue, count: batch.messages.length });
     batch.ackAll();
-    return;
+    return 0;
   }
-  const startedAt = systemNow();
   try {
     const { driven, more } = await drainSettlements(parts);
     const [hint] = batch.messages;
     if (more && hint !== undefined) await env.SETTLEMENT_QUEUE.send(hint.body);
-    if (driven > 0) {
-      parts.log("info", "settlement.driven", { count: driven, durationMs: systemNow() - startedAt });
-    }
+    batch.ackAll();
+    return driven;
   } catch (thrown) {
     parts.log("error", "settlement.not-drained", { queue: batch.queue, reason: reasonOf(thrown) });
     batch.retryAll({ delaySeconds: RETRY_DELAY_SECONDS });
-    return;
+    return 0;
   }
-  batch.ackAll();
 }

@@ -1,4 +1,5 @@
 /** Every alert, as data. docs/runbook.md has a section for each, under its name. */
+import type { CoreSettings } from "../../platform/settings.ts";
 import type { AlertRule, Condition } from "./alert-rule.ts";
 import type { Probe } from "./signals.ts";
 
@@ -53,6 +54,14 @@ export interface AlertLimits {
   /** What a D1 database can hold. */
   readonly databaseBytes: number;
 }
+
+export const alertLimitsOf = (
+  settings: Pick<CoreSettings, "ANCHOR_INTERVAL_MS" | "ANCHOR_STUCK_AFTER_MS" | "D1_LIMIT_BYTES">,
+): AlertLimits => ({
+  anchorEveryMs: Math.max(settings.ANCHOR_INTERVAL_MS, 5 * MINUTE),
+  anchorPendingMs: 4 * settings.ANCHOR_STUCK_AFTER_MS,
+  databaseBytes: settings.D1_LIMIT_BYTES,
+});
 
 export function alertRules({ anchorEveryMs, anchorPendingMs, databaseBytes }: AlertLimits): readonly AlertRule[] {
   return [

@@ -10,6 +10,7 @@ import {
   NO_BACKUP_KEY,
   perform,
   type Transcript,
+  USUAL_TRAFFIC,
 } from "./alert-proofs.ts";
 import { startWorld, type WorldOptions } from "./alert-world.ts";
 
@@ -24,7 +25,7 @@ export interface Play {
 const small = { withHub: false, withChain: false, withOperator: false } as const;
 
 export const PLAYS: readonly Play[] = [
-  { name: "minutes", world: { scale: 120 }, traffic: 12, acts: ACTS_OF_MINUTES },
+  { name: "minutes", world: { scale: 120 }, traffic: USUAL_TRAFFIC, acts: ACTS_OF_MINUTES },
   { name: "days", world: { ...small, scale: 6_000, secrets: NO_BACKUP_KEY }, traffic: 0, acts: ACTS_OF_DAYS },
   { name: "quarters", world: { ...small, scale: 1_000_000 }, traffic: 0, acts: ACTS_OF_QUARTERS },
 ];

@@ -30,6 +30,7 @@ import {
 } from "./stack.ts";
 
 const ALERT_INTERVAL_MS = 250;
+const AT_ONCE = 4;
 /** Filling it to more than 85 % takes some rows; what the system itself makes of a test does not come near. */
 export const D1_LIMIT_BYTES = 24_000_000;
 
@@ -69,6 +70,9 @@ export interface World {
   keepDoing(work: () => Promise<unknown>, everyMs: number): () => void;
   readonly log: readonly string[];
   readonly coreDataDir: string;
+  readonly scale: number;
+  /** Since its first start. */
+  upForMs(): number;
   readonly secrets: Settings;
   dispose(): Promise<void>;
 }
@@ -227,6 +231,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     cookie = await signIn(clinic);
   }
 
+  const upAt = performance.now();
   const stops = new Set<() => void>();
   const keepDoing: World["keepDoing"] = (work, everyMs) => {
     let going = true;
@@ -273,7 +278,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     cookie,
     traffic(perSecond) {
       stopTraffic();
-      stopTraffic = perSecond === 0 ? () => {} : keepDoing(submitOne, 1_000 / perSecond);
+      // Several at a time: one after the other, they come as slowly as a busy machine answers.
+      const some = () => Promise.all(Array.from({ length: AT_ONCE }, submitOne));
+      stopTraffic = perSecond === 0 ? () => {} : keepDoing(some, (AT_ONCE * 1_000) / perSecond);
     },
     submit: (count) => Promise.all(Array.from({ length: count }, submitOne)),
     ask,
@@ -281,6 +288,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     keepDoing,
     log,
     secrets,
+    scale,
+    upForMs: () => performance.now() - upAt,
     coreDataDir: join(directory.path, "core"),
     async dispose() {
       for (const stop of stops) stop();

@@ -248,7 +248,7 @@ test("/metrics is for the scrape token; it hands on what this isolate measured, 
   const scrape = (headers: Record<string, string>) => get("/metrics", { headers }, on);
   expect((await scrape({})).status).toBe(401);
   expect((await scrape({ authorization: "Bearer wrong" })).status).toBe(401);
-  await consumeBatch(batchOf("relay", 3), on, deliveriesOf(on));
+  await consumeBatch(batchOf("relay", 3), on, deliveriesOf(on), silent);
   const response = await scrape({ authorization: `Bearer ${TEST_SECRETS.relay.METRICS_SCRAPE_TOKEN}` });
   expect(await response.text()).toBe("# relay\n");
   const rows = measured.flatMap((batch) => batch.rows);
@@ -274,7 +274,7 @@ test("/metrics says that core does not answer, and keeps what was measured", asy
 test("tells core by fingerprints, once, which secrets it holds", async () => {
   const { env, sighted } = coreWith([]);
   const on = { ...env, ENVIRONMENT: "development" } as RelayEnv;
-  for (let i = 0; i < 2; i++) await consumeBatch(batchOf("relay", 1), on, deliveriesOf(on));
+  for (let i = 0; i < 2; i++) await consumeBatch(batchOf("relay", 1), on, deliveriesOf(on), silent);
   const names = sighted.map(({ name }) => name).sort();
   expect([...new Set(names)]).toEqual([
     "DESTINATION_WRAPPING_KEY",
@@ -287,7 +287,7 @@ test("tells core by fingerprints, once, which secrets it holds", async () => {
 test("does not deliver with a weak secret outside development, and says which it is and not what", async () => {
   const { env } = coreWith([]);
   const weak = { ...env, ENVIRONMENT: "staging", RELAY_WEBHOOK_SIGNING_SECRET: "short-value" } as RelayEnv;
-  const failing = consumeBatch(batchOf("relay", 1), weak, deliveriesOf(weak));
+  const failing = consumeBatch(batchOf("relay", 1), weak, deliveriesOf(weak), silent);
   await expect(failing).rejects.toThrow("RELAY_WEBHOOK_SIGNING_SECRET is shorter");
   await expect(failing).rejects.not.toThrow("short-value");
 });
