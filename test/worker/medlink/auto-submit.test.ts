@@ -139,7 +139,7 @@ describe("auto-submit", () => {
       await hub.runQueue();
       expect(await queue()).toMatchObject({ jobs: [{ state: "queued", attempt: 0, lastError, lastUpstreamStatus }] });
     }
-    expect(hub.calls).toHaveLength(5);
+    expect(hub.calls.filter(({ method }) => method === "POST")).toHaveLength(5); // beside the watch over core
   });
 
   it("runs an attempt once when its hint comes twice at once", async () => {
