@@ -1,5 +1,8 @@
 import { randomInt } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
 import { Failure } from "./fail.ts";
 
 /** Below those that systems hand out by themselves: between looking and using, no outgoing connection takes one of these. */
@@ -18,11 +21,44 @@ const listenOnce = (port: number): Promise<number | undefined> =>
     });
   });
 
+/** A file for each port that some process of ours chose: between choosing and listening nobody else would see that it is taken. */
+const CHOSEN = join(tmpdir(), `itrans-ports-${userInfo().uid}`);
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** @returns whether the port is this process's alone, until it ends. */
+function choose(port: number): boolean {
+  const path = join(CHOSEN, String(port));
+  mkdirSync(CHOSEN, { recursive: true });
+  for (let tries = 0; tries < 2; tries++) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: "wx" });
+      return true;
+    } catch {
+      // Somebody chose it; whether they are still there is told by their process.
+    }
+    try {
+      if (isRunning(Number(readFileSync(path, "utf8")))) return false;
+      rmSync(path, { force: true });
+    } catch {
+      return false;
+    }
+  }
+  return false;
+}
+
 /** Undefined when none of many was free. */
-async function freePort(besides: readonly unknown[]): Promise<number | undefined> {
+async function freePort(): Promise<number | undefined> {
   for (let i = 0; i < FREE_TRIES; i++) {
     const port = randomInt(FREE_FROM, FREE_TO);
-    if (!besides.includes(port) && (await listenOnce(port)) !== undefined) return port;
+    if (choose(port) && (await listenOnce(port)) !== undefined) return port;
   }
   return undefined;
 }
@@ -39,7 +75,7 @@ export async function claimPorts<Name extends string>(
   for (const name in wanted) {
     const port = wanted[name];
     if (port === undefined) continue;
-    const bound = port === 0 ? await freePort(Object.values(claimed)) : await listenOnce(port);
+    const bound = port === 0 ? await freePort() : await listenOnce(port);
     if (bound === undefined)
       taken.push(`port ${port} (${name}) is taken: free it, or choose another with --port-${name}`);
     else claimed[name] = bound;

@@ -15,15 +15,12 @@ afterAll(() => directory.remove());
 
 const SHORT = {
   LOAD_DURATION: "4s",
-  SOAK_DURATION: "4s",
   LOAD_WARMUP: "1s",
   LOAD_TARGET_VUS: "5",
-  SOAK_VUS: "5",
   SLO_P95_MAX_MS: "60000",
   SLO_P99_MAX_MS: "60000",
   SLO_LIFECYCLE_P95_MAX_MS: "120000",
   SLO_MIN_REQUESTS_LOAD: "1",
-  SLO_MIN_REQUESTS_SOAK: "1",
   SLO_ERROR_RATE_MAX: "0.5",
   SLO_CHECK_RATE_MIN: "0.5",
   SLO_CACHE_HIT_RATE_MIN: "0",
@@ -53,9 +50,9 @@ const summarySchema = z.looseObject({
 
 describe("scripts/itrans-staging-validation.sh", () => {
   // The functional phase is the script below; all four take some minutes, whatever their durations.
-  it("goes through the phases it is told to, and leaves what each saw", async () => {
+  it("goes through the phase it is told to, and leaves what it saw", async () => {
     const out = join(directory.path, "staging");
-    const phases = ["--only", "load,soak"];
+    const phases = ["--only", "load"];
     await run(join(projectRoot, "scripts", "itrans-staging-validation.sh"), [...phases, "--out", out], {
       env: { ...process.env, ...SHORT },
       maxBuffer: 10_000_000,
@@ -66,11 +63,8 @@ describe("scripts/itrans-staging-validation.sh", () => {
     const failed = summary.phases.filter(({ pass }) => !pass).map(({ phase, findings }) => [phase, findings]);
     expect(failed).toEqual([]);
     expect(summary.status).toBe("pass");
-    expect(summary.phases.map(({ phase, pass }) => [phase, pass])).toEqual([
-      ["load", true],
-      ["soak", true],
-    ]);
-    for (const gate of ["load", "soak"]) {
+    expect(summary.phases.map(({ phase, pass }) => [phase, pass])).toEqual([["load", true]]);
+    for (const gate of ["load"]) {
       const { pass, thresholds, failedThresholds } = gateSchema.parse(read(join(out, `${gate}-gate.json`)));
       expect({ pass, failedThresholds }).toEqual({ pass: true, failedThresholds: [] });
       expect(thresholds.map(({ name }) => name)).toEqual(expect.arrayContaining(["p95", "p99", "error-rate", "drain"]));

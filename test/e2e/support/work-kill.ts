@@ -14,7 +14,7 @@ import { projectRoot } from "../../../scripts/lib/bundle.ts";
 import { d1On } from "../../../scripts/lib/d1-sqlite.ts";
 import { applyTo, recordSql, unrecordSql } from "../../../scripts/lib/databases.ts";
 import { fillWithRequests } from "../../../scripts/lib/db-fill.ts";
-import { call, summaryOf } from "../../../scripts/lib/http.ts";
+import { callAgain, summaryOf } from "../../../scripts/lib/http.ts";
 import { migrationsOf, readMigrations } from "../../../scripts/lib/migration-files.ts";
 import { OWN_OBJECTS, objectsOf } from "../../../scripts/lib/schema-shape.ts";
 import { type Stack, startStack } from "../../../scripts/lib/stack.ts";
@@ -319,7 +319,7 @@ export async function killRenewals(options: WorkKillOptions): Promise<WorkKillRe
   await stack.dispose();
   const pairs = await fill(dataDir, current);
   const ask = (url: string, key: string, body: unknown) =>
-    call(url, { method: "POST", headers: { "x-api-key": key }, body, timeoutMs: 60_000 });
+    callAgain(url, { method: "POST", headers: { "x-api-key": key }, body, timeoutMs: 60_000 });
   const rewrap = () => ask(`${stack.urls.core}/operations/rewrap`, secrets.OPERATOR_API_KEY ?? "", undefined);
   const reEncrypt = (body: unknown) =>
     ask(`${stack.urls.hub}/api/admin/re-encrypt`, secrets.HUB_OPERATOR_API_KEY ?? "", body);

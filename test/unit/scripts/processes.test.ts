@@ -59,4 +59,6 @@ test("a taken port is named with its service, and free ones differ", async () =>
   server.close();
   const free = await claimPorts({ core: 0, hub: 0, relay: 0 });
   expect(new Set(Object.values(free)).size).toBe(3);
+  const many = await Promise.all(Array.from({ length: 300 }, () => claimPorts({ core: 0 })));
+  expect(new Set([...many, free].flatMap((claimed) => Object.values(claimed))).size).toBe(303);
 });
