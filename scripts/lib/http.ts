@@ -39,7 +39,12 @@ export async function call(url: string, options: CallOptions = {}): Promise<Answ
   try {
     response = await fetch(url, {
       method,
-      headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      // A connection of its own: one that is kept may be closed by the other side just as it is used again.
+      headers: {
+        connection: "close",
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
       signal: AbortSignal.timeout(timeoutMs),
       redirect: "manual",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -116,7 +116,7 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
       );
       const answer = await fetch(`${stack.urls.hub}/api/itrans/webhooks/workflow`, {
         method: "POST",
-        headers: z.record(z.string(), z.string()).parse(passed),
+        headers: { ...z.record(z.string(), z.string()).parse(passed), connection: "close" },
         body,
       });
       return { afterMs: 0, status: answer.status, body: await answer.json() };
@@ -219,7 +219,7 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
       [`${stack.urls.core}/workflow/claims`, { "x-api-key": KEYS.workflow }],
       [`${stack.urls.hub}/api/claims`, { cookie }],
     ] as const) {
-      const json = { "content-type": "application/json", ...headers };
+      const json = { "content-type": "application/json", connection: "close", ...headers };
       expect((await fetch(url, { method: "POST", headers: json, body: broken })).status).toBe(400);
     }
     const submitUrl = `${stack.urls.core}/workflow/claims`;

@@ -106,7 +106,9 @@ export async function startRouter(name: string, port: number): Promise<Router> {
 
 function pass(incoming: IncomingMessage, outgoing: ServerResponse, port: number): void {
   const { method, url, headers } = incoming;
-  const onward = httpRequest({ host: "127.0.0.1", port, method, path: url, headers }, (answer) => {
+  // A connection of its own: one that is kept may be closed by the worker just as it is used again.
+  const own = { agent: false, headers: { ...headers, connection: "close" } };
+  const onward = httpRequest({ host: "127.0.0.1", port, method, path: url, ...own }, (answer) => {
     outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
     answer.pipe(outgoing);
   });

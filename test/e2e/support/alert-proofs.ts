@@ -81,7 +81,7 @@ const bulkFile = ({ clinic }: World, rows: number, tag: string): string =>
 async function fileClaims(world: World, rows: number, tag: string): Promise<void> {
   const answer = await fetch(`${world.clinic.hubUrl}/api/claims/bulk?dryRun=false`, {
     method: "POST",
-    headers: { cookie: world.cookie, "content-type": "text/csv" },
+    headers: { cookie: world.cookie, "content-type": "text/csv", connection: "close" },
     body: bulkFile(world, rows, tag),
   });
   const text = await answer.text();
