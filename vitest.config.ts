@@ -54,8 +54,8 @@ export default defineConfig(async () => {
     test: {
       // Workers log every request: shown for the tests that fail.
       silent: "passed-only" as const,
-      // Two more than there are cores: many a file waits for another process or for time to pass.
-      maxWorkers: availableParallelism() + 2,
+      // One more than there are cores: many a file waits for another process or for time to pass.
+      maxWorkers: availableParallelism() + 1,
       projects: [
         { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...PATIENCE, isolate: false } },
         await workerProject("core", "./wrangler.toml", "migrations/core", TEST_SECRETS.core, {

@@ -23,6 +23,9 @@ import {
 } from "./platform.ts";
 import { isInUse } from "./processes.ts";
 
+/** How long a file is waited for that the system holds, as it does while it starts. */
+const BUSY_MS = 15_000;
+
 export interface Snapshot {
   /** Files that were written, and for a remote one what takes the whole database back to this moment. */
   readonly lines: readonly string[];
@@ -99,7 +102,7 @@ function localFile(dataDir: string, name: DatabaseName): string | undefined {
   for (const file of readdirSync(directory)) {
     if (!file.endsWith(".sqlite") || file === "metadata.sqlite") continue;
     const path = join(directory, file);
-    const sqlite = new DatabaseSync(path, { readOnly: true });
+    const sqlite = new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS });
     try {
       const known = sqlite.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'd1_migrations'").all();
       if (known.length === 0) continue;
@@ -126,8 +129,7 @@ function localDatabase(name: DatabaseName, dataDir: string): ManagedDatabase {
 
 /** @param beforeWrite throws when nothing may be written now. */
 export function fileDatabase(name: DatabaseName, path: string, beforeWrite: () => void = () => {}): ManagedDatabase {
-  const sqlite = new DatabaseSync(path);
-  sqlite.exec("PRAGMA busy_timeout = 5000");
+  const sqlite = new DatabaseSync(path, { timeout: BUSY_MS });
   const copy = (to: string) => {
     rmSync(to, { force: true });
     sqlite.exec(`VACUUM INTO ${quoted(to)}`);
@@ -164,7 +166,7 @@ export function fileDatabase(name: DatabaseName, path: string, beforeWrite: () =
       const file = join(directory, `${name}-${tag}.sqlite`);
       if (existsSync(file)) throw new Failure(`${file} exists already`);
       copy(`${file}.part`);
-      const check = new DatabaseSync(`${file}.part`, { readOnly: true });
+      const check = new DatabaseSync(`${file}.part`, { readOnly: true, timeout: BUSY_MS });
       const verdict = check.prepare("PRAGMA integrity_check").get()?.integrity_check;
       check.close();
       if (verdict !== "ok") throw new Failure(`the snapshot does not read back: ${String(verdict)}`);
@@ -233,7 +235,7 @@ export function remoteDatabase(
       const file = `${to}.sql`;
       await d1Export(platform, at, file);
       rmSync(to, { force: true });
-      const copy = new DatabaseSync(to);
+      const copy = new DatabaseSync(to, { timeout: BUSY_MS });
       try {
         copy.exec(readFileSync(file, "utf8"));
       } finally {
