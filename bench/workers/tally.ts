@@ -3,29 +3,10 @@
  * itself reports, every message of a queue, call of an object and operation of R2. One tally an isolate; a local workerd has
  * one isolate for a worker and its objects.
  */
-import type { Counts } from "../../scripts/lib/cost/tally.ts";
+import { type Counts, NO_COUNTS } from "../../scripts/lib/cost/tally.ts";
 
 /** Asked of a counting worker: what it counted so far. */
 export const TALLY_PATH = "/bench/tally";
-
-const NOTHING: Counts = {
-  requests: 0,
-  batches: 0,
-  calls: 0,
-  statements: 0,
-  rowsRead: 0,
-  rowsWritten: 0,
-  rowsMeasuring: 0,
-  queueWrites: 0,
-  queueReads: 0,
-  queueDeletes: 0,
-  objectRequests: 0,
-  alarms: 0,
-  objectRowsRead: 0,
-  objectRowsWritten: 0,
-  r2ClassA: 0,
-  r2ClassB: 0,
-};
 
 /** An operation of a queue is counted for each 64 kB. */
 const QUEUE_UNIT_BYTES = 64_000;
@@ -37,7 +18,7 @@ const byTable = new Map<string, number>();
 const byStatement = new Map<string, { rows: number; times: number }>();
 
 export function countsOf(label: string): Counts {
-  const held = byLabel.get(label) ?? { ...NOTHING };
+  const held = byLabel.get(label) ?? { ...NO_COUNTS };
   byLabel.set(label, held);
   return held;
 }

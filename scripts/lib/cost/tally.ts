@@ -23,6 +23,25 @@ export interface Counts {
   r2ClassB: number;
 }
 
+export const NO_COUNTS: Readonly<Counts> = {
+  requests: 0,
+  batches: 0,
+  calls: 0,
+  statements: 0,
+  rowsRead: 0,
+  rowsWritten: 0,
+  rowsMeasuring: 0,
+  queueWrites: 0,
+  queueReads: 0,
+  queueDeletes: 0,
+  objectRequests: 0,
+  alarms: 0,
+  objectRowsRead: 0,
+  objectRowsWritten: 0,
+  r2ClassA: 0,
+  r2ClassB: 0,
+};
+
 export interface TallyReport {
   readonly byLabel: Readonly<Record<string, Counts>>;
   /** Rows written, by the table that a statement names. */

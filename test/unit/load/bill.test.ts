@@ -12,27 +12,9 @@ import {
   times,
 } from "../../../scripts/lib/cost/bill.ts";
 import { PRICES } from "../../../scripts/lib/cost/prices.ts";
-import type { Counts } from "../../../scripts/lib/cost/tally.ts";
+import { type Counts, NO_COUNTS } from "../../../scripts/lib/cost/tally.ts";
 
-const counts = (over: Partial<Counts>): Counts => ({
-  requests: 0,
-  batches: 0,
-  calls: 0,
-  statements: 0,
-  rowsRead: 0,
-  rowsWritten: 0,
-  rowsMeasuring: 0,
-  queueWrites: 0,
-  queueReads: 0,
-  queueDeletes: 0,
-  objectRequests: 0,
-  alarms: 0,
-  objectRowsRead: 0,
-  objectRowsWritten: 0,
-  r2ClassA: 0,
-  r2ClassB: 0,
-  ...over,
-});
+const counts = (over: Partial<Counts>): Counts => ({ ...NO_COUNTS, ...over });
 
 const bill = (over: Partial<Bill>): Bill => ({ ...NO_BILL, ...over });
 

@@ -11,7 +11,7 @@ import { claimLines } from "./parties.edge.ts";
 
 const DAYS = 30;
 const LATEST = 8;
-const TODO = 6;
+const WAITING = 6;
 /** Beyond this many the exact number says no more. */
 const COUNT_LIMIT = 1_000;
 
@@ -28,11 +28,11 @@ export const dashboardPage = accountPage({ path: "/", params: z.object({}) }, as
     countByDay(hub.db, clinicId, since, offset),
     countUnsent(hub.db, clinicId, COUNT_LIMIT),
     listClaims(hub.db, hub.fields, clinicId, { limit: LATEST, after: undefined }),
-    listClaims(hub.db, hub.fields, clinicId, { limit: TODO, after: undefined, status: "infoRequested" }),
+    listClaims(hub.db, hub.fields, clinicId, { limit: WAITING, after: undefined, status: "infoRequested" }),
     unsentClaims(hub, clinicId),
     viewed({ hub, user, correlationId }, "claims.view", "claims"),
   ]);
-  const todo = [...questions.items, ...unsent].slice(0, TODO);
+  const todo = [...questions.items, ...unsent].slice(0, WAITING);
   const lines = await claimLines(hub, clinicId, [...latest.items, ...todo]);
   return {
     type: "page",
@@ -66,7 +66,7 @@ async function unsentClaims(hub: Hub, clinicId: string) {
   const { items } = await listUnsubmittedClaims(
     hub.db,
     { clinicId, status: "pending", type: undefined, since: 0 },
-    { limit: TODO, after: undefined },
+    { limit: WAITING, after: undefined },
   );
   const found = await Promise.all(items.map(({ claimId }) => findClaim(hub.db, hub.fields, clinicId, claimId)));
   return found.filter((claim) => claim !== undefined);
