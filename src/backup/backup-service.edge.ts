@@ -2,8 +2,9 @@
 import type { Log } from "../platform/log.ts";
 import type { Problem } from "../platform/problem.ts";
 import { afterTurn } from "./backup.cron.ts";
-import { type DrillRow, findRun, listDrills, listRuns, newestGoodSize, readProgress } from "./backup.store.ts";
+import { findRun, listRuns, newestGoodSize, readProgress } from "./backup.store.ts";
 import { snapshotNames } from "./clean.edge.ts";
+import { type DrillRow, listDrills } from "./drill.store.ts";
 import { isTag } from "./retention.ts";
 import type { RunRow } from "./run.ts";
 import { isBackupPath, type ShownRun, showRun } from "./show-backup.ts";

@@ -4,18 +4,16 @@
  * status says so; `npm run restore:drill` is the same on a machine of one's own.
  */
 import type { VerifierKey } from "../ledger/note.ts";
+import { listRuns, newestGoodSize, readProgress } from "./backup.store.ts";
 import {
   beginDrill,
   checkpointWithin,
   copySchema,
   type DrillRow,
   listDrills,
-  listRuns,
-  newestGoodSize,
-  readProgress,
   saveDrill,
   takeDrill,
-} from "./backup.store.ts";
+} from "./drill.store.ts";
 import { readManifest } from "./manifest.ts";
 import { drillIsDue } from "./nightly.ts";
 import {

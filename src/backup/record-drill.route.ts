@@ -4,7 +4,7 @@ import type { CoreAppEnv } from "../core/app.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { insertDrill } from "./backup.store.ts";
+import { insertDrill } from "./drill.store.ts";
 
 const bodySchema = z
   .object({

@@ -3,8 +3,8 @@ import type { Head } from "../ledger/head.ts";
 import type { ClaimState } from "../workflow/claim.ts";
 import { projectionStatements } from "../workflow/commit.store.ts";
 import type { RequestState } from "../workflow/request.ts";
-import type { EntryLine } from "./backup.store.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { EntryLine } from "./source.store.ts";
 
 const identifier = (name: string): string => {
   if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new RangeError(`${name} is no name of ours`);

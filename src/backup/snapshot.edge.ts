@@ -14,25 +14,17 @@ import { fromUtf8, utf8 } from "../platform/encoding.ts";
 import { attachmentPath, packAttachment } from "./attachment-file.ts";
 import { readAttachments } from "./attachments.store.ts";
 import {
-  appliedMigrations,
   countFiles,
   endRun,
   filesOfRun,
   findObjects,
   insertRun,
   keysFiles,
-  type LedgerFacts,
   type NewObject,
-  readEntryLines,
-  readKeyRows,
-  readLedgerFacts,
-  readPayloadRows,
   readProgress,
-  readTablePage,
   releaseRun,
   type Step,
   saveStep,
-  tableShape,
   takeRun,
 } from "./backup.store.ts";
 import { type Catalogue, copiedTables } from "./catalogue.ts";
@@ -52,6 +44,16 @@ import {
   SEGMENT_ENTRIES,
   sha256Hex,
 } from "./segments.ts";
+import {
+  appliedMigrations,
+  type LedgerFacts,
+  readEntryLines,
+  readKeyRows,
+  readLedgerFacts,
+  readPayloadRows,
+  readTablePage,
+  tableShape,
+} from "./source.store.ts";
 
 export interface SnapshotParts {
   readonly db: D1Database;

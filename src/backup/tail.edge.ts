@@ -2,21 +2,19 @@
  * The minutes since the last snapshot: each cron writes the new entries with all that was committed with them (ciphertext, wrapped
  * keys, settlements, deliveries) as one sealed file. What a lost database costs is then a minute, not a day. Nothing new costs one read.
  */
+import { newestGoodSize, raiseTail, readProgress } from "./backup.store.ts";
+import { KEYS_KEPT_MS } from "./retention.ts";
+import { sealFile } from "./sealed-file.ts";
+import { packLines, type Range, rangeOfPath, sha256Hex, tailPath } from "./segments.ts";
+import type { SnapshotParts } from "./snapshot.edge.ts";
 import {
-  newestGoodSize,
-  raiseTail,
   readEntryLines,
   readKeyRows,
   readLedgerFacts,
   readOutboxAfter,
   readPayloadRows,
-  readProgress,
   readSettlementRows,
-} from "./backup.store.ts";
-import { KEYS_KEPT_MS } from "./retention.ts";
-import { sealFile } from "./sealed-file.ts";
-import { packLines, type Range, rangeOfPath, sha256Hex, tailPath } from "./segments.ts";
-import type { SnapshotParts } from "./snapshot.edge.ts";
+} from "./source.store.ts";
 
 /** Entries of one file: with their ciphertext a few megabytes at most. */
 const TAIL_ENTRIES = 256;

@@ -3,6 +3,7 @@ import type { OperatorActionRow } from "../audit/operator-action.ts";
 import { parseFrontier, serializeFrontier } from "../ledger/frontier.ts";
 import { EMPTY_HEAD, type Head, rootHexOf } from "../ledger/head.ts";
 import { firstSeqOf } from "../ledger/subject.store.ts";
+import { rowsOf } from "../platform/rows.store.ts";
 import type { SettlementState } from "../settlement/settlement.ts";
 import { isSettlementCommand } from "../settlement/settlement.ts";
 import { type SettlementRow, settlementColumns, settlementFromRow } from "../settlement/settlement-row.ts";
@@ -196,14 +197,16 @@ export async function loadContext(
   const results = await db.batch(statements);
   if (results.length !== statements.length) throw new Error("the database answered fewer statements than were asked");
   const resultOf = (index: number | undefined) => (index === undefined ? undefined : results[index]);
-  const requests = [asked.requests, asked.requestsByHash].flatMap((at) => rowsOf<RequestRow & Asked>(resultOf(at)));
-  const claims = [asked.claims, asked.claimsByHash].flatMap((at) => rowsOf<ClaimRow & Asked>(resultOf(at)));
+  const requests = [asked.requests, asked.requestsByHash].flatMap((at) =>
+    askedRowsOf<RequestRow & Asked>(resultOf(at)),
+  );
+  const claims = [asked.claims, asked.claimsByHash].flatMap((at) => askedRowsOf<ClaimRow & Asked>(resultOf(at)));
   return {
     requests: new Map(requests.map((row) => [aggregateKey(row.tenant_id, row.asked_id), requestFromRow(row)])),
     claims: new Map(claims.map((row) => [aggregateKey(row.tenant_id, row.asked_id), claimFromRow(row)])),
-    settlements: bySubject(rowsOf<SettlementRow>(resultOf(asked.settlements)).map(settlementFromRow)),
-    destinations: rowsOf<DestinationRow>(resultOf(asked.destinations)).map(destinationFromRow),
-    operatorActions: new Set(rowsOf<{ subject: string }>(resultOf(asked.actions)).map(({ subject }) => subject)),
+    settlements: bySubject(askedRowsOf<SettlementRow>(resultOf(asked.settlements)).map(settlementFromRow)),
+    destinations: askedRowsOf<DestinationRow>(resultOf(asked.destinations)).map(destinationFromRow),
+    operatorActions: new Set(askedRowsOf<{ subject: string }>(resultOf(asked.actions)).map(({ subject }) => subject)),
   };
 }
 
@@ -217,12 +220,9 @@ function bySubject(settlements: readonly SettlementState[]): ReadonlyMap<string,
   return subjects;
 }
 
-/** A result's rows, none of what was not asked; a result without rows is a failed read, not an empty one. */
-function rowsOf<Row>(result: D1Result<unknown> | undefined): readonly Row[] {
-  if (result === undefined) return [];
-  if (!result.success || result.results === undefined) throw new Error("a read failed");
-  return result.results as readonly Row[];
-}
+/** None of what was not asked. */
+const askedRowsOf = <Row>(result: D1Result<unknown> | undefined): readonly Row[] =>
+  result === undefined ? [] : rowsOf<Row>(result);
 
 function destinationFromRow(row: DestinationRow): EventDestination {
   const eventTypes: unknown = JSON.parse(row.event_types);

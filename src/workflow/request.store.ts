@@ -1,9 +1,9 @@
 /** Reads of workflow requests. */
-
 import { type AnchorRow, entryAnchorFromRow, selectAnchorFor } from "../anchor/anchor.store.ts";
 import type { EntryAnchor } from "../anchor/anchor-view.ts";
 import { firstSeqOf } from "../ledger/subject.store.ts";
 import type { SealedValue } from "../platform/keyring.ts";
+import { rowsOf } from "../platform/rows.store.ts";
 import { type Current, currentOf, MAX_SUCCESSORS } from "./correction.ts";
 import { type RequestRow, requestFromRow } from "./projection-rows.ts";
 import type { RequestState } from "./request.ts";
@@ -90,12 +90,6 @@ export async function readRequestRecord(
     ...historyFromRows(rowsOf<EntryRow>(entries), rowsOf<PartRow>(parts)),
     anchor: entryAnchorFromRow(rowsOf<AnchorRow>(anchors)[0]),
   };
-}
-
-/** @throws Error for a result without rows, which is a failed read and not an empty one. */
-function rowsOf<Row>(result: D1Result<unknown> | undefined): readonly Row[] {
-  if (result?.results === undefined || !result.success) throw new Error("a read failed");
-  return result.results as readonly Row[];
 }
 
 /** The newest successor of a request, by its requestIdHash; what a report counts in place of it. */

@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
-import { listDrills } from "../../../src/backup/backup.store.ts";
 import { advanceDrill, type DrillParts } from "../../../src/backup/drill.edge.ts";
+import { listDrills } from "../../../src/backup/drill.store.ts";
 import { drillIsDue } from "../../../src/backup/nightly.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
 import { type BackupWorld, backupWorld, rowsOfTable, takeSnapshot } from "../../support/backups.ts";

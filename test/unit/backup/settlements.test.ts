@@ -1,6 +1,6 @@
 /** A ledger is lost with money on its way: what the restored one knows of it, and what it does next. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { IDEMPOTENCY_KEYS_OF_RANGE, SETTLEMENTS_OF_RANGE } from "../../../src/backup/backup.store.ts";
+import { IDEMPOTENCY_KEYS_OF_RANGE, SETTLEMENTS_OF_RANGE } from "../../../src/backup/source.store.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
 import { backupWorld, restoreSnapshot, rowsOfTable, takeSnapshot } from "../../support/backups.ts";
 import { migratedCoreSqlite } from "../../support/d1-sqlite.ts";

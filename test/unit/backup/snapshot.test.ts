@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import { KEYS_OF_RANGE, PAYLOADS_OF_RANGE, saveStep, takeRun } from "../../../src/backup/backup.store.ts";
+import { saveStep, takeRun } from "../../../src/backup/backup.store.ts";
 import { listApart, listBackups } from "../../../src/backup/backup-service.edge.ts";
 import { CORE_TABLES, copiedTables } from "../../../src/backup/catalogue.ts";
 import { checkOldObjects, cleanBackups, snapshotNames } from "../../../src/backup/clean.edge.ts";
 import { advanceSnapshot, beginSnapshot } from "../../../src/backup/snapshot.edge.ts";
+import { KEYS_OF_RANGE, PAYLOADS_OF_RANGE } from "../../../src/backup/source.store.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
 import { readSubjects } from "../../../src/workflow/check-subject.store.ts";
 import { checkSubject } from "../../../src/workflow/check-subject.ts";
