@@ -5,6 +5,7 @@
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import * as z from "zod";
 import { writeArchive } from "../scripts/lib/backup/archive.ts";
@@ -23,6 +24,7 @@ import { fillLedger } from "./prepare.ts";
 const DRILL = 100_000;
 const NEW_ENTRIES = 1_000;
 const HEAP_EVERY_MS = 50;
+const LAST_ANSWER_MS = 10_000;
 
 export const BACKUP_MUST = { drillRestoreSeconds: 120, heapMegabytes: 128, secondOverFirst: 0.2 };
 
@@ -32,6 +34,7 @@ interface Snapshot {
   readonly newMegabytes: number;
   /** Used heap and the buffers outside it. */
   readonly heapPeakMegabytes: number;
+  readonly heapReadings: number;
 }
 
 interface Drill {
@@ -172,14 +175,21 @@ async function start(secrets: Readonly<Record<string, string>>, dataDir: string)
 
 const targetsSchema = z.array(z.looseObject({ webSocketDebuggerUrl: z.string() }));
 const usageSchema = z.looseObject({
+  id: z.int(),
   result: z.looseObject({
     usedSize: z.number(),
     backingStorageSize: z.number().default(0),
   }),
 });
 
-/** Asks the inspector for the heap again and again. @returns its peak when it is asked to stop, in bytes. */
-async function watchHeap(miniflare: Miniflare): Promise<() => number> {
+interface HeapPeak {
+  readonly bytes: number;
+  /** How often the inspector told the heap. It is asked every 50 ms, and answers when the worker waits for something. */
+  readonly readings: number;
+}
+
+/** Asks the inspector for the heap again and again. @returns what ends it and tells the peak. */
+async function watchHeap(miniflare: Miniflare): Promise<() => Promise<HeapPeak>> {
   const { host } = await miniflare.getInspectorURL();
   const listed = await fetch(`http://${host}/json`);
   const [target] = targetsSchema.parse(await listed.json());
@@ -189,23 +199,26 @@ async function watchHeap(miniflare: Miniflare): Promise<() => number> {
     socket.addEventListener("open", () => resolve());
     socket.addEventListener("error", () => reject(new Error("the inspector does not answer")));
   });
-  let peak = 0;
+  let [bytes, readings, asked, answered] = [0, 0, 0, 0];
   socket.addEventListener("message", ({ data }) => {
     const parsed = usageSchema.safeParse(JSON.parse(String(data)));
     if (!parsed.success) return;
     const { usedSize, backingStorageSize } = parsed.data.result;
-    peak = Math.max(peak, usedSize + backingStorageSize);
+    bytes = Math.max(bytes, usedSize + backingStorageSize);
+    readings += 1;
+    answered = parsed.data.id;
   });
-  let id = 0;
-  const timer = setInterval(
-    () => socket.send(JSON.stringify({ id: ++id, method: "Runtime.getHeapUsage" })),
-    HEAP_EVERY_MS,
-  );
-  return () => {
+  const ask = (): void => socket.send(JSON.stringify({ id: ++asked, method: "Runtime.getHeapUsage" }));
+  const timer = setInterval(ask, HEAP_EVERY_MS);
+  return async () => {
     clearInterval(timer);
+    // What was asked while the worker was busy is answered now.
+    ask();
+    for (const until = performance.now() + LAST_ANSWER_MS; answered < asked && performance.now() < until; )
+      await sleep(HEAP_EVERY_MS);
     socket.close();
-    if (peak === 0) throw new Error("the inspector told nothing of the heap");
-    return peak;
+    if (readings === 0) throw new Error("the inspector told nothing of the heap");
+    return { bytes, readings };
   };
 }
 
@@ -221,8 +234,10 @@ async function measureSnapshot({ miniflare, site }: Running, progress: (text: st
     progress(`snapshot: ${phase}, ${newFiles} files`),
   );
   const seconds = (performance.now() - began) / 1_000;
-  const heapPeakMegabytes = stop() / 1e6;
-  return { run, snapshot: { seconds, newFiles: run.newFiles, newMegabytes: run.newBytes / 1e6, heapPeakMegabytes } };
+  const { bytes, readings } = await stop();
+  const { newFiles, newBytes } = run;
+  const heap = { heapPeakMegabytes: bytes / 1e6, heapReadings: readings };
+  return { run, snapshot: { seconds, newFiles, newMegabytes: newBytes / 1e6, ...heap } };
 }
 
 async function snapshot(
@@ -240,14 +255,16 @@ async function snapshot(
 
 export function backupReport({ drills }: BackupFigures): string {
   const number = (value: number): string => Math.round(value).toLocaleString("en");
+  const heap = ({ heapPeakMegabytes, heapReadings }: Snapshot): string =>
+    `${heapPeakMegabytes.toFixed(0)} MB in ${heapReadings} readings`;
   return drills
     .flatMap((drill) => {
       const { entries, first, second } = drill;
       const rate = (seconds: number) => `${seconds.toFixed(1)} s, ${number(entries / seconds)} entries/s`;
       return [
         `${number(entries)} entries`,
-        `  first snapshot: ${rate(first.seconds)}, ${first.newFiles} files, ${first.newMegabytes.toFixed(1)} MB, heap peak ${first.heapPeakMegabytes.toFixed(0)} MB`,
-        `  with ${number(NEW_ENTRIES)} new: ${second.seconds.toFixed(1)} s, ${second.newFiles} files, ${second.newMegabytes.toFixed(2)} MB, heap peak ${second.heapPeakMegabytes.toFixed(0)} MB (under ${BACKUP_MUST.heapMegabytes})`,
+        `  first snapshot: ${rate(first.seconds)}, ${first.newFiles} files, ${first.newMegabytes.toFixed(1)} MB, heap peak ${heap(first)}`,
+        `  with ${number(NEW_ENTRIES)} new: ${second.seconds.toFixed(1)} s, ${second.newFiles} files, ${second.newMegabytes.toFixed(2)} MB, heap peak ${heap(second)} (under ${BACKUP_MUST.heapMegabytes})`,
         `  archive: fetched in ${drill.fetchSeconds.toFixed(1)} s, ${drill.archiveMegabytes.toFixed(1)} MB`,
         `  restore: checked in ${drill.checkSeconds.toFixed(1)} s, restored in ${rate(drill.restoreSeconds)}, ${drill.restoreCpuSeconds.toFixed(1)} s of CPU${entries === DRILL ? ` (at most ${BACKUP_MUST.drillRestoreSeconds} s in all)` : ""}`,
       ];
