@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import type { Promised } from "../src/backup/restore.edge.ts";
+import type { Promised } from "../src/backup/restore-files.edge.ts";
 import { backupKeys } from "../src/backup/sealed-file.ts";
 import { openCheckpoint } from "../src/ledger/checkpoint.ts";
 import { parseVerifierKey, type VerifierKey } from "../src/ledger/note.ts";

@@ -16,14 +16,8 @@ import {
 } from "./drill.store.ts";
 import { readManifest } from "./manifest.ts";
 import { drillIsDue } from "./nightly.ts";
-import {
-  type BackupSource,
-  type Promised,
-  RESTORE_START,
-  RestoreRefused,
-  type RestoreState,
-  restoreStep,
-} from "./restore.edge.ts";
+import { RESTORE_START, restoreStep } from "./restore.edge.ts";
+import { type BackupSource, type Promised, RestoreRefused, type RestoreState } from "./restore-files.edge.ts";
 import { readBackupObject, readManifestText, type SnapshotParts } from "./snapshot.edge.ts";
 
 export interface DrillParts extends SnapshotParts {

@@ -2,7 +2,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { CORE_TABLES } from "../../src/backup/catalogue.ts";
 import { type Manifest, readManifest } from "../../src/backup/manifest.ts";
-import { type BackupSource, type RestoreParts, type RestoreState, restoreAll } from "../../src/backup/restore.edge.ts";
+import { restoreAll } from "../../src/backup/restore.edge.ts";
+import type { BackupSource, RestoreParts, RestoreState } from "../../src/backup/restore-files.edge.ts";
 import { backupKeys } from "../../src/backup/sealed-file.ts";
 import {
   advanceSnapshot,

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { checkFile, type Manifest, readManifest, sha256Sums } from "../../../src/backup/manifest.ts";
-import type { BackupSource } from "../../../src/backup/restore.edge.ts";
+import type { BackupSource } from "../../../src/backup/restore-files.edge.ts";
 import { KEYS_KEPT_MS, timeOfName } from "../../../src/backup/retention.ts";
 import type { BackupKeys } from "../../../src/backup/sealed-file.ts";
 import { rangeOfPath } from "../../../src/backup/segments.ts";

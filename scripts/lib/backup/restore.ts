@@ -3,14 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Manifest } from "../../../src/backup/manifest.ts";
-import {
-  type Promised,
-  RestoreRefused,
-  type RestoreState,
-  restoreAll,
-  restoredRows,
-  restoreSteps,
-} from "../../../src/backup/restore.edge.ts";
+import { restoreAll, restoredRows, restoreSteps } from "../../../src/backup/restore.edge.ts";
+import { type Promised, RestoreRefused, type RestoreState } from "../../../src/backup/restore-files.edge.ts";
 import type { BackupKeys } from "../../../src/backup/sealed-file.ts";
 import type { VerifierKey } from "../../../src/ledger/note.ts";
 import { Failure } from "../fail.ts";
