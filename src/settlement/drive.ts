@@ -77,9 +77,9 @@ export type DriveStep =
       readonly holdUntil?: number;
     };
 
-/** The operator may still be at work on a call that we gave up. */
+/** The operator may still be at work on a call that we gave up. What is longer under way than five minutes is asked about every five. */
 const AFTER_UNKNOWN_MS = 30_000;
-const MAX_UNKNOWN_MS = 600_000;
+const MAX_UNKNOWN_MS = 300_000;
 /** An accepted transaction completes in its own time. */
 const AFTER_ACCEPTED_MS = 10_000;
 const MAX_ACCEPTED_MS = 300_000;
