@@ -1,5 +1,5 @@
 import { type Asked, askedValue } from "../../../operations/asked.ts";
-import { ApiForm, FormButtons, SelectField, TextField } from "../../components/form.view.tsx";
+import { ApiForm, FormButtons, SelectField } from "../../components/form.view.tsx";
 import {
   Badge,
   Card,
@@ -17,6 +17,7 @@ import type { Ui } from "../../i18n/ui.ts";
 import { Away } from "./away.view.tsx";
 import type { Delivery } from "./core-shapes.ts";
 import { errorOf, Replay } from "./dead-letters.view.tsx";
+import { ReasonField } from "./reason-field.view.tsx";
 import { DELIVERIES_PATH, RELAY_API } from "./relay-paths.ts";
 
 const EVERY_MS = 5_000;
@@ -138,14 +139,7 @@ const Discard = ({ ui, outboxId }: { readonly ui: Ui; readonly outboxId: number 
       toast={ui.t("ops.dead.discarded")}
     >
       <p class="quiet">{ui.t("ops.dead.discardText")}</p>
-      <TextField
-        ui={ui}
-        name="reason"
-        label={ui.t("ops.dead.reason")}
-        hint={ui.t("ops.dead.reasonHint")}
-        pattern="[A-Z0-9\-]+"
-        maxLength={40}
-      />
+      <ReasonField ui={ui} label={ui.t("ops.dead.reason")} hint={ui.t("ops.dead.reasonHint")} />
       <SelectField
         ui={ui}
         name="rest"

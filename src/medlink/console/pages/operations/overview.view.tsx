@@ -17,7 +17,7 @@ import {
 } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
 import { type Alerts, openAlerts } from "./alert-shapes.ts";
-import { OpenAlertsSummary } from "./alerts.view.tsx";
+import { OpenAlertsSummary } from "./alerts-open.view.tsx";
 import { DeadLetterCount } from "./dead-letter-count.view.tsx";
 
 const EVERY_MS = 5_000;

@@ -1,5 +1,5 @@
 import { type Asked, askedValue } from "../../../operations/asked.ts";
-import { ApiForm, FormButtons, TextField } from "../../components/form.view.tsx";
+import { ApiForm, FormButtons } from "../../components/form.view.tsx";
 import {
   Action,
   Badge,
@@ -14,6 +14,7 @@ import {
 } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
 import { Away } from "./away.view.tsx";
+import { ReasonField } from "./reason-field.view.tsx";
 import { ItemBadge, ownerOf } from "./reconciliation.view.tsx";
 import { RECONCILIATION_API, RECONCILIATION_PATH } from "./settlement-paths.ts";
 import type { Item, Side } from "./settlement-shapes.ts";
@@ -200,14 +201,7 @@ const Accept = ({ ui, item }: Shown) => (
       problems={{ conflict: ui.t("rec.conflict") }}
     >
       <p class="quiet">{ui.t("rec.accept.text")}</p>
-      <TextField
-        ui={ui}
-        name="reason"
-        label={ui.t("stl.reason")}
-        hint={ui.t("stl.resolve.reasonHint")}
-        pattern="[A-Z0-9\-]+"
-        maxLength={40}
-      />
+      <ReasonField ui={ui} label={ui.t("stl.reason")} hint={ui.t("stl.resolve.reasonHint")} />
       <FormButtons ui={ui} action={ui.t("rec.accept.action")} />
     </ApiForm>
   </Dialog>

@@ -15,6 +15,7 @@ import {
 } from "../../components/parts.view.tsx";
 import type { Ui } from "../../i18n/ui.ts";
 import { Away } from "./away.view.tsx";
+import { ReasonField } from "./reason-field.view.tsx";
 import { SETTLEMENTS_API, SETTLEMENTS_PATH } from "./settlement-paths.ts";
 import type { Settlement } from "./settlement-shapes.ts";
 import { SettlementBadge, SettlementLink } from "./settlements.view.tsx";
@@ -214,14 +215,7 @@ const Resolve = ({ ui, settlement }: Shown) => {
           label={ui.t("stl.resolve.outcome")}
           options={outcomes.map((value) => ({ value, label: ui.t(`stl.status.${value}`) }))}
         />
-        <TextField
-          ui={ui}
-          name="reason"
-          label={ui.t("stl.reason")}
-          hint={ui.t("stl.resolve.reasonHint")}
-          pattern="[A-Z0-9\-]+"
-          maxLength={40}
-        />
+        <ReasonField ui={ui} label={ui.t("stl.reason")} hint={ui.t("stl.resolve.reasonHint")} />
         {status === "PENDING" ? null : (
           <TextField
             ui={ui}
