@@ -42,7 +42,6 @@ export const ledgerEntries = sqliteTable(
   },
   (table) => [
     primaryKey({ columns: [table.ledgerId, table.seq] }),
-    uniqueIndex("ledger_entries_hash").on(table.ledgerId, table.entryHash),
     uniqueIndex("ledger_entries_command").on(table.ledgerId, table.commandId, table.commandIndex),
     index("ledger_entries_subject").on(table.ledgerId, table.subject),
   ],

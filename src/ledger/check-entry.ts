@@ -26,14 +26,54 @@ export interface ReadEntry {
 }
 
 /**
- * The one canonical form (RFC 8785: members by name, no spaces), before and after the facts of `data`, which are looked at by themselves.
- * Inside a JSON text no quote stands unescaped, so the last `},"prev":"` ends them.
+ * The pieces of the one canonical form (RFC 8785: members by name, no spaces); the facts of `data` are looked at by themselves. Each piece
+ * is of a fixed length but for them, the seq and the type, so they are compared where they stand: every entry goes through here in
+ * every round. Inside a JSON text no quote stands unescaped, so the last `},"prev":"` ends the facts.
  */
-const BEFORE_DATA =
-  /^\{"at":"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)",(?:"commitment":"(0x[0-9a-f]{64})",)?"data":(?=\{)/;
-const AFTER_DATA = '},"prev":"';
-const AFTER =
-  /\},"prev":"([0-9a-f]{64})","seq":(0|[1-9]\d{0,15}),"subject":"(0x[0-9a-f]{64})","type":"([A-Z_]{1,64})","v":1\}$/y;
+const AT = '{"at":"';
+const COMMITMENT = '"commitment":"0x';
+const DATA = '"data":{';
+const PREV = '},"prev":"';
+const SEQ = '","seq":';
+const SUBJECT = ',"subject":"0x';
+const TYPE = '","type":"';
+const END = '","v":1}';
+/** `d` stands for a digit. */
+const TIME = "dddd-dd-ddTdd:dd:dd.dddZ";
+const HEX_LENGTH = 64;
+const MAX_DIGITS = 16;
+
+const isDigit = (code: number): boolean => code >= 48 && code <= 57;
+
+/** Whether 64 lower-case hex digits stand at `from`. */
+function isHexAt(text: string, from: number): boolean {
+  for (let i = from; i < from + HEX_LENGTH; i++) {
+    const code = text.charCodeAt(i); // NaN behind the end
+    if (!(isDigit(code) || (code >= 97 && code <= 102))) return false;
+  }
+  return true;
+}
+
+function isTimeAt(text: string, from: number): boolean {
+  for (let i = 0; i < TIME.length; i++) {
+    const code = text.charCodeAt(from + i);
+    const expected = TIME.charCodeAt(i);
+    if (expected === 100 ? !isDigit(code) : code !== expected) return false;
+  }
+  return true;
+}
+
+/** A whole number without leading zeros, of at most 16 digits; -1 for anything else. */
+function numberAt(text: string, from: number, to: number): number {
+  if (to <= from || to - from > MAX_DIGITS || (text.charCodeAt(from) === 48 && to - from > 1)) return -1;
+  let value = 0;
+  for (let i = from; i < to; i++) {
+    const code = text.charCodeAt(i);
+    if (!isDigit(code)) return -1;
+    value = value * 10 + (code - 48);
+  }
+  return Number.isSafeInteger(value) ? value : -1;
+}
 
 /** Text without anything that JSON may write in another way. */
 const PLAIN = /^[ -[\]-~]*$/;
@@ -93,17 +133,41 @@ function readData(text: string): Readonly<Record<string, unknown>> | undefined {
 
 /** @returns undefined when the text is not the one canonical form of an entry (ledger format, section 1). */
 export function readEntry(body: string): ReadEntry | undefined {
-  const before = BEFORE_DATA.exec(body);
-  AFTER.lastIndex = body.lastIndexOf(AFTER_DATA);
-  const after = before === null || AFTER.lastIndex < 0 ? null : AFTER.exec(body);
-  if (before === null || after === null) return undefined;
-  const [start, at, commitment] = before;
-  const [, prev, digits, subject, type] = after;
-  const data = readData(body.slice(start.length, after.index + 1));
-  const seq = Number(digits);
-  if (data === undefined || !Number.isSafeInteger(seq) || !isEntryType(type)) return undefined;
-  if (at === undefined || prev === undefined || subject === undefined) return undefined;
-  return { seq, prev, at, type, subject, commitment, data };
+  const at = AT.length;
+  const afterAt = at + TIME.length;
+  if (!body.startsWith(AT) || !isTimeAt(body, at) || !body.startsWith('",', afterAt)) return undefined;
+  let next = afterAt + 2;
+  let commitment: string | undefined;
+  if (body.startsWith(COMMITMENT, next)) {
+    const digits = next + COMMITMENT.length;
+    if (!isHexAt(body, digits) || !body.startsWith('",', digits + HEX_LENGTH)) return undefined;
+    commitment = body.slice(digits - 2, digits + HEX_LENGTH);
+    next = digits + HEX_LENGTH + 2;
+  }
+  const facts = next + DATA.length - 1;
+  const factsEnd = body.lastIndexOf(PREV);
+  if (!body.startsWith(DATA, next) || factsEnd < facts) return undefined;
+  const prev = factsEnd + PREV.length;
+  if (!isHexAt(body, prev) || !body.startsWith(SEQ, prev + HEX_LENGTH)) return undefined;
+  const digits = prev + HEX_LENGTH + SEQ.length;
+  const seqEnd = body.indexOf(",", digits);
+  const seq = numberAt(body, digits, seqEnd);
+  const subject = seqEnd + SUBJECT.length;
+  if (seq < 0 || !body.startsWith(SUBJECT, seqEnd) || !isHexAt(body, subject)) return undefined;
+  const type = subject + HEX_LENGTH + TYPE.length;
+  if (!body.startsWith(TYPE, subject + HEX_LENGTH) || !body.endsWith(END)) return undefined;
+  const name = body.slice(type, body.length - END.length);
+  const data = isEntryType(name) ? readData(body.slice(facts, factsEnd + 1)) : undefined;
+  if (data === undefined || !isEntryType(name)) return undefined;
+  return {
+    seq,
+    prev: body.slice(prev, prev + HEX_LENGTH),
+    at: body.slice(at, afterAt),
+    type: name,
+    subject: body.slice(subject - 2, subject + HEX_LENGTH),
+    commitment,
+    data,
+  };
 }
 
 /**

@@ -17,7 +17,7 @@ import { NEVER_SCRUBBED, type ScrubReport, scrubReport } from "./scrub-state.ts"
 import { type Verification, verifyNewest, verifyRange } from "./verify.ts";
 
 /** Entries re-read and re-hashed in one answer; a ledger up to this size is gone through as a whole. */
-export const SEGMENT_LENGTH = 4_096;
+export const SEGMENT_LENGTH = 2_048;
 
 /** Entries of a range that is answered at once; more of them are for `full=true`. */
 const MAX_RANGE = 65_536;

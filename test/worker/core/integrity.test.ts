@@ -72,16 +72,6 @@ describe("the database", () => {
       /beyond the head/,
     ],
     [
-      "INSERT of a hash that exists",
-      [raised, `INSERT INTO ledger_entries ${entry(3, LAST, "main", LAST)}`],
-      /hash exists/,
-    ],
-    [
-      "REPLACE by a hash that exists",
-      [raised, `REPLACE INTO ledger_entries ${entry(3, LAST, "main", LAST)}`],
-      /hash exists/,
-    ],
-    [
       "INSERT of a command that exists",
       [raised, `INSERT INTO ledger_entries ${entry(3, LAST, "main", `'${ONES}'`, COMMAND_OF_A)}`],
       /command exists/,
