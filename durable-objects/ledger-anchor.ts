@@ -248,8 +248,7 @@ export class LedgerAnchor extends DurableObject<CoreEnv> {
       contractAddress: settings.target.contractAddress,
     };
     try {
-      const now = systemNow();
-      await this.env.DB.batch(unrecorded.flatMap(({ change }) => recordStatements(this.env.DB, target, change, now)));
+      await this.env.DB.batch(unrecorded.flatMap(({ change }) => recordStatements(this.env.DB, target, change)));
       store.recorded(last.id);
       for (const { change } of unrecorded) logChange(this.#log, change);
     } catch (error) {

@@ -74,6 +74,9 @@ async function readTransactions(
   return { rows, cut: true };
 }
 
+/** What is delivered later than this after its event is not looked for. */
+const RETRIED_FOR_MS = 86_400_000;
+
 const deliveriesSchema = z.object({
   next: z.string().nullable(),
   deliveries: z.array(
@@ -117,8 +120,8 @@ async function readDeliveries(
       rows.push(...found.deliveries.filter((one) => timeOf(one) >= since && timeOf(one) < until));
       cursor = found.next;
       const last = found.deliveries.at(-1);
-      // Newest first: what follows is older still.
-      const isPast = status === "delivered" && last !== undefined && timeOf(last) < since;
+      // By their events, newest first: of those of a day before the time, some may have been delivered in it.
+      const isPast = status === "delivered" && last !== undefined && last.createdAt < since - RETRIED_FOR_MS;
       if (cursor === null || isPast) break;
     }
   }

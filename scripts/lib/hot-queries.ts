@@ -27,11 +27,11 @@ export const HOT_QUERIES: Readonly<Record<DatabaseName, readonly HotQuery[]>> = 
     { what: "an API key by its hash", sql: "SELECT key_id, tenant_id, scopes FROM api_keys WHERE key_hash = '00'" },
     {
       what: "deliveries that are due",
-      sql: "SELECT outbox_id FROM outbox WHERE destination_id = 'medlink' AND state IN ('due', 'leased') AND due_at <= 9e15 ORDER BY due_at LIMIT 100",
+      sql: "SELECT outbox_id FROM outbox WHERE destination_id = 'medlink' AND open = 1 AND due_at <= 9e15 ORDER BY due_at LIMIT 100",
     },
     {
-      what: "deliveries that wait for their anchor",
-      sql: "SELECT outbox_id FROM outbox WHERE ledger_id = 'main' AND state = 'waiting' AND seq < 1000000 ORDER BY seq LIMIT 500",
+      what: "what is before a delivery in its lane",
+      sql: "SELECT outbox_id FROM outbox WHERE destination_id = 'medlink' AND subject = '0x00' AND outbox_id < 9e15 AND open = 1",
     },
     {
       what: "dead letters",

@@ -1,5 +1,4 @@
 /** The record of anchors in D1, and the ledger head that the next anchor takes. */
-import { releaseAnchored } from "../relay/outbox.store.ts";
 import type { EntryAnchor } from "./anchor-view.ts";
 import { eventKey, historyOf } from "./history.ts";
 import type { LedgerHead } from "./next-action.ts";
@@ -58,14 +57,13 @@ export function recordSubmittedStatement(
 }
 
 /**
- * Everything that a confirmation means, for one batch: the row, the replacements that lost, the outbox rows that waited.
- * @param now epoch ms, when the released rows become due.
+ * Everything that a confirmation means, for one batch: the row, and the replacements that lost. Rows of the outbox that waited for it
+ * are due with that.
  */
 export function recordConfirmedStatements(
   db: D1Database,
   target: AnchorTarget,
   { anchor }: Confirmed,
-  now: number,
 ): readonly D1PreparedStatement[] {
   const { ledgerId, chainId, contractAddress } = target;
   const { size, root, previousSize, txHash, blockNumber, blockHash, logIndex, confirmedAt, sent } = anchor;
@@ -103,12 +101,6 @@ export function recordConfirmedStatements(
          WHERE ledger_id = ?1 AND state = 'submitted' AND chain_id = ?2 AND contract_address = ?3 AND nonce = ?4`,
       )
       .bind(ledgerId, chainId, contractAddress, sent?.nonce ?? -1),
-    releaseAnchored(db, {
-      ledgerId,
-      size,
-      chain: { chainId, contractAddress, blockNumber, blockHash, txHash, logIndex },
-      now,
-    }),
   ];
 }
 
@@ -150,13 +142,12 @@ function recordAnchorStatements(
   db: D1Database,
   target: AnchorTarget,
   change: AnchorChange,
-  now: number,
 ): readonly D1PreparedStatement[] {
   switch (change.type) {
     case "submitted":
       return [recordSubmittedStatement(db, target, change)];
     case "confirmed":
-      return recordConfirmedStatements(db, target, change, now);
+      return recordConfirmedStatements(db, target, change);
     case "failed":
       return recordFailedStatements(db, target, change);
     case "noted":
@@ -169,9 +160,8 @@ export const recordStatements = (
   db: D1Database,
   target: AnchorTarget,
   change: AnchorChange,
-  now: number,
 ): readonly D1PreparedStatement[] => [
-  ...recordAnchorStatements(db, target, change, now),
+  ...recordAnchorStatements(db, target, change),
   recordHistoryStatement(db, target, change),
 ];
 

@@ -285,7 +285,11 @@ export async function quietRelay(db: D1Database, now: number): Promise<number> {
     db
       .prepare("UPDATE relay_leases SET last_token = last_token + ?1, wake_at = 0, paused_at = COALESCE(paused_at, ?2)")
       .bind(TOKENS_AHEAD, now),
-    db.prepare("UPDATE outbox SET state = 'due', due_at = ?1 WHERE state = 'leased' RETURNING outbox_id").bind(now),
+    db
+      .prepare(
+        "UPDATE outbox SET state = 'due', due_at = ?1, leased_until = 0 WHERE state = 'leased' RETURNING outbox_id",
+      )
+      .bind(now),
   ]);
   return leased?.results.length ?? 0;
 }

@@ -223,16 +223,15 @@ export const outbox = sqliteTable(
     replays: integer("replays").notNull().default(0),
     discardReason: text("discard_reason"),
     discardedBy: text("discarded_by"),
+    open: integer("open").notNull().default(1),
+    leasedUntil: integer("leased_until").notNull().default(0),
+    postedAt: integer("posted_at"),
+    postMs: integer("post_ms"),
   },
   (table) => [
-    uniqueIndex("outbox_event").on(table.eventId, table.destinationId),
-    index("outbox_lane")
-      .on(table.destinationId, table.subject, table.outboxId)
-      .where(sql`${table.state} NOT IN ('delivered', 'discarded')`),
-    index("outbox_due").on(table.destinationId, table.dueAt).where(sql`${table.state} IN ('due', 'leased')`),
-    index("outbox_waiting").on(table.ledgerId, table.seq).where(sql`${table.state} = 'waiting'`),
+    index("outbox_lane").on(table.destinationId, table.subject, table.outboxId).where(sql`${table.open} = 1`),
+    index("outbox_due").on(table.destinationId, table.dueAt).where(sql`${table.open} = 1`),
     index("outbox_dead").on(table.settledAt).where(sql`${table.state} = 'dead'`),
-    index("outbox_delivered").on(table.destinationId, table.settledAt).where(sql`${table.state} = 'delivered'`),
   ],
 );
 
@@ -334,6 +333,8 @@ export const relayLeases = sqliteTable("relay_leases", {
   wakeAt: integer("wake_at").notNull(),
   pausedAt: integer("paused_at"),
   prunedTo: integer("pruned_to").notNull().default(0),
+  leasedAt: integer("leased_at").notNull().default(0),
+  handed: text("handed").notNull().default("[]"),
 });
 
 export const relayRates = sqliteTable("relay_rates", {

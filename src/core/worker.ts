@@ -227,7 +227,7 @@ async function runCron(env: CoreEnv, scheduledTime: number, log: Log): Promise<n
   const jobs = {
     publish: () => publishLedger(env, settings),
     anchor: () => driveAnchor(env, settings),
-    sweep: () => sweepRelay(env, settings.LEDGER_ID, systemNow()),
+    sweep: () => sweepRelay(env, systemNow()),
     prune: () => pruneRelay(env, settings, systemNow()),
     scrub: () => scrubLedger(env, settings),
     reconcile: () => reconcileDaily(env, settings, log, systemNow()),

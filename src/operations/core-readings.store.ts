@@ -40,7 +40,7 @@ export async function readCoreGauges(
         .bind(ledgerId),
       db.prepare(
         `SELECT destination_id AS destination, COUNT(DISTINCT subject) AS lanes FROM outbox
-         WHERE state NOT IN ('delivered', 'discarded') GROUP BY destination_id`,
+         WHERE open = 1 GROUP BY destination_id`,
       ),
     ]),
   ]);

@@ -1,10 +1,11 @@
-/** Deliveries: rows of the outbox, with every attempt. */
+/** Deliveries: rows of the outbox, with every attempt. The post that was taken is in the row, those that were not are rows of their own. */
 
 import { and, count, desc, eq, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { deliveryAttempts, outbox } from "../core/schema.ts";
 import { type DeadLetter, summary } from "./dead-letters.store.ts";
 import type { EventType } from "./event-type.ts";
+import { isOfEntry, stateOf } from "./lanes.store.ts";
 
 export interface Attempt {
   /** Epoch ms. */
@@ -49,7 +50,9 @@ export async function findDelivery(
       .select({
         ...summary,
         tenantId: outbox.tenantId,
-        state: outbox.state,
+        state: sql<DeliveryState>`${sql.raw(stateOf("outbox"))}`,
+        postedAt: outbox.postedAt,
+        postMs: outbox.postMs,
         body: outbox.body,
         replays: outbox.replays,
         discardReason: outbox.discardReason,
@@ -80,12 +83,27 @@ export async function findDelivery(
         eq(outbox.destinationId, row.destinationId),
         eq(outbox.subject, row.requestIdHash),
         sql`${outbox.outboxId} > ${outboxId}`,
-        sql`${outbox.state} NOT IN ('delivered', 'discarded')`,
+        sql`${outbox.open} = 1`,
       ),
     );
-  const { deadAt: settledAt, ...delivery } = row;
-  return { ...delivery, settledAt, attemptsMade: attempts.toReversed(), held: held?.count ?? 0 };
+  const { deadAt: settledAt, postedAt, postMs, ...delivery } = row;
+  const taken = attemptTaken({ postedAt, postMs, status: row.lastStatus });
+  return { ...delivery, settledAt, attemptsMade: [...attempts.toReversed(), ...taken], held: held?.count ?? 0 };
 }
+
+/** The post that was taken, which the row of its delivery tells of; it was the last. */
+export const attemptTaken = ({
+  postedAt,
+  postMs,
+  status,
+}: {
+  readonly postedAt: number | null;
+  readonly postMs: number | null;
+  readonly status: number | null;
+}): readonly Attempt[] =>
+  postedAt === null
+    ? []
+    : [{ startedAt: postedAt, durationMs: postMs ?? 0, outcome: "delivered", status, error: null, answer: null }];
 
 /** `pending`: due, leased or to be tried again; not what waits for its anchor. */
 export const DELIVERY_STATUSES = ["delivered", "pending", "dead"] as const;
@@ -125,63 +143,111 @@ export interface DeliveryFilter {
 }
 
 const LISTED = `o.outbox_id AS outboxId, o.event_id AS eventId, o.event_type AS eventType, o.subject AS requestIdHash,
-  o.destination_id AS destinationId, o.correlation_id AS correlationId, o.state, o.attempts, o.last_status AS lastStatus,
+  o.destination_id AS destinationId, o.correlation_id AS correlationId, ${stateOf("o")} AS state, o.attempts, o.last_status AS lastStatus,
   o.last_error AS lastError, o.created_at AS createdAt, o.due_at AS dueAt, o.settled_at AS settledAt`;
 
-/** Each status has an index that begins with the destination, but for dead letters, which are few. */
-const ORDERS: Readonly<
-  Record<DeliveryStatus, { readonly where: string; readonly by: string; readonly newest: boolean }>
-> = {
-  delivered: { where: "o.state = 'delivered'", by: "settled_at", newest: true },
-  pending: { where: "o.state IN ('due', 'leased')", by: "due_at", newest: false },
-  dead: { where: "o.state = 'dead'", by: "settled_at", newest: true },
-};
+/** Outbox ids that one page of what was delivered looks at: no index is kept for them. */
+export const DELIVERIES_LOOKED_AT = 50_000;
 
-/**
- * ?1 tenant or NULL, ?2 destination or NULL, ?3 rows, ?4 and ?5 the cursor. Of each destination as many rows as are asked for are read
- * from its index, whatever the outbox holds.
- */
-function listStatement(status: DeliveryStatus): string {
-  const { where, by, newest } = ORDERS[status];
-  const order = (x: string): string =>
-    `${x}.${by} ${newest ? "DESC" : "ASC"}, ${x}.outbox_id ${newest ? "DESC" : "ASC"}`;
-  const than = newest ? "<" : ">";
-  const behind = `o.${by} ${than}= ?4 AND (o.${by} ${than} ?4 OR o.outbox_id ${than} ?5)`;
-  if (status === "dead") {
-    return `SELECT ${LISTED} FROM outbox AS o WHERE ${where} AND ${behind} AND (?1 IS NULL OR o.tenant_id = ?1)
-      AND (?2 IS NULL OR o.destination_id = ?2) ORDER BY ${order("o")} LIMIT ?3`;
-  }
-  return `SELECT ${LISTED}
-    FROM destinations AS d CROSS JOIN json_each((
-      SELECT json_group_array(outbox_id) FROM (
-        SELECT o.outbox_id FROM outbox AS o WHERE o.destination_id = d.destination_id AND ${where} AND ${behind}
-        ORDER BY ${order("o")} LIMIT ?3))) AS some
-      CROSS JOIN outbox AS o ON o.outbox_id = some.value
-    WHERE (?1 IS NULL OR d.tenant_id = ?1) AND (?2 IS NULL OR d.destination_id = ?2)
-    ORDER BY ${order("o")} LIMIT ?3`;
+/** ?1 tenant or NULL, ?2 destination or NULL. */
+const IN_FILTER = "(?1 IS NULL OR o.tenant_id = ?1) AND (?2 IS NULL OR o.destination_id = ?2)";
+
+/** ?3 rows, ?4 and ?5 the cursor. */
+const LIST_DEAD = `SELECT ${LISTED} FROM outbox AS o
+  WHERE o.state = 'dead' AND o.settled_at <= ?4 AND (o.settled_at < ?4 OR o.outbox_id < ?5) AND ${IN_FILTER}
+  ORDER BY o.settled_at DESC, o.outbox_id DESC LIMIT ?3`;
+
+/** ?3 rows, ?4 and ?5 the cursor. Of each destination as many rows as are asked for are read, but for those that wait for an anchor. */
+const LIST_PENDING = `SELECT ${LISTED}
+  FROM destinations AS d CROSS JOIN json_each((
+    SELECT json_group_array(outbox_id) FROM (
+      SELECT o.outbox_id FROM outbox AS o
+      WHERE o.destination_id = d.destination_id AND o.open = 1 AND o.due_at >= ?4 AND (o.due_at > ?4 OR o.outbox_id > ?5)
+        AND ${stateOf("o")} IN ('due', 'leased')
+      ORDER BY o.due_at, o.outbox_id LIMIT ?3))) AS some
+    CROSS JOIN outbox AS o ON o.outbox_id = some.value
+  WHERE (?1 IS NULL OR d.tenant_id = ?1) AND (?2 IS NULL OR d.destination_id = ?2)
+  ORDER BY o.due_at, o.outbox_id LIMIT ?3`;
+
+/** Before this outbox id they are looked for. ?4 that of the cursor. */
+const BEFORE = "MIN(CAST(?4 AS INTEGER), COALESCE((SELECT MAX(outbox_id) FROM outbox), 0) + 1)";
+
+/** ?3 rows. */
+const LIST_DELIVERED = `SELECT ${LISTED} FROM outbox AS o
+  WHERE o.outbox_id < ${BEFORE} AND o.outbox_id >= ${BEFORE} - ${DELIVERIES_LOOKED_AT} AND o.state = 'delivered' AND ${IN_FILTER}
+  ORDER BY o.outbox_id DESC LIMIT ?3`;
+
+const LOOKED_TO = `SELECT ${BEFORE.replace("?4", "?1")} - ${DELIVERIES_LOOKED_AT} AS lookedTo, (SELECT MIN(outbox_id) FROM outbox) AS oldest`;
+
+interface DeliveryPage {
+  readonly deliveries: readonly ListedDelivery[];
+  readonly next: DeliveryCursor | null;
 }
 
-const FIRST = { newest: { at: Number.MAX_SAFE_INTEGER, outboxId: 0 }, next: { at: -1, outboxId: 0 } } as const;
-
-/** Deliveries of one status: delivered and dead ones newest first, pending ones by when they are due; a page at a time. */
+/**
+ * Deliveries of one status, a page at a time: dead ones newest first, pending ones by when they are due, delivered ones by their events,
+ * newest first. A page of delivered ones looks at DELIVERIES_LOOKED_AT ids, so it may have fewer than `limit`, or none, and a next one.
+ */
 export async function listDeliveries(
   db: D1Database,
   status: DeliveryStatus,
-  { tenantId, destinationId }: DeliveryFilter,
+  filter: DeliveryFilter,
   limit: number,
   after?: DeliveryCursor,
-): Promise<{ readonly deliveries: readonly ListedDelivery[]; readonly next: DeliveryCursor | null }> {
-  const { newest } = ORDERS[status];
-  const { at, outboxId } = after ?? (newest ? FIRST.newest : FIRST.next);
+): Promise<DeliveryPage> {
+  switch (status) {
+    case "delivered":
+      return listDelivered(db, filter, limit, after?.outboxId ?? Number.MAX_SAFE_INTEGER);
+    case "dead":
+      return listInOrder(
+        db,
+        LIST_DEAD,
+        filter,
+        limit,
+        after ?? { at: Number.MAX_SAFE_INTEGER, outboxId: 0 },
+        (last) => last.settledAt,
+      );
+    case "pending":
+      return listInOrder(db, LIST_PENDING, filter, limit, after ?? { at: -1, outboxId: 0 }, (last) => last.dueAt);
+  }
+}
+
+async function listInOrder(
+  db: D1Database,
+  statement: string,
+  { tenantId, destinationId }: DeliveryFilter,
+  limit: number,
+  after: DeliveryCursor,
+  placeOf: (last: ListedDelivery) => number | null,
+): Promise<DeliveryPage> {
   const { results } = await db
-    .prepare(listStatement(status))
-    .bind(tenantId ?? null, destinationId ?? null, limit + 1, at, outboxId)
+    .prepare(statement)
+    .bind(tenantId ?? null, destinationId ?? null, limit + 1, after.at, after.outboxId)
     .all<ListedDelivery>();
   const deliveries = results.slice(0, limit);
   const last = deliveries.at(-1);
-  const lastAt = status === "pending" ? last?.dueAt : last?.settledAt;
-  const more = results.length > limit && last !== undefined && lastAt != null;
-  return { deliveries, next: more ? { at: lastAt, outboxId: last.outboxId } : null };
+  const at = last === undefined ? null : placeOf(last);
+  const more = results.length > limit && last !== undefined && at !== null;
+  return { deliveries, next: more ? { at, outboxId: last.outboxId } : null };
+}
+
+async function listDelivered(
+  db: D1Database,
+  { tenantId, destinationId }: DeliveryFilter,
+  limit: number,
+  before: number,
+): Promise<DeliveryPage> {
+  const [found, seen] = await db.batch<ListedDelivery & { readonly oldest: number | null; readonly lookedTo: number }>([
+    db.prepare(LIST_DELIVERED).bind(tenantId ?? null, destinationId ?? null, limit + 1, before),
+    db.prepare(LOOKED_TO).bind(before),
+  ]);
+  const results: readonly ListedDelivery[] = found?.results ?? [];
+  const deliveries = results.slice(0, limit);
+  const last = deliveries.at(-1);
+  if (results.length > limit && last !== undefined) return { deliveries, next: { at: 0, outboxId: last.outboxId } };
+  const { oldest = null, lookedTo = 0 } = seen?.results[0] ?? {};
+  const more = oldest !== null && oldest < lookedTo;
+  return { deliveries, next: more ? { at: 0, outboxId: lookedTo } : null };
 }
 
 const MAX_OF_REQUEST = 500;
@@ -189,26 +255,19 @@ const MAX_OF_REQUEST = 500;
 /**
  * Every delivery of one request's events, in the order of the ledger, whatever became of them: at most MAX_OF_REQUEST. Found by the
  * ledger's index of the subject.
- * @param chainId as event ids begin.
  */
 export async function deliveriesOfRequest(
   db: D1Database,
-  {
-    ledgerId,
-    chainId,
-    requestIdHash,
-  }: { readonly ledgerId: string; readonly chainId: number; readonly requestIdHash: string },
+  { ledgerId, requestIdHash }: { readonly ledgerId: string; readonly requestIdHash: string },
   { tenantId, destinationId }: DeliveryFilter,
 ): Promise<readonly ListedDelivery[]> {
   const { results } = await db
     .prepare(
-      `SELECT ${LISTED} FROM ledger_entries AS e CROSS JOIN outbox AS o
-         ON o.event_id >= ?3 || ':0x' || e.entry_hash || ':' AND o.event_id < ?3 || ':0x' || e.entry_hash || ';'
-       WHERE e.ledger_id = ?4 AND e.subject = ?5
-         AND (?1 IS NULL OR o.tenant_id = ?1) AND (?2 IS NULL OR o.destination_id = ?2)
+      `SELECT ${LISTED} FROM ledger_entries AS e CROSS JOIN outbox AS o ON ${isOfEntry("o", "e")}
+       WHERE e.ledger_id = ?3 AND e.subject = ?4 AND ${IN_FILTER}
        ORDER BY e.seq, o.outbox_id LIMIT ${MAX_OF_REQUEST}`,
     )
-    .bind(tenantId ?? null, destinationId ?? null, String(chainId), ledgerId, requestIdHash)
+    .bind(tenantId ?? null, destinationId ?? null, ledgerId, requestIdHash)
     .all<ListedDelivery>();
   return results;
 }

@@ -260,7 +260,7 @@ export async function findDestination(
 
 /** Deletes a destination that has no row on its way; `busy` when it has. */
 export async function deleteDestination(db: D1Database, destinationId: string): Promise<"deleted" | "busy"> {
-  const unsettled = `EXISTS (SELECT 1 FROM outbox WHERE destination_id = ?1 AND state NOT IN ('delivered', 'discarded'))`;
+  const unsettled = `EXISTS (SELECT 1 FROM outbox WHERE destination_id = ?1 AND open = 1)`;
   const [deleted] = await db.batch([
     db.prepare(`DELETE FROM destinations WHERE destination_id = ?1 AND NOT ${unsettled}`).bind(destinationId),
     ...["relay_rates", "relay_counters", "relay_pings"].map((table) =>

@@ -15,20 +15,20 @@ export interface Discard {
 const RESTS = `json_each(?1) AS j
   CROSS JOIN outbox AS o ON o.outbox_id = j.value
   CROSS JOIN outbox AS behind ON behind.destination_id = o.destination_id AND behind.subject = o.subject
-    AND behind.outbox_id > o.outbox_id AND behind.state NOT IN ('delivered', 'discarded')
+    AND behind.outbox_id > o.outbox_id AND behind.open = 1
   WHERE o.state = 'dead'`;
 
 const DISCARD_REST = `WITH rest AS MATERIALIZED (SELECT behind.outbox_id FROM ${RESTS})
-UPDATE outbox SET state = 'discarded', settled_at = CAST(?2 AS INTEGER), discard_reason = ?3, discarded_by = ?4
+UPDATE outbox SET state = 'discarded', open = 0, settled_at = CAST(?2 AS INTEGER), discard_reason = ?3, discarded_by = ?4
 FROM rest WHERE outbox.outbox_id = rest.outbox_id`;
 
-const RELEASE_REST = `WITH rest AS MATERIALIZED (SELECT behind.outbox_id FROM ${RESTS} AND behind.state = 'due')
+const RELEASE_REST = `WITH rest AS MATERIALIZED (SELECT behind.outbox_id FROM ${RESTS} AND behind.state IN ('due', 'waiting'))
 UPDATE outbox SET due_at = CAST(?2 AS INTEGER)
 FROM rest WHERE outbox.outbox_id = rest.outbox_id AND outbox.due_at = ${HELD_DUE_AT}`;
 
 const DISCARD_DEAD = `WITH dead AS MATERIALIZED (
   SELECT o.outbox_id FROM json_each(?1) AS j CROSS JOIN outbox AS o ON o.outbox_id = j.value WHERE o.state = 'dead')
-UPDATE outbox SET state = 'discarded', settled_at = CAST(?2 AS INTEGER), discard_reason = ?3, discarded_by = ?4
+UPDATE outbox SET state = 'discarded', open = 0, settled_at = CAST(?2 AS INTEGER), discard_reason = ?3, discarded_by = ?4
 FROM dead WHERE outbox.outbox_id = dead.outbox_id`;
 
 /** @returns rows discarded, those behind among them; rows that are not dead stay as they are. */

@@ -1,13 +1,39 @@
 /**
  * What leasing, recording and sweeping know of lanes. Only the head of a lane (destination, subject) is leased: the earliest row that is
- * neither delivered nor discarded, so a dead or waiting row holds those behind it.
+ * open, which is neither delivered nor discarded, so a dead or waiting row holds those behind it.
  *
  * Numbers are bound as doubles: they pass through a JSON parameter or a CAST wherever their kind matters.
  */
 import { UNANSWERED_BEHIND_PROXY } from "./retry.ts";
 
-/** Due time of rows behind a dead letter: releasing the lane gives them a real one. */
+/** Due time of dead letters and of rows behind one: releasing the lane gives them a real one. */
 export const HELD_DUE_AT = 8_640_000_000_000_000;
+
+/**
+ * Rows that wait for their anchor have this plus their seq for a due time, so that they stand behind all times, in the ledger's order:
+ * those that an anchor covers are the first of them, and nothing is written to make them due.
+ */
+export const WAITS_FROM = 4_000_000_000_000_000;
+
+/** Entries of row `x`'s ledger that a confirmed anchor covers. */
+export const anchoredSize = (x: string): string => `COALESCE((SELECT MAX(anchored.size) FROM anchors AS anchored
+  WHERE anchored.ledger_id = ${x}.ledger_id AND anchored.state = 'confirmed'), 0)`;
+
+/** Due times among which due rows stand in outbox_due: those that are times, and those of rows that an anchor covers. ?1 now. */
+export const SPANS = `(SELECT 0 AS since, CAST(?1 AS INTEGER) AS until
+    UNION ALL SELECT ${WAITS_FROM}, ${WAITS_FROM} - 1 + COALESCE(MAX(${anchoredSize("heads")}), 0) FROM ledger_heads AS heads)`;
+
+/** Row `x` stands in span `span` of destination `d`. */
+export const inSpan = (x: string, d = "d"): string =>
+  `${x}.destination_id = ${d}.destination_id AND ${x}.open = 1 AND ${x}.due_at >= span.since AND ${x}.due_at <= span.until`;
+
+/** Row `x`, in a span, is in nobody's hands and waits for no anchor. `now`: epoch ms, as SQL. */
+export const isFree = (x: string, now = "?1"): string => `(${x}.state = 'due'
+  OR (${x}.state = 'leased' AND ${x}.leased_until <= ${now}) OR (${x}.state = 'waiting' AND ${x}.seq < ${anchoredSize(x)}))`;
+
+/** What the state of row `x` is called: one that an anchor covers is due, though nothing was written. */
+export const stateOf = (x: string): string =>
+  `CASE WHEN ${x}.state = 'waiting' AND ${x}.seq < ${anchoredSize(x)} THEN 'due' ELSE ${x}.state END`;
 
 /**
  * A post that brings the relay down leaves no outcome, only a lease that runs out. A row whose lease ran out twice is suspected: it
@@ -27,7 +53,27 @@ export const expiries = (x: string): string =>
 export const NOT_BEHIND_ANOTHER = `NOT EXISTS (
   SELECT 1 FROM outbox AS earlier
   WHERE earlier.destination_id = o.destination_id AND earlier.subject = o.subject AND earlier.outbox_id < o.outbox_id
-    AND earlier.state NOT IN ('delivered', 'discarded'))`;
+    AND earlier.open = 1)`;
+
+/**
+ * The first outbox id that an entry of this seq or a later one has: ids rise with the ledger, so it is searched for by halving, in as many
+ * steps as ids have bits. NULL: the outbox is empty. Both as SQL.
+ */
+export const firstOutboxIdOf = (ledgerId: string, seq: string): string => `(
+  WITH RECURSIVE search(low, high) AS (
+    SELECT (SELECT MIN(outbox_id) FROM outbox), (SELECT MAX(outbox_id) FROM outbox) + 1
+    UNION ALL
+    SELECT CASE WHEN probe.seq < ${seq} THEN probe.outbox_id + 1 ELSE low END,
+      CASE WHEN probe.seq < ${seq} THEN high ELSE (low + high) / 2 END
+    FROM search LEFT JOIN outbox AS probe ON probe.outbox_id = (
+      SELECT outbox_id FROM outbox WHERE outbox_id >= (low + high) / 2 AND ledger_id = ${ledgerId} ORDER BY outbox_id LIMIT 1)
+    WHERE low < high
+  ) SELECT MAX(low) FROM search)`;
+
+/** Outbox row `x` is of entry `e`. */
+export const isOfEntry = (x: string, e: string): string =>
+  `${x}.outbox_id >= ${firstOutboxIdOf(`${e}.ledger_id`, `${e}.seq`)}
+    AND ${x}.outbox_id < ${firstOutboxIdOf(`${e}.ledger_id`, `${e}.seq + 1`)} AND ${x}.ledger_id = ${e}.ledger_id`;
 
 /** Each with its rate and its counters, if it has any yet. */
 export const DESTINATIONS = `destinations AS d

@@ -5,7 +5,7 @@ import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { DELIVERY_STATUSES, deliveriesOfRequest, listDeliveries } from "./deliveries.store.ts";
 import { EVENT_TYPES } from "./event-type.ts";
-import { HELD_DUE_AT } from "./lanes.store.ts";
+import { WAITS_FROM } from "./lanes.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";
 
 const querySchema = z.object({
@@ -14,7 +14,8 @@ const querySchema = z.object({
     .default("delivered")
     .openapi({
       param: { name: "status", in: "query" },
-      description: "Delivered and dead ones come newest first, pending ones by when they are due.",
+      description:
+        "Delivered ones come by their events, newest first, dead ones newest first, pending ones by when they are due.",
     }),
   destination: z
     .string()
@@ -48,7 +49,10 @@ const epochMs = z.number().int().openapi({ description: "Epoch ms." });
 
 const answerSchema = z
   .object({
-    next: z.string().nullable().openapi({ description: "The cursor of the next page; null: there is none." }),
+    next: z.string().nullable().openapi({
+      description:
+        "The cursor of the next page; null: there is none. A page with few or no deliveries may have a next one.",
+    }),
     deliveries: z
       .array(
         z.object({
@@ -64,7 +68,9 @@ const answerSchema = z
           lastError: z.string().nullable(),
           createdAt: epochMs,
           deliveredAt: epochMs.nullable(),
-          dueAt: epochMs.nullable().openapi({ description: "Of a pending one that is not held behind a dead letter." }),
+          dueAt: epochMs.nullable().openapi({
+            description: "Of a pending one that is neither held behind a dead letter nor due by its anchor.",
+          }),
         }),
       )
       .readonly(),
@@ -98,7 +104,7 @@ export function registerListDeliveries(app: OpenAPIHono<CoreAppEnv>): void {
         : {
             deliveries: await deliveriesOfRequest(
               c.env.DB,
-              { ledgerId: settings.LEDGER_ID, chainId: settings.CHAIN_ID, requestIdHash: request },
+              { ledgerId: settings.LEDGER_ID, requestIdHash: request },
               filter,
             ),
             next: null,
@@ -106,7 +112,7 @@ export function registerListDeliveries(app: OpenAPIHono<CoreAppEnv>): void {
     const deliveries = listed.deliveries.map(({ dueAt, settledAt, ...delivery }) => ({
       ...delivery,
       deliveredAt: delivery.state === "delivered" ? settledAt : null,
-      dueAt: delivery.state === "due" && dueAt < HELD_DUE_AT ? dueAt : null,
+      dueAt: delivery.state === "due" && dueAt < WAITS_FROM ? dueAt : null,
     }));
     const next = listed.next === null ? null : `${listed.next.at}.${listed.next.outboxId}`;
     return c.json({ next, deliveries }, 200);

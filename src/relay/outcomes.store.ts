@@ -1,5 +1,5 @@
 /**
- * Outcomes of posts: attempts, counters and rows, many in one transaction. An outcome counts only under the lease token of its row. A row
+ * Outcomes of posts: failed attempts, counters and rows, many in one transaction. An outcome counts only under the lease token of its row. A row
  * behind a head that waits gets the head's due time, so that a long backlog is not read again with each lease; that is for speed alone.
  */
 import {
@@ -11,7 +11,7 @@ import {
   isEvidence,
 } from "./breaker.ts";
 import type { EventType } from "./event-type.ts";
-import { HELD_DUE_AT, SUSPECTED_AT } from "./lanes.store.ts";
+import { anchoredSize, HELD_DUE_AT, SUSPECTED_AT, WAITS_FROM } from "./lanes.store.ts";
 import type { DeliveryOutcome, PostResult } from "./port.ts";
 import { BURST, emptyBurst, INTERVAL_US } from "./rates.store.ts";
 import {
@@ -34,11 +34,12 @@ const HELD_UNDER_TOKEN = `json_each(?1) AS j
   CROSS JOIN outbox AS o ON o.outbox_id = j.value ->> 'id'
   WHERE o.lease_token = j.value ->> 'token' AND o.state = 'leased'`;
 
+/** A post that was taken is in the row itself. */
 const RECORD_ATTEMPTS = `INSERT OR IGNORE INTO delivery_attempts
   (outbox_id, lease_token, started_at, duration_ms, outcome, status, error, answer)
 SELECT o.outbox_id, o.lease_token, j.value ->> 'startedAt', j.value ->> 'durationMs', j.value ->> 'outcome',
   j.value ->> 'status', j.value ->> 'error', j.value ->> 'answer'
-FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' <> 'released'`;
+FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' IN ('retry', 'dead')`;
 
 /** The window is old, and something succeeded in it. */
 const WINDOW_OVER = "(window_started_at <= excluded.window_started_at - ?3 AND window_failures < window_calls)";
@@ -92,35 +93,56 @@ WHERE relay_rates.destination_id = released.destination_id`;
 /** Before the rows themselves change, while they are still held under their tokens. */
 const DELAY_ROWS_BEHIND = `WITH delayed AS MATERIALIZED (
   SELECT behind.outbox_id,
-    CASE j.value ->> 'outcome' WHEN 'dead' THEN ${HELD_DUE_AT} ELSE j.value ->> 'dueAt' END AS due_at
+    j.value ->> 'dueAt' AS due_at
   FROM json_each(?1) AS j
     CROSS JOIN outbox AS o ON o.outbox_id = j.value ->> 'id'
     CROSS JOIN outbox AS behind ON behind.destination_id = o.destination_id AND behind.subject = o.subject
-      AND behind.outbox_id > o.outbox_id AND behind.state NOT IN ('delivered', 'discarded')
+      AND behind.outbox_id > o.outbox_id AND behind.open = 1
   WHERE o.lease_token = j.value ->> 'token' AND o.state = 'leased' AND j.value ->> 'outcome' IN ('retry', 'dead')
-    AND behind.state = 'due'
+    AND (behind.state = 'due' OR (behind.state = 'waiting' AND behind.seq < ${anchoredSize("behind")}))
 )
 UPDATE outbox SET due_at = delayed.due_at FROM delayed
-WHERE outbox.outbox_id = delayed.outbox_id AND outbox.due_at < delayed.due_at`;
+WHERE outbox.outbox_id = delayed.outbox_id AND outbox.due_at <> ${HELD_DUE_AT}
+  AND (outbox.due_at < delayed.due_at OR outbox.due_at >= ${WAITS_FROM})`;
 
-/** ?2 now. A released row keeps its attempts and what its last attempt said; a post that was announced was not made. */
-const SETTLE_ROWS = `WITH settled AS MATERIALIZED (
+const SETTLED_ROW =
+  "RETURNING outbox_id AS outboxId, destination_id AS destinationId, event_type AS eventType, created_at AS createdAt";
+
+/** Leaves the lane and what is due: of the row's indexes none is written. ?2 now. */
+const SETTLE_DELIVERED = `WITH settled AS MATERIALIZED (
+  SELECT o.outbox_id, j.value ->> 'counted' AS counted, j.value ->> 'notYetKnownSince' AS not_yet_known_since,
+    j.value ->> 'status' AS status, j.value ->> 'startedAt' AS started_at, j.value ->> 'durationMs' AS duration_ms
+  FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' = 'delivered'
+)
+UPDATE outbox SET state = 'delivered', open = 0, attempts = outbox.attempts + settled.counted,
+  not_yet_known_since = settled.not_yet_known_since, last_status = settled.status, last_error = NULL,
+  settled_at = CAST(?2 AS INTEGER), expired_leases = 0, posted_at = settled.started_at, post_ms = settled.duration_ms
+FROM settled WHERE outbox.outbox_id = settled.outbox_id
+${SETTLED_ROW}`;
+
+/** ?2 now. */
+const SETTLE_FAILED = `WITH settled AS MATERIALIZED (
   SELECT o.outbox_id, j.value ->> 'outcome' AS outcome, j.value ->> 'dueAt' AS due_at, j.value ->> 'counted' AS counted,
     j.value ->> 'notYetKnownSince' AS not_yet_known_since, j.value ->> 'status' AS status, j.value ->> 'error' AS error
-  FROM ${HELD_UNDER_TOKEN}
+  FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' IN ('retry', 'dead')
 )
-UPDATE outbox SET
-  state = CASE settled.outcome WHEN 'delivered' THEN 'delivered' WHEN 'dead' THEN 'dead' ELSE 'due' END,
-  due_at = settled.due_at,
-  attempts = outbox.attempts + settled.counted,
-  not_yet_known_since = CASE settled.outcome WHEN 'released' THEN outbox.not_yet_known_since ELSE settled.not_yet_known_since END,
-  last_status = CASE settled.outcome WHEN 'released' THEN outbox.last_status ELSE settled.status END,
-  last_error = CASE settled.outcome WHEN 'released' THEN outbox.last_error ELSE settled.error END,
-  settled_at = CASE WHEN settled.outcome IN ('delivered', 'dead') THEN CAST(?2 AS INTEGER) END,
-  expired_leases = CASE settled.outcome WHEN 'released'
-    THEN MAX(MIN(${SUSPECTED_AT}, outbox.expired_leases), outbox.expired_leases - 1) ELSE 0 END
+UPDATE outbox SET state = CASE settled.outcome WHEN 'dead' THEN 'dead' ELSE 'due' END, due_at = settled.due_at,
+  attempts = outbox.attempts + settled.counted, not_yet_known_since = settled.not_yet_known_since,
+  last_status = settled.status, last_error = settled.error,
+  settled_at = CASE settled.outcome WHEN 'dead' THEN CAST(?2 AS INTEGER) END, expired_leases = 0
 FROM settled WHERE outbox.outbox_id = settled.outbox_id
-RETURNING outbox_id AS outboxId, destination_id AS destinationId, event_type AS eventType, created_at AS createdAt`;
+${SETTLED_ROW}`;
+
+/**
+ * A released row stands where it stood, and is due there. It keeps its attempts and what its last attempt said; a post that was announced
+ * was not made.
+ */
+const RETURN_RELEASED = `WITH released AS MATERIALIZED (
+  SELECT o.outbox_id FROM ${HELD_UNDER_TOKEN} AND j.value ->> 'outcome' = 'released'
+)
+UPDATE outbox SET state = 'due', expired_leases = MAX(MIN(${SUSPECTED_AT}, outbox.expired_leases), outbox.expired_leases - 1)
+FROM released WHERE outbox.outbox_id = released.outbox_id
+${SETTLED_ROW}`;
 
 /** ?1 as above, ?2 now: lanes of these rows whose head is due. */
 const COUNT_DUE_LANES = `SELECT COUNT(*) AS due FROM (
@@ -130,8 +152,9 @@ const COUNT_DUE_LANES = `SELECT COUNT(*) AS due FROM (
     CROSS JOIN outbox AS o ON o.outbox_id = (
       SELECT MIN(behind.outbox_id) FROM outbox AS behind
       WHERE behind.destination_id = recorded.destination_id AND behind.subject = recorded.subject
-        AND behind.state NOT IN ('delivered', 'discarded'))
-  WHERE o.state = 'due' AND o.due_at <= ?2)`;
+        AND behind.open = 1)
+  WHERE (o.state = 'due' OR (o.state = 'waiting' AND o.seq < ${anchoredSize("o")}))
+    AND (o.due_at <= ?2 OR (o.due_at >= ${WAITS_FROM} AND o.due_at < ${WAITS_FROM} + ${anchoredSize("o")})))`;
 
 /** One outcome with what it means, as the statements above read it. */
 interface SettledOutcome {
@@ -140,7 +163,7 @@ interface SettledOutcome {
   readonly outcome: "delivered" | "retry" | "dead" | "released";
   readonly startedAt?: number;
   readonly durationMs?: number;
-  /** Epoch ms; for delivered and dead rows when that was. */
+  /** Epoch ms when it is tried again; HELD_DUE_AT of dead rows. */
   readonly dueAt: number;
   readonly counted: 0 | 1;
   readonly notYetKnownSince?: number | undefined;
@@ -214,27 +237,29 @@ export async function recordOutcomes(
   const json = JSON.stringify(settled);
 
   const posted = has("delivered", "retry", "dead");
+  const failed = has("retry", "dead");
   const before: D1PreparedStatement[] = [];
-  if (posted) {
-    before.push(
-      db.prepare(COUNT_POSTS).bind(json, now, BREAKER_POLICY.windowMs),
-      db.prepare(RECORD_ATTEMPTS).bind(json),
-    );
-  }
+  if (posted) before.push(db.prepare(COUNT_POSTS).bind(json, now, BREAKER_POLICY.windowMs));
+  if (failed) before.push(db.prepare(RECORD_ATTEMPTS).bind(json));
   if (has("released")) before.push(db.prepare(REFUND_RATES).bind(json), db.prepare(RETURN_PROBES).bind(json, now));
   if (settled.some(({ holdMs }) => holdMs !== undefined)) before.push(db.prepare(HOLD_RATES).bind(json, now));
-  if (has("retry", "dead")) before.push(db.prepare(DELAY_ROWS_BEHIND).bind(json));
+  if (failed) before.push(db.prepare(DELAY_ROWS_BEHIND).bind(json));
+  const settling: D1PreparedStatement[] = [];
+  if (has("delivered")) settling.push(db.prepare(SETTLE_DELIVERED).bind(json, now));
+  if (failed) settling.push(db.prepare(SETTLE_FAILED).bind(json, now));
+  if (has("released")) settling.push(db.prepare(RETURN_RELEASED).bind(json));
   const results = await db.batch<{ readonly due: number } & BreakerRow & Omit<SettledRow, "outcome">>([
     ...before,
-    db.prepare(SETTLE_ROWS).bind(json, now),
+    ...settling,
     db.prepare(COUNT_DUE_LANES).bind(json, now),
   ]);
+  const changed = results.slice(before.length, -1).flatMap(({ results: rows }) => rows);
   const outcomeOf = new Map(settled.map(({ id, outcome }) => [id, outcome]));
   const counted: readonly BreakerRow[] = posted ? (results[0]?.results ?? []) : [];
   const changes = counted.map((row) => ({ row, change: breakerAfter(row, BREAKER_POLICY, now) }));
   return {
-    recorded: results.at(-2)?.meta.changes ?? 0,
-    settled: (results.at(-2)?.results ?? []).flatMap(({ outboxId, destinationId, eventType, createdAt }) => {
+    recorded: changed.length,
+    settled: changed.flatMap(({ outboxId, destinationId, eventType, createdAt }) => {
       const outcome = outcomeOf.get(outboxId);
       return outcome === undefined ? [] : [{ outboxId, destinationId, eventType, createdAt, outcome }];
     }),
@@ -317,7 +342,7 @@ function settle(
     outcome: meaning.type,
     startedAt: outcome.startedAt,
     durationMs: outcome.durationMs,
-    dueAt: meaning.type === "retry" ? nextDueAt(meaning, state, policy, now, random) : now,
+    dueAt: meaning.type === "retry" ? nextDueAt(meaning, state, policy, now, random) : HELD_DUE_AT,
     counted: countsAsAttempt(meaning) ? 1 : 0,
     notYetKnownSince: meaning.type === "retry" ? meaning.notYetKnownSince : state.notYetKnownSince,
     status: outcome.result.type === "answered" ? outcome.result.status : undefined,

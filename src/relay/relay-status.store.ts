@@ -1,4 +1,5 @@
 /** What is on its way, by destination. */
+import { stateOf } from "./lanes.store.ts";
 import type { DestinationKind } from "./port.ts";
 
 export interface DestinationStatus {
@@ -54,10 +55,10 @@ export async function relayStatus(db: D1Database, now: number, tenantId: string 
        FROM destinations AS d
          LEFT JOIN relay_counters AS c ON c.destination_id = d.destination_id
          LEFT JOIN (
-           SELECT destination_id, SUM(state <> 'dead') AS pending, SUM(state = 'waiting') AS waiting, SUM(state = 'dead') AS dead,
-             SUM(state <> 'dead' AND last_error IS NOT NULL) AS retrying, SUM(state = 'leased' AND due_at > ?1) AS under_way,
+           SELECT destination_id, SUM(state <> 'dead') AS pending, SUM(${stateOf("o")} = 'waiting') AS waiting, SUM(state = 'dead') AS dead,
+             SUM(state <> 'dead' AND last_error IS NOT NULL) AS retrying, SUM(state = 'leased' AND leased_until > ?1) AS under_way,
              MIN(CASE WHEN state <> 'dead' THEN created_at END) AS oldest
-           FROM outbox WHERE state NOT IN ('delivered', 'discarded') GROUP BY destination_id
+           FROM outbox AS o WHERE open = 1 GROUP BY destination_id
          ) AS p ON p.destination_id = d.destination_id
        WHERE ?2 IS NULL OR d.tenant_id = ?2
        ORDER BY d.destination_id`,

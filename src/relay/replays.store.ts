@@ -5,16 +5,14 @@ import { drizzle } from "drizzle-orm/d1";
 import { outbox } from "../core/schema.ts";
 import { type DeadLetterFilter, matching } from "./dead-letters.store.ts";
 import type { DeliveryState } from "./deliveries.store.ts";
-import { HELD_DUE_AT, quietUntil } from "./lanes.store.ts";
+import { HELD_DUE_AT, isOfEntry, quietUntil } from "./lanes.store.ts";
 
 /**
  * A later event of the lane of row `o` was delivered: replaying `o` would reorder it. Found by the ledger's own index of the
  * subject, as the outbox has none of what was delivered.
  */
 const OVERTAKEN = `EXISTS (
-  SELECT 1 FROM ledger_entries AS e CROSS JOIN outbox AS later
-    ON later.event_id >= substr(o.event_id, 1, instr(o.event_id, ':')) || '0x' || e.entry_hash || ':'
-    AND later.event_id < substr(o.event_id, 1, instr(o.event_id, ':')) || '0x' || e.entry_hash || ';'
+  SELECT 1 FROM ledger_entries AS e CROSS JOIN outbox AS later ON ${isOfEntry("later", "e")}
   WHERE e.ledger_id = o.ledger_id AND e.subject = o.subject AND e.seq >= o.seq
     AND later.destination_id = o.destination_id AND later.outbox_id > o.outbox_id AND later.state = 'delivered')`;
 
@@ -31,8 +29,8 @@ const UNHOLD_REST = `WITH freed AS MATERIALIZED (
   FROM json_each(?1) AS j
     CROSS JOIN outbox AS o ON o.outbox_id = j.value ->> 0
     CROSS JOIN outbox AS behind ON behind.destination_id = o.destination_id AND behind.subject = o.subject
-      AND behind.outbox_id > o.outbox_id AND behind.state NOT IN ('delivered', 'discarded')
-  WHERE o.state = 'dead' AND NOT ${OVERTAKEN} AND behind.state = 'due'
+      AND behind.outbox_id > o.outbox_id AND behind.open = 1
+  WHERE o.state = 'dead' AND NOT ${OVERTAKEN} AND behind.state IN ('due', 'waiting')
 )
 UPDATE outbox SET due_at = freed.due_at FROM freed
 WHERE outbox.outbox_id = freed.outbox_id AND outbox.due_at = ${HELD_DUE_AT}`;

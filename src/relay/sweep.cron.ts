@@ -1,6 +1,6 @@
 /** The sweep: whatever happened to the hints, rows that are due get new ones. */
 import type { CoreEnv } from "../core/env.ts";
-import { holdBehindDead, parkExpired, releaseCovered, sweepDue } from "./outbox.store.ts";
+import { holdBehindDead, parkExpired, sweepDue } from "./outbox.store.ts";
 
 const MAX_ROWS = 1_000;
 const ROWS_A_HINT = 100;
@@ -13,24 +13,10 @@ export interface Swept {
   readonly held: number;
   /** Rows parked because their leases ran out time after time. */
   readonly parked: number;
-  /** Rows released that an anchor had covered already. */
-  readonly released: number;
 }
 
-const MAX_RELEASES = 5;
-
 /** @param now epoch ms. */
-export async function sweepRelay(
-  env: Pick<CoreEnv, "DB" | "RELAY_QUEUE">,
-  ledgerId: string,
-  now: number,
-): Promise<Swept> {
-  let released = 0;
-  for (let i = 0; i < MAX_RELEASES; i++) {
-    const some = await releaseCovered(env.DB, ledgerId, now);
-    released += some;
-    if (some === 0) break;
-  }
+export async function sweepRelay(env: Pick<CoreEnv, "DB" | "RELAY_QUEUE">, now: number): Promise<Swept> {
   const parked = await parkExpired(env.DB, now, MAX_ROWS);
   const held = await holdBehindDead(env.DB, now, MAX_ROWS);
   const due = await sweepDue(env.DB, now, MAX_ROWS);
@@ -39,5 +25,5 @@ export async function sweepRelay(
     hints.push({ body: { outboxIds: due.slice(from, from + ROWS_A_HINT) } });
   }
   if (hints.length > 0) await env.RELAY_QUEUE.sendBatch(hints);
-  return { due: due.length, hints: hints.length, held, parked, released };
+  return { due: due.length, hints: hints.length, held, parked };
 }

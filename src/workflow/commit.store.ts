@@ -4,6 +4,7 @@ import { parseFrontier, serializeFrontier } from "../ledger/frontier.ts";
 import { EMPTY_HEAD, type Head, rootHexOf } from "../ledger/head.ts";
 import { firstSeqOf } from "../ledger/subject.store.ts";
 import { rowsOf } from "../platform/rows.store.ts";
+import { WAITS_FROM } from "../relay/lanes.store.ts";
 import type { SettlementState } from "../settlement/settlement.ts";
 import { isSettlementCommand } from "../settlement/settlement.ts";
 import { type SettlementRow, settlementColumns, settlementFromRow } from "../settlement/settlement-row.ts";
@@ -306,8 +307,8 @@ const INSERT_ACTIONS = `INSERT INTO operator_actions (ledger_id, subject, seq, a
 
 const INSERT_OUTBOX = `INSERT INTO outbox
   (event_id, event_type, ledger_id, seq, subject, tenant_id, destination_id, state, due_at, body, correlation_id, created_at)
-  SELECT value ->> 0, value ->> 1, ?1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, ?3, value ->> 7,
-    value ->> 8, ?3 FROM json_each(?2)
+  SELECT value ->> 0, value ->> 1, ?1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+    CASE value ->> 6 WHEN 'waiting' THEN ${WAITS_FROM} + (value ->> 2) ELSE ?3 END, value ->> 7, value ->> 8, ?3 FROM json_each(?2)
   RETURNING outbox_id, state`;
 
 /** What became due with the commit, for the hint that wakes the relay. */

@@ -88,7 +88,7 @@ export class Core {
     for (let runs = random.chance(faults.cronDoubled) ? 2 : 1; runs > 0; runs--) {
       const life = new Life();
       const env = { DB: this.#database.connect(life, "sweep"), RELAY_QUEUE: this.#queue.binding(life) };
-      sweepRelay(env, LEDGER_ID, coreClock.now()).then(
+      sweepRelay(env, coreClock.now()).then(
         ({ due, held }) => {
           if (due + held > 0) this.#world.trace("sweep", "due", due, "held", held);
         },
@@ -122,7 +122,7 @@ export class Core {
     await scheduler.sleep(life, random.between(1, 10_000));
     for (;;) {
       try {
-        await db.batch([...recordConfirmedStatements(db, target, { type: "confirmed", anchor }, coreClock.now())]);
+        await db.batch([...recordConfirmedStatements(db, target, { type: "confirmed", anchor })]);
         this.#world.trace("anchor", "confirmed", "size", size);
         await this.#queue.binding(life).send({ outboxIds: [] });
         return;

@@ -153,7 +153,7 @@ export class Judge {
       `SELECT COUNT(*) AS n FROM outbox AS o WHERE o.state IN ('waiting', 'due', 'leased') AND NOT EXISTS (
          SELECT 1 FROM outbox AS dead INDEXED BY outbox_lane
          WHERE dead.destination_id = o.destination_id AND dead.subject = o.subject
-           AND dead.outbox_id < o.outbox_id AND dead.state NOT IN ('delivered', 'discarded') AND dead.state = 'dead')`,
+           AND dead.outbox_id < o.outbox_id AND dead.open = 1 AND dead.state = 'dead')`,
     );
     return Number(row?.n);
   }
@@ -181,8 +181,8 @@ export class Judge {
   #checkCounts(maxRetries: number): void {
     const rows = this.#world.rows(
       `SELECT o.outbox_id, o.destination_id, o.attempts,
-         COUNT(a.lease_token) FILTER (WHERE a.outcome <> 'retry' OR a.error <> 'not-yet-known') AS most,
-         COUNT(a.lease_token) FILTER (WHERE a.outcome <> 'retry' OR NOT (a.error IN ('not-yet-known', 'timeout', 'http-408')
+         (o.posted_at IS NOT NULL) + COUNT(a.lease_token) FILTER (WHERE a.outcome <> 'retry' OR a.error <> 'not-yet-known') AS most,
+         (o.posted_at IS NOT NULL) + COUNT(a.lease_token) FILTER (WHERE a.outcome <> 'retry' OR NOT (a.error IN ('not-yet-known', 'timeout', 'http-408')
            OR a.error LIKE 'http-5%' OR a.error LIKE 'connection-failed%')) AS least
        FROM outbox AS o LEFT JOIN delivery_attempts AS a ON a.outbox_id = o.outbox_id GROUP BY o.outbox_id`,
     );
@@ -197,7 +197,11 @@ export class Judge {
 
   /** An attempt is recorded under the lease it was made under, as it went. */
   #checkAttempts(): void {
-    for (const attempt of this.#world.rows("SELECT * FROM delivery_attempts")) {
+    const recorded = this.#world.rows(
+      `SELECT outbox_id, lease_token, started_at, status FROM delivery_attempts
+       UNION ALL SELECT outbox_id, lease_token, posted_at, last_status FROM outbox WHERE state = 'delivered'`,
+    );
+    for (const attempt of recorded) {
       const { outbox_id: outboxId, lease_token: token, started_at: startedAt, status } = attempt;
       const made = this.#receivers.answersTo(Number(outboxId)).find(({ leaseToken }) => leaseToken === token);
       const answered = made?.result.type === "answered" ? made.result.status : null;

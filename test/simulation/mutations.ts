@@ -134,20 +134,16 @@ export const mutations: readonly Mutation[] = [
   {
     name: "a dead letter does not hold its lane",
     parts: {
-      rewriteSql: (sql) =>
-        sql.replaceAll(
-          "earlier.state NOT IN ('delivered', 'discarded')",
-          "earlier.state NOT IN ('delivered', 'discarded', 'dead')",
-        ),
+      rewriteSql: (sql) => sql.replaceAll("earlier.open = 1", "earlier.open = 1 AND earlier.state <> 'dead'"),
     },
   },
   {
     name: "an anchor rewrites bodies that were frozen",
     parts: {
       rewriteSql: replacing(
-        "due_at = ?3, body = json_set(body",
-        "o.state = 'waiting' AND",
-        "o.state IN ('waiting', 'due', 'leased') AND",
+        "body = CASE WHEN outbox.state",
+        "outbox.state = 'waiting' THEN",
+        "EXISTS (SELECT 1 FROM anchors WHERE state = 'confirmed' AND size > outbox.seq) THEN",
       ),
     },
   },
@@ -164,7 +160,7 @@ export const mutations: readonly Mutation[] = [
     name: "failed attempts are not counted",
     parts: {
       rewriteSql: replacing(
-        "UPDATE outbox SET\n  state = CASE",
+        "UPDATE outbox SET state = CASE settled.outcome",
         "outbox.attempts + settled.counted",
         "outbox.attempts",
       ),

@@ -358,7 +358,7 @@ export class LedgerWorld {
       changes.push({ type: "confirmed", anchor: { ...anchor, sent: { nonce, transaction } } });
       this.#anchored = size;
     }
-    for (const change of changes) await this.db.batch([...recordStatements(this.db, CHAIN, change, at)]);
+    for (const change of changes) await this.db.batch([...recordStatements(this.db, CHAIN, change)]);
   }
 
   check(before?: ScrubState) {

@@ -2,8 +2,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../../core/app.ts";
 import { problemResponses } from "../../platform/openapi.ts";
+import { DELIVERIES_LOOKED_AT } from "../../relay/deliveries.store.ts";
 import { authenticate } from "../../tenants/authenticate.edge.ts";
-import { DELIVERIES_LOOKED_AT, readTrace } from "./trace.store.ts";
+import { readTrace } from "./trace.store.ts";
 
 const epochMs = z.number().int().openapi({ description: "Epoch ms." });
 

@@ -2,6 +2,8 @@
  * What one correlation id left in core's tables. No table has an index of correlation ids, which would cost each delivery a row
  * written for what is asked for rarely: the newest rows are looked through instead, a bounded number of each table.
  */
+import { attemptTaken, DELIVERIES_LOOKED_AT } from "../../relay/deliveries.store.ts";
+import { stateOf } from "../../relay/lanes.store.ts";
 
 export interface TracedAttempt {
   /** Epoch ms. */
@@ -66,7 +68,6 @@ export interface Trace {
   readonly olderThan: number | null;
 }
 
-export const DELIVERIES_LOOKED_AT = 50_000;
 const OTHERS_LOOKED_AT = 20_000;
 const MOST = 500;
 
@@ -81,12 +82,13 @@ export async function readTrace(
     db
       .prepare(
         `SELECT outbox_id AS outboxId, event_type AS eventType, destination_id AS destinationId, subject AS requestIdHash,
-           seq, state, created_at AS createdAt, settled_at AS settledAt
-         FROM (SELECT * FROM outbox WHERE outbox_id < ?2 ORDER BY outbox_id DESC LIMIT ${DELIVERIES_LOOKED_AT})
+           seq, ${stateOf("o")} AS state, created_at AS createdAt, settled_at AS settledAt, posted_at AS postedAt,
+           post_ms AS postMs, last_status AS status
+         FROM (SELECT * FROM outbox WHERE outbox_id < ?2 ORDER BY outbox_id DESC LIMIT ${DELIVERIES_LOOKED_AT}) AS o
          WHERE correlation_id = ?1 AND ledger_id = ?3 ORDER BY outboxId LIMIT ${MOST}`,
       )
       .bind(correlationId, before, ledgerId)
-      .all<Omit<TracedDelivery, "attempts">>(),
+      .all<Omit<TracedDelivery, "attempts"> & Taken>(),
     db
       .prepare(
         `SELECT MIN(outbox_id) AS oldest, COUNT(*) AS count FROM
@@ -136,17 +138,27 @@ export async function readTrace(
       .all<TracedEntry>(),
   ]);
   return {
-    deliveries: rows.map((row) => ({
+    deliveries: rows.map(({ postedAt, postMs, status, ...row }) => ({
       ...row,
-      attempts: attempts.results
-        .filter(({ outboxId }) => outboxId === row.outboxId)
-        .map(({ outboxId: _, ...attempt }) => attempt),
+      attempts: [
+        ...attempts.results
+          .filter(({ outboxId }) => outboxId === row.outboxId)
+          .map(({ outboxId: _, ...attempt }) => attempt),
+        ...attemptTaken({ postedAt, postMs, status }).map(({ answer: _, ...attempt }) => attempt),
+      ],
     })),
     settlements,
     keys: keys.results,
     entries: entries.results,
     olderThan: oldest !== null && oldest.count === DELIVERIES_LOOKED_AT ? oldest.oldest : null,
   };
+}
+
+/** Of a delivery that was made: its last attempt. */
+interface Taken {
+  readonly postedAt: number | null;
+  readonly postMs: number | null;
+  readonly status: number | null;
 }
 
 interface SettlementRow extends Omit<TracedSettlement, "seqs"> {

@@ -177,7 +177,7 @@ const unsettled = () =>
 async function settle(): Promise<void> {
   for (let minutes = 0; minutes < 30 && (await unsettled()) !== 0; minutes += 2) {
     aheadMs += 120_000;
-    await sweepRelay(testEnv, "main", Date.now());
+    await sweepRelay(testEnv, Date.now());
     await consume(NO_FAULT);
   }
 }
@@ -207,12 +207,11 @@ async function checkEnd(told: readonly Told[]): Promise<void> {
   ).first<{ delivered: number; breaker: string; rows: number }>();
   expect(counted).toMatchObject({ delivered: counted?.rows, breaker: "closed" });
   aheadMs += 120_000;
-  expect(await sweepRelay(testEnv, "main", Date.now())).toEqual({
+  expect(await sweepRelay(testEnv, Date.now())).toEqual({
     due: 0,
     hints: 0,
     held: 0,
     parked: 0,
-    released: 0,
   });
   expect(await call("/ledger/verify", { key: "" })).toMatchObject({ status: 200, json: { valid: true } });
 }
@@ -288,7 +287,7 @@ interface DeliverRow {
 
 const DELIVER: readonly DeliverRow[] = [
   { step: "leasing", call: "CORE.lease", throws: true },
-  { step: "the batch of a lease", call: "DB: UPDATE relay_leases SET last_token", throws: true },
+  { step: "the batch of a lease", call: "SET last_token", throws: true },
   { step: "announcing a suspected post", call: "CORE.begin", lostLeases: 2 },
   { step: "the statement that announces it", call: "SET expired_leases = expired_leases + 1", lostLeases: 2 },
   { step: "the post", call: "POST" },
@@ -329,7 +328,7 @@ describe("deliver", () => {
       const told = await live(coreWith(NO_FAULT));
       for (const part of ["DB: SELECT o.outbox_id FROM destinations", "last_error = 'lease-expired'", "RELAY_QUEUE"]) {
         const fault = new Fault(part, when);
-        await expect(sweepRelay(coreWith(fault), "main", Date.now())).rejects.toThrow(when);
+        await expect(sweepRelay(coreWith(fault), Date.now())).rejects.toThrow(when);
         expect(fault.hits).toBe(1);
       }
       await settle();

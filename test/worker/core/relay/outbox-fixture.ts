@@ -1,5 +1,6 @@
 /** A migrated database with destinations and outbox rows as the ledger's commit writes them. */
 import { webhookBody } from "../../../../src/relay/events.ts";
+import { WAITS_FROM } from "../../../../src/relay/lanes.store.ts";
 import { type LeaseOptions, leaseDue } from "../../../../src/relay/leases.store.ts";
 import type { DeliveryOutcome, Lease, LeasedDelivery, PostResult } from "../../../../src/relay/port.ts";
 import type { RetryPolicy } from "../../../../src/relay/retry.ts";
@@ -30,7 +31,7 @@ export async function emptyRelay(): Promise<void> {
     db.prepare("DELETE FROM relay_rates"),
     db.prepare("DELETE FROM destinations"),
     db.prepare("DELETE FROM relay_pings"),
-    db.prepare("UPDATE relay_leases SET wake_at = 0, paused_at = NULL, pruned_to = 0"),
+    db.prepare("UPDATE relay_leases SET wake_at = 0, paused_at = NULL, pruned_to = 0, leased_at = 0, handed = '[]'"),
   ]);
 }
 
@@ -75,14 +76,23 @@ export const bodyOf = (outboxId: number): string =>
 /** Rows with rising ids; without a subject each is a lane of its own. */
 export async function addRows(...rows: readonly RowOptions[]): Promise<void> {
   await db.batch(
-    rows.map(({ outboxId, destinationId = "a", subject = `subject-${outboxId}`, state = "due", dueAt = T0 }) =>
+    rows.map(({ outboxId, destinationId = "a", subject = `subject-${outboxId}`, state = "due", dueAt }) =>
       db
         .prepare(
           `INSERT INTO outbox (outbox_id, event_id, event_type, ledger_id, seq, subject, tenant_id, destination_id, state,
              due_at, body, correlation_id, created_at, settled_at)
            VALUES (?1, ?2, 'REQUEST_ACKNOWLEDGED', 'main', ?1, ?3, 'default', ?4, ?5, ?6, ?7, 'correlation', ?8, NULL)`,
         )
-        .bind(outboxId, `31337:0x${outboxId}:0:INSURER`, subject, destinationId, state, dueAt, bodyOf(outboxId), T0),
+        .bind(
+          outboxId,
+          `31337:0x${outboxId}:0:INSURER`,
+          subject,
+          destinationId,
+          state,
+          dueAt ?? (state === "waiting" ? WAITS_FROM + outboxId : T0),
+          bodyOf(outboxId),
+          T0,
+        ),
     ),
   );
 }
@@ -115,6 +125,7 @@ export const posted = (
 export interface Row {
   readonly state: string;
   readonly due_at: number;
+  readonly open: 0 | 1;
   readonly attempts: number;
   readonly lease_token: number;
   readonly last_status: number | null;

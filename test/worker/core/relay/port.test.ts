@@ -82,11 +82,11 @@ test("the sweep sends hints for whatever is due, lost hints or not, a hundred ro
   await addDestination("a");
   await addRows(...Array.from({ length: 250 }, (_, i) => ({ outboxId: i + 1 })));
   await addRows({ outboxId: 900, dueAt: T0 + 1 });
-  expect(await sweepRelay(env, "main", T0)).toMatchObject({ due: 250, hints: 3, held: 0 });
+  expect(await sweepRelay(env, T0)).toMatchObject({ due: 250, hints: 3, held: 0 });
   expect(sent.map(({ outboxIds }) => outboxIds.length)).toEqual([100, 100, 50]);
   const port = new RelayPort(createExecutionContext(), env);
   expect(idsOf(await port.lease(500, []))).toHaveLength(250);
   sent.length = 0;
-  expect(await sweepRelay(env, "main", T0)).toEqual({ due: 0, hints: 0, held: 0, parked: 0, released: 0 });
+  expect(await sweepRelay(env, T0)).toEqual({ due: 0, hints: 0, held: 0, parked: 0 });
   expect(sent).toEqual([]);
 });
