@@ -57,17 +57,20 @@ export const HOT_QUERIES: Readonly<Record<DatabaseName, readonly HotQuery[]>> = 
     },
     {
       what: "jobs that are due",
-      sql: "SELECT job_id FROM auto_submit_jobs WHERE state IN ('queued', 'retrying') AND next_attempt_at <= 9e15 ORDER BY next_attempt_at LIMIT 50",
+      sql: "SELECT job_id FROM auto_submit_jobs WHERE state IN ('queued', 'retrying') AND next_attempt_at <= 9e15 LIMIT 50",
     },
     {
       what: "jobs that run",
       sql: "SELECT COUNT(*) FROM auto_submit_jobs WHERE state = 'running' AND lease_until > 0",
     },
     { what: "a session", sql: "SELECT * FROM sessions WHERE session_hash = 'x'" },
-    { what: "a webhook that came before", sql: "SELECT * FROM webhook_events WHERE event_id = 'x'" },
+    {
+      what: "a webhook that came before",
+      sql: "SELECT MAX(event_id = 'x') FROM claim_events WHERE claim_id = (SELECT claim_id FROM claims WHERE request_id_hash = '0x00')",
+    },
     {
       what: "a clinic's audit",
-      sql: "SELECT audit_event_id FROM audit_events WHERE clinic_id = 'x' ORDER BY at DESC, audit_event_id DESC LIMIT 50",
+      sql: "SELECT audit_event_id, at FROM audit_events WHERE clinic_id = 'x' AND is_view = 0 UNION ALL SELECT audit_event_id, at FROM audit_events WHERE clinic_id = 'x' AND is_view = 1 ORDER BY at DESC, audit_event_id DESC LIMIT 50",
     },
     {
       what: "patients by a word of their name",

@@ -112,7 +112,7 @@ export function makeApp(logOf: (env: HubEnv) => Log): HubApp {
   });
 
   app.use(async (context, next) => {
-    const started = await startHub(context.env, logOf(context.env));
+    const started = await startHub(context.env, logOf(context.env), (work) => context.executionCtx.waitUntil(work));
     if (!started.ok) {
       context.set("failure", started.detail);
       return wantsPage(context.req.raw)

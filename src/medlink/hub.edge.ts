@@ -38,6 +38,8 @@ export interface Hub {
     readonly keys: Readonly<Record<ConnectorName, string | undefined>>;
     readonly wait: (ms: number) => Promise<void>;
   };
+  /** For work that outlasts the answer, as long as the platform lets it; undefined where there is no answer to give. */
+  readonly later: ((work: Promise<unknown>) => void) | undefined;
   readonly log: Log;
   readonly measure: Measure;
   /** Whether this Authorization header may read `/metrics`. */
@@ -78,7 +80,7 @@ function faultsOf(env: HubEnv, development: boolean): readonly string[] {
 export type HubStart = { readonly ok: true; readonly hub: Hub } | { readonly ok: false; readonly detail: string };
 
 /** @returns the hub, or one sentence that names each setting or secret to mend; never a value. */
-export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
+export async function startHub(env: HubEnv, log: Log, later?: Hub["later"]): Promise<HubStart> {
   const parsed = parseSettings(hubSettingsSchema, env);
   if (!parsed.ok) return { ok: false, detail: parsed.problem.detail };
   const { settings } = parsed;
@@ -116,6 +118,7 @@ export async function startHub(env: HubEnv, log: Log): Promise<HubStart> {
         keys: { cdanet: env.EDI_CDANET_API_KEY, eclaims: env.EDI_ECLAIMS_API_KEY, portal: env.EDI_PORTAL_API_KEY },
         wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       },
+      later,
       log,
       measure,
       mayScrape: (authorization) => mayScrape(authorization, { ...env }),

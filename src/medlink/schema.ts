@@ -1,4 +1,5 @@
 /** The tables of D1 `medlink` as drizzle sees them; the truth is migrations/medlink. */
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { ERASURE_REASONS } from "../workflow/erasure.ts";
 import { ACCOUNT_ROLES, LOCALES } from "./accounts/user.ts";
@@ -154,19 +155,25 @@ export const claims = sqliteTable("claims", {
   incidentTicket: text("incident_ticket"),
 });
 
-export const claimEvents = sqliteTable("claim_events", {
-  claimEventId: integer("claim_event_id").primaryKey(),
-  claimId: text("claim_id").notNull(),
-  clinicId: text("clinic_id").notNull(),
-  kind: text("kind").notNull(),
-  status: text("status", { enum: CLAIM_STATUSES }).notNull(),
-  actor: text("actor").notNull(),
-  detail: text("detail"),
-  eventId: text("event_id"),
-  ledgerSeq: integer("ledger_seq"),
-  entryHash: text("entry_hash"),
-  at: integer("at").notNull(),
-});
+export const claimEvents = sqliteTable(
+  "claim_events",
+  {
+    claimId: text("claim_id").notNull(),
+    claimEventId: integer("claim_event_id")
+      .notNull()
+      .default(sql`CAST(unixepoch('subsec') * 1000 AS INTEGER) * 4096 + (random() & 4095)`),
+    clinicId: text("clinic_id").notNull(),
+    kind: text("kind").notNull(),
+    status: text("status", { enum: CLAIM_STATUSES }).notNull(),
+    actor: text("actor").notNull(),
+    detail: text("detail"),
+    eventId: text("event_id"),
+    ledgerSeq: integer("ledger_seq"),
+    entryHash: text("entry_hash"),
+    at: integer("at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.claimId, table.claimEventId] })],
+);
 
 export const autoSubmitJobs = sqliteTable("auto_submit_jobs", {
   jobId: text("job_id").primaryKey(),

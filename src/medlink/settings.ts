@@ -27,6 +27,8 @@ export const hubSettingsSchema = z.object({
   ITRANS_WEBHOOK_TOLERANCE_MS: integer(300_000, 1_000, 3_600_000),
 
   ITRANS_AUTO_SUBMIT_ENABLED: flag(false),
+  /** What files a claim also submits it, after its answer; false: the queue's consumers do. */
+  ITRANS_AUTO_SUBMIT_AT_ONCE: flag(true),
   ITRANS_AUTO_SUBMIT_MAX_ATTEMPTS: integer(4, 1, 50),
   ITRANS_AUTO_SUBMIT_BASE_DELAY_MS: integer(3_000, 1, 3_600_000),
   ITRANS_AUTO_SUBMIT_MAX_DELAY_MS: integer(60_000, 1, 86_400_000),

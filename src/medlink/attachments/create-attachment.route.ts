@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { changed } from "../audit/audited.edge.ts";
 import { isMissingReference } from "../batch.store.ts";
 import { findClaim, timelineInsert } from "../claims/claims.store.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import { newId } from "../ids.ts";
 import { type Answer, mediaTypeOf, none, notFound, ok, operation, refuse } from "../operation.edge.ts";
 import { ATTACHMENT_TYPES, cleanName, MAX_ATTACHMENT_BYTES, objectKey } from "./attachment.ts";
@@ -72,7 +73,7 @@ export const createAttachment = operation(
     const at = hub.now();
     const event = { claimId, clinicId, kind: "attached", status, actor: userId, detail: attachmentId, at } as const;
     try {
-      const [stored] = await hub.db.batch([
+      const [stored] = await batchWithEvents(hub, [
         attachmentStored(hub.db, attachmentId, sha256, at),
         timelineInsert(hub.db, event),
         changed(input, "attachment.create", attachmentId, claimId),

@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { changed } from "../audit/audited.edge.ts";
 import { findClaim, timelineInsert } from "../claims/claims.store.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import { none, notFound, ok, operation } from "../operation.edge.ts";
 import { objectKey } from "./attachment.ts";
 import { attachmentDelete, attachmentDeleting, findAttachment } from "./attachments.store.ts";
@@ -23,7 +24,7 @@ export const deleteAttachment = operation(
     const { claimId, attachmentId } = attachment;
     const { status } = claim;
     const at = hub.now();
-    const [hidden] = await hub.db.batch([
+    const [hidden] = await batchWithEvents(hub, [
       attachmentDeleting(hub.db, attachmentId, at),
       timelineInsert(hub.db, { claimId, clinicId, kind: "detached", status, actor: userId, detail: attachmentId, at }),
       changed(input, "attachment.delete", attachmentId, claimId),

@@ -1,5 +1,4 @@
-import { and, desc, eq, sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/d1";
+import { columnsOf } from "../columns.store.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
 import { auditEvents } from "../schema.ts";
 
@@ -66,28 +65,47 @@ export interface AuditFilter {
   readonly changesOnly: boolean;
 }
 
+type AuditRow = typeof auditEvents.$inferSelect;
+
+const COLUMNS = columnsOf(auditEvents, "a");
+
+/**
+ * The statement of a page. One row more than `limit` tells that there is a next page. Without a subject, changes and views stand
+ * in an index each: both are walked at once, and nothing is sorted.
+ */
+export function auditQuery(
+  filter: AuditFilter,
+  page: { readonly limit: number; readonly after: PageKey | undefined },
+): { readonly sql: string; readonly bound: readonly (string | number)[] } {
+  const { after } = page;
+  const bound: (string | number)[] = [filter.clinicId, page.limit + 1];
+  const place = (value: string | number): string => `?${bound.push(value)}`;
+  const before =
+    after === undefined
+      ? ""
+      : ` AND (a.at, a.audit_event_id) < (${place(after.createdAt)}, CAST(${place(Number(after.id))} AS INTEGER))`;
+  const subject = filter.subject === undefined ? "" : ` AND a.subject = ${place(filter.subject)}`;
+  const list = (which: string): string =>
+    `SELECT ${COLUMNS} FROM audit_events AS a WHERE a.clinic_id = ?1${subject}${which}${before}`;
+  const lists =
+    filter.subject === undefined && !filter.changesOnly
+      ? [list(" AND a.is_view = 0"), list(" AND a.is_view = 1")]
+      : [list(filter.changesOnly ? " AND a.is_view = 0" : "")];
+  return { sql: `${lists.join(" UNION ALL ")} ORDER BY at DESC, auditEventId DESC LIMIT ?2`, bound };
+}
+
 /** Newest first. The page key's id is the event's number. */
 export async function listAuditEvents(
   db: D1Database,
   filter: AuditFilter,
   page: { readonly limit: number; readonly after: PageKey | undefined },
-): Promise<Page<typeof auditEvents.$inferSelect>> {
-  const { after } = page;
-  const rows = await drizzle(db)
-    .select()
-    .from(auditEvents)
-    .where(
-      and(
-        eq(auditEvents.clinicId, filter.clinicId),
-        filter.subject === undefined ? undefined : eq(auditEvents.subject, filter.subject),
-        filter.changesOnly ? sql`is_view = 0` : undefined,
-        after === undefined
-          ? undefined
-          : sql`(${auditEvents.at}, ${auditEvents.auditEventId}) < (${after.createdAt}, ${Number(after.id)})`,
-      ),
-    )
-    .orderBy(desc(auditEvents.at), desc(auditEvents.auditEventId))
-    .limit(page.limit + 1);
+): Promise<Page<AuditRow>> {
+  const { sql, bound } = auditQuery(filter, page);
+  const { results } = await db
+    .prepare(sql)
+    .bind(...bound)
+    .all<Omit<AuditRow, "isView"> & { readonly isView: 0 | 1 }>();
+  const rows = results.map((row) => ({ ...row, isView: row.isView === 1 }));
   return cutPage(rows, page.limit, ({ at, auditEventId }) => ({ createdAt: at, id: String(auditEventId) }));
 }
 
@@ -101,7 +119,8 @@ export async function pruneAuditEvents(
   const result = await db
     .prepare(
       `DELETE FROM audit_events WHERE audit_event_id IN
-       (SELECT audit_event_id FROM audit_events WHERE clinic_id = ? AND at < ? ORDER BY at LIMIT ?)`,
+       (SELECT audit_event_id FROM audit_events WHERE clinic_id = ?1 AND is_view = 0 AND at < ?2
+        UNION ALL SELECT audit_event_id FROM audit_events WHERE clinic_id = ?1 AND is_view = 1 AND at < ?2 LIMIT ?3)`,
     )
     .bind(clinicId, before, limit)
     .run();

@@ -1,6 +1,3 @@
-import { eq } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/d1";
-import { breakers } from "../schema.ts";
 import { CLOSED, type CoreBreaker, coreBreakerSchema } from "./core-breaker.ts";
 
 const NAME = "core";
@@ -18,11 +15,23 @@ export const breakerOf = (state: string | null): CoreBreaker => {
   return parsed.success ? parsed.data : CLOSED;
 };
 
-/** @param name whose; without it, core's. */
-export async function readBreaker(db: D1Database, name: string = NAME): Promise<StoredBreaker> {
-  const row = await drizzle(db).select().from(breakers).where(eq(breakers.name, name)).get();
-  return { breaker: breakerOf(row?.state ?? null), version: row?.version ?? 0 };
+export interface BreakerRow {
+  readonly state: string;
+  readonly version: number;
 }
+
+/** For a batch; `readBreakerRow` reads its row. @param name whose; without it, core's. */
+export const breakerSelect = (db: D1Database, name: string = NAME): D1PreparedStatement =>
+  db.prepare("SELECT state, version FROM breakers WHERE name = ?").bind(name);
+
+export const readBreakerRow = (row: BreakerRow | null | undefined): StoredBreaker => ({
+  breaker: breakerOf(row?.state ?? null),
+  version: row?.version ?? 0,
+});
+
+/** @param name whose; without it, core's. */
+export const readBreaker = async (db: D1Database, name: string = NAME): Promise<StoredBreaker> =>
+  readBreakerRow(await breakerSelect(db, name).first<BreakerRow>());
 
 /** @returns false when another writer was faster. */
 export async function saveBreaker(

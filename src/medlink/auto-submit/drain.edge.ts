@@ -7,21 +7,23 @@ import { reasonOf } from "../../platform/log.ts";
 import { DECIDE_AGAIN_LIMIT, isVersionMoved } from "../batch.store.ts";
 import type { Hub } from "../hub.edge.ts";
 import { OUTAGES_TO_OPEN } from "../settings.ts";
-import { readBreaker, saveBreaker } from "./core-breaker.store.ts";
+import { readBreaker, type StoredBreaker, saveBreaker } from "./core-breaker.store.ts";
 import { type Admission, admit, type BreakerLimits, type CoreBreaker, observe } from "./core-breaker.ts";
 import { decide, evolve, type Job } from "./job.ts";
-import { dueJobIds, jobStart, nextDueAt, readTurn } from "./jobs.store.ts";
+import { dueJobIds, jobStart, readTurn } from "./jobs.store.ts";
 import { reached } from "./submission.ts";
-import { attempt, changeJob, jobLimits, sendHint } from "./submit.edge.ts";
+import { attempt, changeJob, jobLimits, readJobWithClaim, sendHint } from "./submit.edge.ts";
 
 /** As many as an invocation has connections. */
-const SLOTS = 6;
-/** About nine subrequests a job, of an invocation's 10,000; and its time. What is left over gets a hint of its own. */
+export const SLOTS = 6;
+/** About five subrequests a job, of an invocation's 10,000; and its time. What is left over gets a hint of its own. */
 const JOBS_PER_INVOCATION = 200;
 const INVOCATION_MS = 20_000;
 /** A job that comes due within this is waited for by a hint: its own may have come early. */
 const EARLY_HINT_MS = 2_000;
 const PACE_WINDOW_MS = 1_000;
+/** Between looks for jobs written in this isolate while answers are waited for. Reads memory alone. */
+const NEWS_EVERY_MS = 20;
 
 export const breakerLimits = (hub: Hub): BreakerLimits & { readonly startsPerSecond: number } => ({
   outagesToOpen: OUTAGES_TO_OPEN,
@@ -47,7 +49,7 @@ export async function wakeConsumers(hub: Hub, dueBefore = hub.now()): Promise<nu
 
 type Taken =
   | { readonly type: "taken"; readonly job: Job }
-  | { readonly type: "nothingDue" }
+  | { readonly type: "nothingDue"; readonly nextDueAt: number | undefined }
   | Exclude<Admission, { type: "admitted" }>;
 
 /** Starts the job whose turn it is. When another invocation was faster, looks again. */
@@ -55,8 +57,8 @@ async function takeTurn(hub: Hub): Promise<Taken> {
   const limits = breakerLimits(hub);
   for (let round = 0; round < DECIDE_AGAIN_LIMIT; round++) {
     const now = hub.now();
-    const { traffic, job } = await readTurn(hub.db, now);
-    if (job === undefined) return { type: "nothingDue" };
+    const { traffic, job, nextDueAt } = await readTurn(hub.db, now);
+    if (job === undefined) return { type: "nothingDue", nextDueAt };
     const admission = admit(traffic, limits, now);
     if (admission.type === "held") return admission;
     const decision = decide(job, { type: "start" }, jobLimits(hub), now);
@@ -74,9 +76,9 @@ async function takeTurn(hub: Hub): Promise<Taken> {
 }
 
 /** Tells the breaker what an attempt showed. An observation lost to faster writers is one of many. */
-async function observeCore(hub: Hub, wasReached: boolean, job: Job): Promise<CoreBreaker> {
+async function observeCore(hub: Hub, wasReached: boolean, job: Job, read: StoredBreaker): Promise<CoreBreaker> {
   const seen = { reached: wasReached, startedAt: job.startedAt ?? 0 };
-  let stored = await readBreaker(hub.db);
+  let stored = read;
   for (let round = 0; round < DECIDE_AGAIN_LIMIT; round++) {
     const now = hub.now();
     const { breaker } = stored;
@@ -100,9 +102,11 @@ async function runStarted(hub: Hub, job: Job): Promise<void> {
   const { jobId } = job;
   const outcome = await attempt(hub, job);
   const wasReached = reached(outcome);
-  const breaker = wasReached === undefined ? undefined : await observeCore(hub, wasReached, job);
+  const read = await readJobWithClaim(hub, jobId);
+  const stored = read?.breaker ?? (await readBreaker(hub.db));
+  const breaker = wasReached === undefined ? undefined : await observeCore(hub, wasReached, job, stored);
   const coreDown = breaker?.type === "open";
-  const finished = await changeJob(hub, jobId, { type: "finish", attempt: job.attempt, outcome, coreDown });
+  const finished = await changeJob(hub, jobId, { type: "finish", attempt: job.attempt, outcome, coreDown }, read);
   hub.log(outcome.type === "accepted" ? "debug" : "warn", `auto-submit.${outcome.type}`, {
     jobId,
     attempt: job.attempt,
@@ -118,10 +122,16 @@ async function runStarted(hub: Hub, job: Job): Promise<void> {
 
 /**
  * @param hintedJobId what a hint for the rest will name.
+ * @param options forMs: no job is started after this time. written: counts what is written by others of this isolate while
+ * answers are waited for; it is looked for at once.
  * @returns how many attempts were made.
  * @throws when the database does not answer; a job that was started then is taken back by the sweep.
  */
-export async function drain(hub: Hub, hintedJobId: string): Promise<number> {
+export async function drain(
+  hub: Hub,
+  hintedJobId: string,
+  { forMs = INVOCATION_MS, written }: { readonly forMs?: number; readonly written?: () => number } = {},
+): Promise<number> {
   const began = hub.now();
   const running = new Set<Promise<void>>();
   let started = 0;
@@ -134,9 +144,10 @@ export async function drain(hub: Hub, hintedJobId: string): Promise<number> {
     running.add(work);
   };
   for (;;) {
+    const seen = written?.();
     let stopped: Exclude<Taken, { type: "taken" }> | { readonly type: "budget" } | undefined;
     while (running.size < SLOTS && stopped === undefined) {
-      if (started >= JOBS_PER_INVOCATION || hub.now() - began > INVOCATION_MS) {
+      if (started >= JOBS_PER_INVOCATION || hub.now() - began > forMs) {
         stopped = { type: "budget" };
         break;
       }
@@ -153,7 +164,13 @@ export async function drain(hub: Hub, hintedJobId: string): Promise<number> {
     }
     if (running.size > 0) {
       // Each answer may have widened the window, or made another job due.
-      await Promise.race(running);
+      const isNews = (): boolean => running.size < SLOTS && written?.() !== seen;
+      let answered = false;
+      const answer = Promise.race(running).then(() => {
+        answered = true;
+      });
+      if (written === undefined) await answer;
+      while (!answered && !isNews()) await Promise.race([answer, scheduler.wait(NEWS_EVERY_MS)]);
       continue;
     }
     if (stopped !== undefined) await hintForTheRest(hub, hintedJobId, stopped);
@@ -171,9 +188,10 @@ async function hintForTheRest(
     case "budget":
       return sendHint(hub, jobId);
     case "nothingDue": {
-      const now = hub.now();
-      const dueAt = await nextDueAt(hub.db, now);
-      if (dueAt !== undefined && dueAt - now <= EARLY_HINT_MS) await sendHint(hub, jobId, dueAt - now);
+      const { nextDueAt: dueAt } = stopped;
+      if (dueAt === undefined) return;
+      const inMs = Math.max(0, dueAt - hub.now());
+      if (inMs <= EARLY_HINT_MS) await sendHint(hub, jobId, inMs);
       return;
     }
     case "held":

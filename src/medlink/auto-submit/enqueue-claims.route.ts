@@ -106,7 +106,7 @@ async function enqueue(
   if (claim === undefined) return { claimId, result: "not_found", jobId: null };
   if (!isSubmittable(claim)) return { claimId, result: "already_submitted", jobId: null };
   if (!hasRoom) return { claimId, result: "queue_full", jobId: null };
-  const submission = await queueClaim(hub, claim, by, false);
+  const submission = await queueClaim(hub, claim, by);
   if (submission === undefined) return { claimId, result: "changed", jobId: null };
   return submission.queued
     ? { claimId, result: "queued", jobId: submission.jobId }

@@ -1,10 +1,18 @@
-import { and, asc, desc, eq, gte, inArray, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gte, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
+import { columnsOf } from "../columns.store.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
 import { autoSubmitJobs } from "../schema.ts";
 import { breakerOf } from "./core-breaker.store.ts";
 import type { Traffic } from "./core-breaker.ts";
 import type { Job, JobState } from "./job.ts";
+
+const LIVE = "state IN ('queued', 'running', 'retrying')";
+const WAITING = "state IN ('queued', 'retrying')";
+
+/** How many jobs are live: each of the two lists has its index. */
+export const LIVE_COUNT = `((SELECT COUNT(*) FROM auto_submit_jobs WHERE ${WAITING})
+  + (SELECT COUNT(*) FROM auto_submit_jobs WHERE state = 'running'))`;
 
 export const readJobRow = ({ turn: _, ...row }: typeof autoSubmitJobs.$inferSelect): Job => ({
   ...row,
@@ -17,28 +25,28 @@ export const readJobRow = ({ turn: _, ...row }: typeof autoSubmitJobs.$inferSele
   requestIdHash: row.requestIdHash ?? undefined,
 });
 
-/** For the consumer and the sweep, which know a job by its id alone. */
+export type JobRow = typeof autoSubmitJobs.$inferSelect;
+
+const COLUMNS = columnsOf(autoSubmitJobs, "j");
+
+/** For a batch; `readJobRow` reads its row. The consumer and the sweep know a job by its id alone. */
+export const jobSelect = (db: D1Database, jobId: string): D1PreparedStatement =>
+  db.prepare(`SELECT ${COLUMNS} FROM auto_submit_jobs AS j WHERE j.job_id = ?`).bind(jobId);
+
 export async function findJob(db: D1Database, jobId: string): Promise<Job | undefined> {
-  const row = await drizzle(db).select().from(autoSubmitJobs).where(eq(autoSubmitJobs.jobId, jobId)).get();
-  return row === undefined ? undefined : readJobRow(row);
+  const row = await jobSelect(db, jobId).first<JobRow>();
+  return row === null ? undefined : readJobRow(row);
 }
 
-/** For a batch; `readJobRow` reads its row. */
-export const liveJobSelect = (db: D1Database, clinicId: string, claimId: string) =>
-  drizzle(db)
-    .select()
-    .from(autoSubmitJobs)
-    .where(
-      and(
-        eq(autoSubmitJobs.claimId, claimId),
-        eq(autoSubmitJobs.clinicId, clinicId),
-        inArray(autoSubmitJobs.state, ["queued", "running", "retrying"]),
-      ),
-    );
+/** For a batch; `readJobRow` reads its row. The plus keeps the planner from walking all jobs of the clinic. */
+export const liveJobSelect = (db: D1Database, clinicId: string, claimId: string): D1PreparedStatement =>
+  db
+    .prepare(`SELECT ${COLUMNS} FROM auto_submit_jobs AS j WHERE j.claim_id = ? AND +j.clinic_id = ? AND j.${LIVE}`)
+    .bind(claimId, clinicId);
 
 export async function findLiveJob(db: D1Database, clinicId: string, claimId: string): Promise<Job | undefined> {
-  const row = await liveJobSelect(db, clinicId, claimId).get();
-  return row === undefined ? undefined : readJobRow(row);
+  const row = await liveJobSelect(db, clinicId, claimId).first<JobRow>();
+  return row === null ? undefined : readJobRow(row);
 }
 
 /** The job that a claim had last, while it is kept. */
@@ -81,7 +89,10 @@ export async function listJobsOfHub(
     .where(
       and(
         // Spelled out, not bound: only then does SQLite see that a partial index covers it.
-        ended ? sql`state IN ('succeeded', 'failed')` : sql`state IN ('queued', 'running', 'retrying')`,
+        ended
+          ? sql`state IN ('succeeded', 'failed')`
+          : sql`job_id IN (SELECT job_id FROM auto_submit_jobs WHERE state IN ('queued', 'retrying')
+              UNION ALL SELECT job_id FROM auto_submit_jobs WHERE state = 'running')`,
         selection === "live" ? undefined : eq(state, selection),
         page.after === undefined
           ? undefined
@@ -104,8 +115,6 @@ export async function countJobs(db: D1Database, clinicId: string | undefined): P
   return new Map(results.map(({ state, count }) => [state, count]));
 }
 
-const LIVE = "state IN ('queued', 'running', 'retrying')";
-
 /** Adds a job unless its claim has a live one or the queue is full; `meta.changes` of the result tells. */
 export const jobInsert = (db: D1Database, job: Job, queueLimit: number): D1PreparedStatement =>
   db
@@ -113,7 +122,7 @@ export const jobInsert = (db: D1Database, job: Job, queueLimit: number): D1Prepa
       `INSERT INTO auto_submit_jobs (job_id, clinic_id, claim_id, claim_type, state, attempt, max_attempts, next_attempt_at,
          correlation_id, requested_by, version, created_at, updated_at)
        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
-       WHERE (SELECT COUNT(*) FROM auto_submit_jobs WHERE ${LIVE}) < ?14
+       WHERE ${LIVE_COUNT} < ?14
          AND NOT EXISTS (SELECT 1 FROM auto_submit_jobs WHERE claim_id = ?3 AND ${LIVE})`,
     )
     .bind(
@@ -162,6 +171,9 @@ export const jobUpdate = (db: D1Database, job: Job): D1PreparedStatement =>
 
 const RUNNING = "(SELECT COUNT(*) FROM auto_submit_jobs WHERE state = 'running' AND lease_until > ?1)";
 const STARTS = "(SELECT COUNT(*) FROM auto_submit_jobs WHERE started_at > ?1 - 1000)";
+/** Clocks of isolates differ by less than a turn matters: starts of the same moment may share one. */
+const NEXT_TURN = `COALESCE((SELECT turn FROM auto_submit_jobs WHERE started_at IS NOT NULL
+  ORDER BY started_at DESC, turn DESC LIMIT 1), 0) + 1`;
 
 /**
  * Writes a job's start, if by then no more than `allowed` - 1 run and no more than `startsPerSecond` - 1 began within the
@@ -176,7 +188,7 @@ export const jobStart = (
   db
     .prepare(
       `UPDATE auto_submit_jobs SET state = 'running', attempt = ?2, next_attempt_at = NULL, lease_until = ?3,
-         started_at = ?1, turn = (SELECT COALESCE(MAX(turn), 0) + 1 FROM auto_submit_jobs), version = ?4, updated_at = ?1
+         started_at = ?1, turn = ${NEXT_TURN}, version = ?4, updated_at = ?1
        WHERE job_id = ?5 AND ${RUNNING} < ?6 AND ${STARTS} < ?7`,
     )
     .bind(
@@ -189,17 +201,51 @@ export const jobStart = (
       limits.startsPerSecond,
     );
 
-const WAITING = "state IN ('queued', 'retrying')";
+/** The clinics with a job that waits, one step of an index each. */
+const WAITING_CLINICS = `waiting (clinic_id) AS (
+  SELECT MIN(clinic_id) FROM auto_submit_jobs WHERE ${WAITING}
+  UNION ALL
+  SELECT (SELECT MIN(clinic_id) FROM auto_submit_jobs WHERE ${WAITING} AND clinic_id > waiting.clinic_id)
+  FROM waiting WHERE waiting.clinic_id IS NOT NULL
+)`;
+
+/** The earliest time after ?1 at which a job of any clinic comes due. */
+const NEXT_DUE = `WITH RECURSIVE ${WAITING_CLINICS}
+  SELECT MIN((SELECT MIN(next_attempt_at) FROM auto_submit_jobs
+    WHERE clinic_id = waiting.clinic_id AND ${WAITING} AND next_attempt_at > ?1)) AS at
+  FROM waiting WHERE waiting.clinic_id IS NOT NULL`;
+
+const TURN = `WITH RECURSIVE ${WAITING_CLINICS}, heads AS (
+    SELECT waiting.clinic_id AS clinic_id,
+      (SELECT job_id FROM auto_submit_jobs WHERE clinic_id = waiting.clinic_id AND ${WAITING}
+         AND next_attempt_at <= ?1 ORDER BY next_attempt_at, job_id LIMIT 1) AS job_id,
+      (SELECT MAX(turn) FROM auto_submit_jobs WHERE clinic_id = waiting.clinic_id AND turn IS NOT NULL) AS turn
+    FROM waiting WHERE waiting.clinic_id IS NOT NULL
+  )
+  SELECT ${COLUMNS} FROM auto_submit_jobs AS j
+  WHERE j.job_id = (SELECT job_id FROM heads WHERE job_id IS NOT NULL ORDER BY turn, clinic_id LIMIT 1)`;
+
+interface Gate {
+  readonly running: number;
+  readonly starts: number;
+  readonly breaker: string | null;
+  readonly hubSwitch: string | null;
+}
+
+export interface Turn {
+  readonly traffic: Traffic;
+  /** undefined: none is due. */
+  readonly job: Job | undefined;
+  /** The earliest time, after now, at which a waiting job comes due. */
+  readonly nextDueAt: number | undefined;
+}
 
 /**
  * What decides whether a job may start, and the one whose turn it is: of each clinic with a job due the job due longest, and
- * of these the one of the clinic that has waited longest since its last turn.
+ * of these the one of the clinic that has waited longest since its last turn. One way to the database.
  */
-export async function readTurn(
-  db: D1Database,
-  now: number,
-): Promise<{ readonly traffic: Traffic; readonly job: Job | undefined }> {
-  const [gate, turn] = await db.batch<Record<string, unknown>>([
+export async function readTurn(db: D1Database, now: number): Promise<Turn> {
+  const [gates, turns, next] = await db.batch<Gate & JobRow & { readonly at: number | null }>([
     db
       .prepare(
         `SELECT ${RUNNING} AS running, ${STARTS} AS starts,
@@ -207,46 +253,23 @@ export async function readTurn(
            (SELECT value FROM hub_settings WHERE key = 'autoSubmit.enabled') AS hubSwitch`,
       )
       .bind(now),
-    db
-      .prepare(
-        `WITH RECURSIVE waiting (clinic_id) AS (
-           SELECT MIN(clinic_id) FROM auto_submit_jobs WHERE ${WAITING}
-           UNION ALL
-           SELECT (SELECT MIN(clinic_id) FROM auto_submit_jobs WHERE ${WAITING} AND clinic_id > waiting.clinic_id)
-           FROM waiting WHERE waiting.clinic_id IS NOT NULL
-         ), heads AS (
-           SELECT waiting.clinic_id AS clinic_id,
-             (SELECT job_id FROM auto_submit_jobs WHERE clinic_id = waiting.clinic_id AND ${WAITING}
-                AND next_attempt_at <= ?1 ORDER BY next_attempt_at, job_id LIMIT 1) AS job_id,
-             (SELECT MAX(turn) FROM auto_submit_jobs WHERE clinic_id = waiting.clinic_id) AS turn
-           FROM waiting WHERE waiting.clinic_id IS NOT NULL
-         )
-         SELECT job_id AS jobId FROM heads WHERE job_id IS NOT NULL ORDER BY turn, clinic_id LIMIT 1`,
-      )
-      .bind(now),
+    db.prepare(TURN).bind(now),
+    db.prepare(NEXT_DUE).bind(now),
   ]);
-  const facts = gate?.results[0];
-  if (facts === undefined) throw new Error("a SELECT without FROM gave no row");
-  const { running, starts, breaker, hubSwitch } = facts;
-  const jobId = turn?.results[0]?.jobId;
+  const gate = gates?.results[0];
+  if (gate === undefined) throw new Error("a SELECT without FROM gave no row");
+  const { running, starts, breaker, hubSwitch } = gate;
+  const row = turns?.results[0];
   return {
     traffic: {
-      running: Number(running),
-      startsLastSecond: Number(starts),
-      breaker: breakerOf(typeof breaker === "string" ? breaker : null),
-      hubSwitch: typeof hubSwitch === "string" ? hubSwitch === "true" : undefined,
+      running,
+      startsLastSecond: starts,
+      breaker: breakerOf(breaker),
+      hubSwitch: hubSwitch === null ? undefined : hubSwitch === "true",
     },
-    job: typeof jobId === "string" ? await findJob(db, jobId) : undefined,
+    job: row === undefined ? undefined : readJobRow(row),
+    nextDueAt: next?.results[0]?.at ?? undefined,
   };
-}
-
-/** The earliest time, after now, at which a waiting job comes due. */
-export async function nextDueAt(db: D1Database, now: number): Promise<number | undefined> {
-  const row = await db
-    .prepare(`SELECT MIN(next_attempt_at) AS at FROM auto_submit_jobs WHERE ${WAITING} AND next_attempt_at > ?`)
-    .bind(now)
-    .first<{ at: number | null }>();
-  return row?.at ?? undefined;
 }
 
 export interface FailedFilter {
@@ -303,30 +326,26 @@ export async function countFailures(
   return results;
 }
 
-/** Since when the job that has waited longest is due. */
+/** Since when the job that has waited longest is due. @param clinicId undefined: of all clinics. */
 export async function oldestDueAt(db: D1Database, clinicId: string | undefined): Promise<number | undefined> {
-  const row = await db
-    .prepare(
-      `SELECT MIN(next_attempt_at) AS at FROM auto_submit_jobs WHERE ${WAITING} AND (?1 IS NULL OR clinic_id = ?1)`,
-    )
-    .bind(clinicId ?? null)
-    .first<{ at: number | null }>();
+  const row = await (clinicId === undefined
+    ? db.prepare(NEXT_DUE).bind(0)
+    : db
+        .prepare(`SELECT MIN(next_attempt_at) AS at FROM auto_submit_jobs WHERE ${WAITING} AND clinic_id = ?`)
+        .bind(clinicId)
+  ).first<{ at: number | null }>();
   return row?.at ?? undefined;
 }
 
-export async function countLiveJobs(db: D1Database): Promise<number> {
-  const row = await db
-    .prepare(`SELECT COUNT(*) AS count FROM auto_submit_jobs WHERE ${LIVE}`)
-    .first<{ count: number }>();
-  return row?.count ?? 0;
-}
+export const countLiveJobs = async (db: D1Database): Promise<number> =>
+  (await db.prepare(`SELECT ${LIVE_COUNT} AS count`).first<number>("count")) ?? 0;
 
-/** Jobs whose time has come, longest due first. */
+/** Some of the jobs whose time has come. */
 export async function dueJobIds(db: D1Database, now: number, limit: number): Promise<readonly string[]> {
   const { results } = await db
     .prepare(
-      `SELECT job_id AS jobId FROM auto_submit_jobs WHERE state IN ('queued', 'retrying') AND next_attempt_at <= ?
-       ORDER BY next_attempt_at LIMIT ?`,
+      `SELECT job_id AS jobId FROM auto_submit_jobs INDEXED BY auto_submit_jobs_waiting
+       WHERE ${WAITING} AND next_attempt_at <= ? LIMIT ?`,
     )
     .bind(now, limit)
     .all<{ jobId: string }>();

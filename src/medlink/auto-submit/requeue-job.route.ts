@@ -3,7 +3,8 @@ import { none, notFound, ok, refuse, staffOperation } from "../operation.edge.ts
 import { findJob } from "./jobs.store.ts";
 import { type Requeued, requeue } from "./requeue.edge.ts";
 import { jobSchema, showJob } from "./show-job.ts";
-import { queueRoom, sendHint } from "./submit.edge.ts";
+import { queueRoom } from "./submit.edge.ts";
+import { wake } from "./wake.edge.ts";
 
 const WHY: Readonly<Record<Extract<Requeued, { type: "refused" }>["reason"], string>> = {
   not_failed: "Only a failed job can be queued again.",
@@ -27,7 +28,7 @@ export const requeueJob = staffOperation(
     if ((await queueRoom(hub)) === 0) return refuse("overloaded", "The queue is full. Try again in a minute.");
     const requeued = await requeue(hub, job, { requestedBy: actor.name, correlationId });
     if (requeued.type === "refused") return refuse("conflict", WHY[requeued.reason]);
-    await sendHint(hub, job.jobId);
+    await wake(hub, job.jobId);
     return ok(200, { job: showJob(requeued.job) });
   },
 );

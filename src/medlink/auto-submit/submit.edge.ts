@@ -6,12 +6,23 @@ import { auditInsert } from "../audit/audit.store.ts";
 import { DECIDE_AGAIN_LIMIT, isVersionMoved } from "../batch.store.ts";
 import type { Claim } from "../claims/claim.ts";
 import { statusAfterFailure, statusAfterSubmission } from "../claims/claim-state.ts";
-import { claimStateUpdate, findClaim, timelineInsert } from "../claims/claims.store.ts";
+import {
+  type ClaimRow,
+  claimOfJobSelect,
+  claimSelect,
+  claimStateUpdate,
+  findClaim,
+  queuedAtSelect,
+  readClaimRow,
+  timelineInsert,
+} from "../claims/claims.store.ts";
 import { offchainPayload } from "../claims/offchain-payload.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import { newId } from "../ids.ts";
-import { findInsurer } from "../records/records.store.ts";
+import { insurerOfClaimSelect } from "../records/records.store.ts";
 import { LEASE_MARGIN_MS, MAX_DEFERRALS } from "../settings.ts";
+import { type BreakerRow, breakerSelect, readBreakerRow, type StoredBreaker } from "./core-breaker.store.ts";
 import {
   type AttemptOutcome,
   decide,
@@ -22,7 +33,7 @@ import {
   type JobLimits,
   newJob,
 } from "./job.ts";
-import { countLiveJobs, findJob, findLiveJob, jobInsert, jobUpdate } from "./jobs.store.ts";
+import { countLiveJobs, findLiveJob, type JobRow, jobInsert, jobSelect, jobUpdate, readJobRow } from "./jobs.store.ts";
 import { readSwitches } from "./settings.store.ts";
 import { readSubmission } from "./submission.ts";
 import { isOn } from "./switches.ts";
@@ -105,26 +116,26 @@ export function queueStatements(
 /**
  * Queues a claim that exists. A claim with a live job keeps it: asking twice is asking once. The claim's version moves
  * with it, so that an edit decided before the job was there fails: what is sent must not change between attempts.
- * @param wake false: the caller sends a hint for many.
+ * @param wake called when there is a job to run; without it the caller wakes for many.
  * @returns undefined when the claim changed since it was read.
  */
 export async function queueClaim(
   hub: Hub,
   claim: Claim,
   by: { readonly userId: string; readonly correlationId: string },
-  wake = true,
+  wake?: (hub: Hub, jobId: string) => Promise<void>,
 ): Promise<Submission | undefined> {
   const { job, statements } = queueStatements(hub, claim, by);
   let inserted: D1Result | undefined;
   try {
     const touched = { ...claim, version: claim.version + 1, updatedAt: job.createdAt };
-    [inserted] = await hub.db.batch([...statements, claimStateUpdate(hub.db, touched, claim)]);
+    [inserted] = await batchWithEvents(hub, [...statements, claimStateUpdate(hub.db, touched, claim)]);
   } catch (thrown) {
     if (!isVersionMoved(thrown)) throw thrown;
     return undefined;
   }
   if (inserted?.meta.changes === 1) {
-    if (wake) await sendHint(hub, job.jobId);
+    await wake?.(hub, job.jobId);
     return showSubmission(job);
   }
   const live = await findLiveJob(hub.db, claim.clinicId, claim.claimId);
@@ -135,18 +146,52 @@ export type JobChange =
   | { readonly type: "changed"; readonly job: Job; readonly event: JobEvent }
   | { readonly type: "ignored"; readonly job: Job | undefined; readonly dueInMs?: number | undefined };
 
-/** Decides and writes; when another writer was faster, reads and decides again. */
-export async function changeJob(hub: Hub, jobId: string, command: JobCommand): Promise<JobChange> {
+/** A job and its claim as they stand. */
+export interface JobWithClaim {
+  readonly job: Job;
+  /** undefined: erased. */
+  readonly claim: Claim | undefined;
+  /** When the claim was queued first. */
+  readonly queuedAt: number | undefined;
+  readonly breaker: StoredBreaker;
+}
+
+/** One way to the database. */
+export async function readJobWithClaim(hub: Hub, jobId: string): Promise<JobWithClaim | undefined> {
+  const { db } = hub;
+  const [jobs, claims, queued, breakers] = await db.batch<
+    JobRow & ClaimRow & { readonly queuedAt: number | null } & BreakerRow
+  >([jobSelect(db, jobId), claimOfJobSelect(db, jobId), queuedAtSelect(db, jobId), breakerSelect(db)]);
+  const row = jobs?.results[0];
+  if (row === undefined) return undefined;
+  return {
+    job: readJobRow(row),
+    claim: await readClaimRow(hub.fields, claims),
+    queuedAt: queued?.results[0]?.queuedAt ?? undefined,
+    breaker: readBreakerRow(breakers?.results[0]),
+  };
+}
+
+/**
+ * Decides and writes; when another writer was faster, reads and decides again.
+ * @param read what the caller has just read.
+ */
+export async function changeJob(hub: Hub, jobId: string, command: JobCommand, read?: JobWithClaim): Promise<JobChange> {
   for (let round = 0; round < DECIDE_AGAIN_LIMIT; round++) {
-    const job = await findJob(hub.db, jobId);
-    if (job === undefined) return { type: "ignored", job: undefined };
+    const whole = (round === 0 ? read : undefined) ?? (await readJobWithClaim(hub, jobId));
+    if (whole === undefined) return { type: "ignored", job: undefined };
+    const { job } = whole;
     const now = hub.now();
     const decision = decide(job, command, jobLimits(hub), now);
     if (decision.type === "ignored") return { type: "ignored", job, dueInMs: decision.dueInMs };
-    const next = evolve(job, decision.event, now);
+    const { event } = decision;
+    const next = evolve(job, event, now);
     try {
-      await hub.db.batch([jobUpdate(hub.db, next), ...(await claimStatements(hub, next, decision.event))]);
-      return { type: "changed", job: next, event: decision.event };
+      await batchWithEvents(hub, [jobUpdate(hub.db, next), ...(await claimStatements(hub, next, whole.claim, event))]);
+      if (event.type === "succeeded" && whole.claim !== undefined && whole.queuedAt !== undefined) {
+        hub.measure.observe("medlink_claim_submission_seconds", {}, (now - whole.queuedAt) / 1_000);
+      }
+      return { type: "changed", job: next, event };
     } catch (thrown) {
       if (!isVersionMoved(thrown)) throw thrown;
     }
@@ -155,10 +200,13 @@ export async function changeJob(hub: Hub, jobId: string, command: JobCommand): P
 }
 
 /** What a job's event means for its claim: state, timeline, audit. */
-async function claimStatements(hub: Hub, job: Job, event: JobEvent): Promise<readonly D1PreparedStatement[]> {
-  if (event.type === "started" || event.type === "deferred") return [];
-  const claim = await findClaim(hub.db, hub.fields, job.clinicId, job.claimId);
-  if (claim === undefined) return [];
+async function claimStatements(
+  hub: Hub,
+  job: Job,
+  claim: Claim | undefined,
+  event: JobEvent,
+): Promise<readonly D1PreparedStatement[]> {
+  if (event.type === "started" || event.type === "deferred" || claim === undefined) return [];
   const at = job.updatedAt;
   const entry = { claimId: claim.claimId, clinicId: claim.clinicId, actor: ACTOR, at };
   const moved = { ...claim, version: claim.version + 1, updatedAt: at };
@@ -215,8 +263,12 @@ async function supersededStatements(hub: Hub, claim: Claim, at: number): Promise
 
 /** Asks core to take the claim of a job that was started. */
 export async function attempt(hub: Hub, job: Job): Promise<AttemptOutcome> {
-  const claim = await findClaim(hub.db, hub.fields, job.clinicId, job.claimId);
-  const insurer = claim === undefined ? undefined : await findInsurer(hub.db, job.clinicId, claim.insurerId);
+  const [claims, insurers] = await hub.db.batch<ClaimRow & { readonly insurerAddress: string }>([
+    claimSelect(hub.db, job.clinicId, job.claimId),
+    insurerOfClaimSelect(hub.db, job.clinicId, job.claimId),
+  ]);
+  const claim = await readClaimRow(hub.fields, claims);
+  const insurer = insurers?.results[0];
   if (claim === undefined || insurer === undefined) {
     return { type: "refused", error: "claim_incomplete", status: undefined };
   }

@@ -6,6 +6,7 @@ import { readSubmission } from "../auto-submit/submission.ts";
 import type { ClaimType } from "../claims/claim.ts";
 import { isSubmittable, statusAfterSubmission } from "../claims/claim-state.ts";
 import { claimStateUpdate, findClaim, isForeignClaim, timelineInsert } from "../claims/claims.store.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import { type Answer, refuse } from "../operation.edge.ts";
 import { bridgeRequestInsert, ownerOfWorkflowRequest } from "./bridge.store.ts";
@@ -65,7 +66,8 @@ export async function createWorkflow({ hub, user, correlationId, body }: Input, 
       createdBy: userId,
       createdAt: at,
     } as const;
-    await hub.db.batch(
+    await batchWithEvents(
+      hub,
       claim === undefined || !isSubmittable(claim)
         ? [bridgeRequestInsert(hub.db, bridged)]
         : [

@@ -1,5 +1,6 @@
+import { LIVE_COUNT } from "../auto-submit/jobs.store.ts";
 import type { Claim } from "../claims/claim.ts";
-import { claimPlace } from "../claims/claims.store.ts";
+import { claimPlace, nextEventId, writesEvents } from "../claims/claims.store.ts";
 import type { Fields } from "../fields.ts";
 import { type FiledSource, filedSourcesInsert } from "../keys/filed-sources.store.ts";
 
@@ -94,14 +95,17 @@ export async function filedRowsInsert(
          FROM json_each(?)`,
       )
       .bind(json),
-    db
-      .prepare(
-        `INSERT INTO claim_events (claim_id, clinic_id, kind, status, actor, detail, at)
-         SELECT value ->> 'claimId', value ->> 'clinicId', 'created', value ->> 'status', value ->> 'createdBy', 'bulk',
-           value ->> 'createdAt'
-         FROM json_each(?)`,
-      )
-      .bind(json),
+    writesEvents(
+      "created",
+      db
+        .prepare(
+          `INSERT INTO claim_events (claim_id, claim_event_id, clinic_id, kind, status, actor, detail, at)
+           SELECT value ->> 'claimId', 1, value ->> 'clinicId', 'created', value ->> 'status', value ->> 'createdBy', 'bulk',
+             value ->> 'createdAt'
+           FROM json_each(?)`,
+        )
+        .bind(json),
+    ),
     db
       .prepare(
         `INSERT INTO audit_events (clinic_id, actor, action, subject, detail, correlation_id, at)
@@ -149,7 +153,7 @@ export function queueClaimsStatements(
            AND NOT EXISTS (SELECT 1 FROM auto_submit_jobs AS live
              WHERE live.claim_id = c.claim_id AND live.state IN ('queued', 'running', 'retrying'))
          ORDER BY j.key
-         LIMIT MAX(0, ?7 - (SELECT COUNT(*) FROM auto_submit_jobs WHERE state IN ('queued', 'running', 'retrying')))`,
+         LIMIT MAX(0, ?7 - ${LIVE_COUNT})`,
       )
       .bind(json, clinicId, by.maxAttempts, now, by.correlationId, by.userId, by.queueLimit),
     db
@@ -158,13 +162,16 @@ export function queueClaimsStatements(
          WHERE claim_id IN (SELECT claim_id FROM auto_submit_jobs WHERE job_id IN (${named}))`,
       )
       .bind(json, now),
-    db
-      .prepare(
-        `INSERT INTO claim_events (claim_id, clinic_id, kind, status, actor, at)
-         SELECT c.claim_id, c.clinic_id, 'queued', c.status, ?2, ?3
-         FROM auto_submit_jobs AS j CROSS JOIN claims AS c ON c.claim_id = j.claim_id WHERE j.job_id IN (${named})`,
-      )
-      .bind(json, by.userId, now),
+    writesEvents(
+      "queued",
+      db
+        .prepare(
+          `INSERT INTO claim_events (claim_id, claim_event_id, clinic_id, kind, status, actor, at)
+           SELECT c.claim_id, ${nextEventId("c.claim_id")}, c.clinic_id, 'queued', c.status, ?2, ?3
+           FROM auto_submit_jobs AS j CROSS JOIN claims AS c ON c.claim_id = j.claim_id WHERE j.job_id IN (${named})`,
+        )
+        .bind(json, by.userId, now),
+    ),
     db
       .prepare(`SELECT claim_id AS claimId, job_id AS jobId FROM auto_submit_jobs WHERE job_id IN (${named})`)
       .bind(json),

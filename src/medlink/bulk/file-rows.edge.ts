@@ -5,6 +5,7 @@ import { DECIDE_AGAIN_LIMIT, isTaken } from "../batch.store.ts";
 import { cachedInsurers, cachedProviders } from "../cache/record-cache.edge.ts";
 import type { Claim } from "../claims/claim.ts";
 import { readAmount } from "../claims/show-claim.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import { newId } from "../ids.ts";
 import type { FiledSource } from "../keys/filed-sources.store.ts";
 import { healthNumberHashes } from "../records/patients.store.ts";
@@ -195,7 +196,7 @@ async function fileChunk(deed: Deed, chunk: readonly KnownRow[]): Promise<readon
       queueLimit: hub.settings.ITRANS_AUTO_SUBMIT_QUEUE_LIMIT,
     };
     try {
-      const results = await hub.db.batch<JobForClaim>([
+      const results = await batchWithEvents<JobForClaim>(hub, [
         ...(fresh.length === 0 ? [] : await filedRowsInsert(hub.db, hub.fields, fresh, correlationId)),
         ...queueClaimsStatements(hub.db, clinicId, jobs, by, now),
       ]);

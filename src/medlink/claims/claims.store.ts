@@ -2,7 +2,7 @@ import { and, asc, eq, gte, isNull, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
 import type { Job } from "../auto-submit/job.ts";
-import { liveJobSelect, readJobRow } from "../auto-submit/jobs.store.ts";
+import { type JobRow, liveJobSelect, readJobRow } from "../auto-submit/jobs.store.ts";
 import { columnsOf } from "../columns.store.ts";
 import type { Fields } from "../fields.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
@@ -71,33 +71,90 @@ async function readRow(fields: Fields, row: typeof claims.$inferSelect): Promise
   };
 }
 
-export async function findClaim(
+export type ClaimRow = typeof claims.$inferSelect;
+
+const COLUMNS = columnsOf(claims, "c");
+
+/** For a batch; `readClaimRow` reads its row. */
+export const claimSelect = (db: D1Database, clinicId: string, claimId: string): D1PreparedStatement =>
+  db.prepare(`SELECT ${COLUMNS} FROM claims AS c WHERE c.claim_id = ? AND c.clinic_id = ?`).bind(claimId, clinicId);
+
+/** @param rows of `claimSelect`. */
+export async function readClaimRow(fields: Fields, rows: D1Result<ClaimRow> | undefined): Promise<Claim | undefined> {
+  const [row] = rows?.results ?? [];
+  return row === undefined ? undefined : readRow(fields, row);
+}
+
+export const findClaim = async (
   db: D1Database,
   fields: Fields,
   clinicId: string,
   claimId: string,
-): Promise<Claim | undefined> {
-  const row = await drizzle(db)
-    .select()
-    .from(claims)
-    .where(and(eq(claims.claimId, claimId), eq(claims.clinicId, clinicId)))
-    .get();
-  return row === undefined ? undefined : readRow(fields, row);
+): Promise<Claim | undefined> => readClaimRow(fields, await claimSelect(db, clinicId, claimId).all<ClaimRow>());
+
+/** For a batch: the claim of a job, as `claimSelect` gives it. */
+export const claimOfJobSelect = (db: D1Database, jobId: string): D1PreparedStatement =>
+  db
+    .prepare(
+      `SELECT ${COLUMNS} FROM claims AS c WHERE (c.claim_id, c.clinic_id) =
+         (SELECT claim_id, clinic_id FROM auto_submit_jobs WHERE job_id = ?)`,
+    )
+    .bind(jobId);
+
+/** For a batch: when the claim of a job was queued first. */
+export const queuedAtSelect = (db: D1Database, jobId: string): D1PreparedStatement =>
+  db
+    .prepare(
+      `SELECT MIN(at) AS queuedAt FROM claim_events
+       WHERE claim_id = (SELECT claim_id FROM auto_submit_jobs WHERE job_id = ?) AND kind = 'queued'`,
+    )
+    .bind(jobId);
+
+/** What a webhook is about. */
+export interface CalledBack {
+  readonly claim: Claim;
+  /** This event was applied to it before. */
+  readonly isKnown: boolean;
+  /** Another event of iTrans was. */
+  readonly wasCalledBack: boolean;
+  /** When it was queued first. */
+  readonly queuedAt: number | undefined;
 }
 
-/** For webhooks, which name a request by its hash and no clinic. */
-export async function findClaimByRequestHash(
+interface EventFacts {
+  readonly known: number | null;
+  readonly others: number;
+  readonly queuedAt: number | null;
+}
+
+const EVENT_FACTS = `MAX(event_id = ?2) AS known, COUNT(event_id) AS others,
+  MIN(CASE WHEN kind = 'queued' THEN at END) AS queuedAt`;
+
+/** For webhooks, which name a request by its hash and no clinic. One way to the database. */
+export async function findCalledBack(
   db: D1Database,
   fields: Fields,
-  requestIdHash: string,
-): Promise<Claim | undefined> {
-  const row = await drizzle(db).select().from(claims).where(eq(claims.requestIdHash, requestIdHash)).get();
-  return row === undefined ? undefined : readRow(fields, row);
+  { requestIdHash, eventId }: { readonly requestIdHash: string; readonly eventId: string },
+): Promise<CalledBack | undefined> {
+  const [rows, facts] = await db.batch<ClaimRow & EventFacts>([
+    db.prepare(`SELECT ${COLUMNS} FROM claims AS c WHERE c.request_id_hash = ?`).bind(requestIdHash),
+    db
+      .prepare(
+        `SELECT ${EVENT_FACTS} FROM claim_events
+         WHERE claim_id = (SELECT claim_id FROM claims WHERE request_id_hash = ?1)`,
+      )
+      .bind(requestIdHash, eventId),
+  ]);
+  const claim = await readClaimRow(fields, rows);
+  if (claim === undefined) return undefined;
+  const [seen] = facts?.results ?? [];
+  return {
+    claim,
+    isKnown: seen?.known === 1,
+    wasCalledBack: (seen?.others ?? 0) > 0,
+    queuedAt: seen?.queuedAt ?? undefined,
+  };
 }
-
-type ClaimRow = typeof claims.$inferSelect;
-
-const COLUMNS = columnsOf(claims, "c");
 
 /**
  * The statement of a filtered page: keys from one index alone, then their rows. One row more than `limit` tells that there
@@ -165,19 +222,24 @@ export async function listClaims(
   return { ...page, items: await Promise.all(page.items.map((row) => readRow(fields, row))) };
 }
 
-const correctionSelect = (db: D1Database, clinicId: string, claimId: string) =>
-  drizzle(db)
-    .select({ claimId: claims.claimId, requestId: claims.requestId })
-    .from(claims)
-    .where(and(eq(claims.correctsClaimId, claimId), eq(claims.clinicId, clinicId)));
+interface Correction {
+  readonly claimId: string;
+  readonly requestId: string | null;
+}
+
+const correctionSelect = (db: D1Database, clinicId: string, claimId: string): D1PreparedStatement =>
+  db
+    .prepare(
+      `SELECT claim_id AS claimId, request_id AS requestId FROM claims WHERE corrects_claim_id = ? AND clinic_id = ?`,
+    )
+    .bind(claimId, clinicId);
 
 /** The claim that supersedes this one, sent or not. */
-export const findCorrection = (
+export const findCorrection = async (
   db: D1Database,
   clinicId: string,
   claimId: string,
-): Promise<{ readonly claimId: string; readonly requestId: string | null } | undefined> =>
-  correctionSelect(db, clinicId, claimId).get();
+): Promise<Correction | undefined> => (await correctionSelect(db, clinicId, claimId).first<Correction>()) ?? undefined;
 
 /** What names a claim, without what it says. */
 export interface ClaimKey {
@@ -347,27 +409,52 @@ export interface TimelineEntry {
   readonly at: number;
 }
 
-/** @param onlyWithJob writes the entry only when this job exists: its insert, earlier in the batch, took effect. */
+/** Statements that write events, and of which kind: what they wrote is counted once the batch stands. */
+const kinds = new WeakMap<D1PreparedStatement, TimelineEntry["kind"]>();
+
+/** Marks a statement as one that writes an event a row. */
+export function writesEvents(kind: TimelineEntry["kind"], statement: D1PreparedStatement): D1PreparedStatement {
+  kinds.set(statement, kind);
+  return statement;
+}
+
+/** @returns undefined for a statement that writes no events. */
+export const eventsWrittenBy = (statement: D1PreparedStatement): TimelineEntry["kind"] | undefined =>
+  kinds.get(statement);
+
+/** The number of a claim's next event. @param claimId SQL. */
+export const nextEventId = (claimId: string): string =>
+  `(SELECT COALESCE(MAX(n.claim_event_id), 0) + 1 FROM claim_events AS n WHERE n.claim_id = ${claimId})`;
+
+/**
+ * An event of iTrans is written once, however often it comes.
+ * @param onlyWithJob writes the entry only when this job exists: its insert, earlier in the batch, took effect.
+ */
 export const timelineInsert = (db: D1Database, entry: TimelineEntry, onlyWithJob?: string): D1PreparedStatement =>
-  db
-    .prepare(
-      `INSERT INTO claim_events (claim_id, clinic_id, kind, status, actor, detail, event_id, ledger_seq, entry_hash, at)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
-       WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM auto_submit_jobs WHERE job_id = ?11)`,
-    )
-    .bind(
-      entry.claimId,
-      entry.clinicId,
-      entry.kind,
-      entry.status,
-      entry.actor,
-      entry.detail ?? null,
-      entry.eventId ?? null,
-      entry.ledgerSeq ?? null,
-      entry.entryHash ?? null,
-      entry.at,
-      onlyWithJob ?? null,
-    );
+  writesEvents(
+    entry.kind,
+    db
+      .prepare(
+        `INSERT INTO claim_events (claim_id, claim_event_id, clinic_id, kind, status, actor, detail, event_id, ledger_seq,
+           entry_hash, at)
+         SELECT ?1, ${nextEventId("?1")}, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+         WHERE (?11 IS NULL OR EXISTS (SELECT 1 FROM auto_submit_jobs WHERE job_id = ?11))
+           AND (?7 IS NULL OR NOT EXISTS (SELECT 1 FROM claim_events WHERE claim_id = ?1 AND event_id = ?7))`,
+      )
+      .bind(
+        entry.claimId,
+        entry.clinicId,
+        entry.kind,
+        entry.status,
+        entry.actor,
+        entry.detail ?? null,
+        entry.eventId ?? null,
+        entry.ledgerSeq ?? null,
+        entry.entryHash ?? null,
+        entry.at,
+        onlyWithJob ?? null,
+      ),
+  );
 
 /** What is shown of one claim. */
 export interface WholeClaim {
@@ -379,47 +466,51 @@ export interface WholeClaim {
   readonly correction: { readonly claimId: string; readonly requestId: string | null } | undefined;
 }
 
-/** A claim and all that the hub knows of it, in one way to the database. */
+/** A claim and all that the hub knows of it, in one way to the database. @param beside run in the same batch. */
 export async function readWholeClaim(
   db: D1Database,
   fields: Fields,
   clinicId: string,
   claimId: string,
+  beside: readonly D1PreparedStatement[] = [],
 ): Promise<WholeClaim | undefined> {
-  const [[row], timeline, [job], [correction]] = await drizzle(db).batch([
-    drizzle(db)
-      .select()
-      .from(claims)
-      .where(and(eq(claims.claimId, claimId), eq(claims.clinicId, clinicId))),
+  // Each row has the columns of its own statement.
+  const [rows, timeline, jobs, corrections] = await db.batch<ClaimRow & EventRow & JobRow & Correction>([
+    claimSelect(db, clinicId, claimId),
     timelineSelect(db, clinicId, claimId),
     liveJobSelect(db, clinicId, claimId),
     correctionSelect(db, clinicId, claimId),
+    ...beside,
   ]);
-  if (row === undefined) return undefined;
+  const claim = await readClaimRow(fields, rows);
+  if (claim === undefined) return undefined;
+  const [job] = jobs?.results ?? [];
+  const [correction] = corrections?.results ?? [];
   return {
-    claim: await readRow(fields, row),
-    timeline,
+    claim,
+    timeline: timeline?.results ?? [],
     job: job === undefined ? undefined : readJobRow(job),
     correction,
   };
 }
 
+type EventRow = typeof claimEvents.$inferSelect;
+
+const EVENT_COLUMNS = columnsOf(claimEvents, "e");
+
 const TIMELINE_LIMIT = 500;
 
-const timelineSelect = (db: D1Database, clinicId: string, claimId: string) =>
-  drizzle(db)
-    .select()
-    .from(claimEvents)
-    .where(and(eq(claimEvents.claimId, claimId), eq(claimEvents.clinicId, clinicId)))
-    .orderBy(asc(claimEvents.claimEventId))
-    .limit(TIMELINE_LIMIT);
+const timelineSelect = (db: D1Database, clinicId: string, claimId: string): D1PreparedStatement =>
+  db
+    .prepare(
+      `SELECT ${EVENT_COLUMNS} FROM claim_events AS e WHERE e.claim_id = ? AND e.clinic_id = ?
+       ORDER BY e.claim_event_id LIMIT ${TIMELINE_LIMIT}`,
+    )
+    .bind(claimId, clinicId);
 
 /** In the order in which things happened here; at most 500. */
-export const readTimeline = async (
-  db: D1Database,
-  clinicId: string,
-  claimId: string,
-): Promise<readonly (typeof claimEvents.$inferSelect)[]> => timelineSelect(db, clinicId, claimId);
+export const readTimeline = async (db: D1Database, clinicId: string, claimId: string): Promise<readonly EventRow[]> =>
+  (await timelineSelect(db, clinicId, claimId).all<EventRow>()).results;
 
 export async function hasClaim(db: D1Database, clinicId: string, claimId: string): Promise<boolean> {
   const row = await drizzle(db)

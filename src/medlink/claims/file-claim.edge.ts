@@ -1,12 +1,7 @@
 /** Filing a claim: a new one, or one that corrects another. */
 import { changed, type Deed } from "../audit/audited.edge.ts";
-import {
-  isAutoSubmitOn,
-  queueStatements,
-  type Submission,
-  sendHint,
-  showSubmission,
-} from "../auto-submit/submit.edge.ts";
+import { isAutoSubmitOn, queueStatements, type Submission, showSubmission } from "../auto-submit/submit.edge.ts";
+import { wake } from "../auto-submit/wake.edge.ts";
 import { noAmount, unknownRecord } from "../field-rule.ts";
 import { newId } from "../ids.ts";
 import { type Answer, ok, refuse } from "../operation.edge.ts";
@@ -14,6 +9,7 @@ import { missingParties } from "../records/records.store.ts";
 import type { Claim, ClaimDetails, ClaimType, Corrects } from "./claim.ts";
 import { claimInsert, timelineInsert } from "./claims.store.ts";
 import { readAmount, showClaim } from "./show-claim.ts";
+import { batchWithEvents } from "./write-events.edge.ts";
 
 export interface FiledFields extends ClaimDetails {
   readonly patientId: string;
@@ -76,10 +72,10 @@ export async function fileClaim(deed: Deed, fields: FiledFields, corrects?: Corr
     // The incident is kept with the claim that was wrong, where it is looked for.
     ...(corrects === undefined ? [] : [changed(deed, "claim.correct", corrects.claimId, corrects.incidentTicket)]),
   ];
-  const results = await hub.db.batch([...statements, ...(queue?.statements ?? [])]);
+  const results = await batchWithEvents(hub, [...statements, ...(queue?.statements ?? [])]);
   if (queue === undefined) return ok(201, showClaim(claim));
   const taken = results[statements.length]?.meta.changes === 1;
-  if (taken) await sendHint(hub, queue.job.jobId);
+  if (taken) await wake(hub, queue.job.jobId);
   const itransSubmission: Submission = taken
     ? showSubmission(queue.job)
     : { status: "rejected", queued: false, reason: "queue_full" };

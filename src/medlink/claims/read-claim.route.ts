@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { viewed } from "../audit/audited.edge.ts";
+import { view } from "../audit/audited.edge.ts";
 import { showSubmission } from "../auto-submit/submit.edge.ts";
 import { cachedInsurers, cachedProviders } from "../cache/record-cache.edge.ts";
 import type { Hub } from "../hub.edge.ts";
@@ -52,9 +52,8 @@ export const readClaim = operation(
   async (input) => {
     const { hub, user, params, correlationId } = input;
     const { claimId } = params;
-    const [whole] = await Promise.all([
-      readWholeClaim(hub.db, hub.fields, user.clinicId, claimId),
-      viewed(input, "claim.view", claimId, { onlyWithClaim: claimId }),
+    const whole = await readWholeClaim(hub.db, hub.fields, user.clinicId, claimId, [
+      view(input, "claim.view", claimId, { onlyWithClaim: claimId }),
     ]);
     if (whole === undefined) return notFound("claim");
     const { claim, timeline, job, correction } = whole;

@@ -1,7 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { findLatestJob } from "../auto-submit/jobs.store.ts";
 import { requeue } from "../auto-submit/requeue.edge.ts";
-import { queueClaim, queueRoom, type Submission, sendHint, showSubmission } from "../auto-submit/submit.edge.ts";
+import { queueClaim, queueRoom, type Submission, showSubmission } from "../auto-submit/submit.edge.ts";
+import { wake } from "../auto-submit/wake.edge.ts";
 import { none, notFound, ok, operation, refuse } from "../operation.edge.ts";
 import { isSubmittable } from "./claim-state.ts";
 import { findClaim } from "./claims.store.ts";
@@ -32,11 +33,11 @@ export const requeueClaim = operation(
     if (failed?.state === "failed" && (await queueRoom(hub)) > 0) {
       const again = await requeue(hub, failed, { requestedBy: user.userId, correlationId });
       if (again.type === "requeued") {
-        await sendHint(hub, again.job.jobId);
+        await wake(hub, again.job.jobId);
         itransSubmission = showSubmission(again.job);
       }
     }
-    itransSubmission ??= await queueClaim(hub, claim, { userId: user.userId, correlationId });
+    itransSubmission ??= await queueClaim(hub, claim, { userId: user.userId, correlationId }, wake);
     if (itransSubmission === undefined) return refuse("conflict", "The claim changed meanwhile. Try again.");
     if (!itransSubmission.queued) {
       return refuse("overloaded", "The queue is full. Try again in a minute.", { retryAfterSeconds: 60 });

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { queueClaim } from "../auto-submit/submit.edge.ts";
+import { wake } from "../auto-submit/wake.edge.ts";
 import { none, notFound, ok, operation, refuse } from "../operation.edge.ts";
 import { isSubmittable } from "./claim-state.ts";
 import { findClaim } from "./claims.store.ts";
@@ -23,7 +24,7 @@ export const submitClaim = operation(
     const claim = await findClaim(hub.db, hub.fields, user.clinicId, params.claimId);
     if (claim === undefined) return notFound("claim");
     if (!isSubmittable(claim)) return refuse("conflict", "This claim is submitted already.");
-    const itransSubmission = await queueClaim(hub, claim, { userId: user.userId, correlationId });
+    const itransSubmission = await queueClaim(hub, claim, { userId: user.userId, correlationId }, wake);
     if (itransSubmission === undefined) return refuse("conflict", "The claim changed meanwhile. Try again.");
     if (!itransSubmission.queued) {
       return refuse("overloaded", "The queue is full. Try again in a minute.", { retryAfterSeconds: 60 });

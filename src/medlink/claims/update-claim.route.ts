@@ -10,6 +10,7 @@ import { isEditable, personMayMove } from "./claim-state.ts";
 import { claimFieldsUpdate, findClaim, timelineInsert } from "./claims.store.ts";
 import { noSuchAmount, noSuchRecords } from "./file-claim.edge.ts";
 import { claimPatch, claimSchema, patchedDetails, readAmount, showClaim } from "./show-claim.ts";
+import { batchWithEvents } from "./write-events.edge.ts";
 
 export const updateClaim = operation(
   {
@@ -54,7 +55,7 @@ export const updateClaim = operation(
     if (missing.length > 0) return noSuchRecords(missing);
     const entry = { claimId: claim.claimId, clinicId, status, actor: userId, at: now };
     try {
-      await hub.db.batch([
+      await batchWithEvents(hub, [
         await claimFieldsUpdate(hub.db, hub.fields, next),
         ...(edits ? [timelineInsert(hub.db, { ...entry, kind: "edited" })] : []),
         ...(status === claim.status ? [] : [timelineInsert(hub.db, { ...entry, kind: "moved" })]),

@@ -7,6 +7,7 @@ import { auditInsert } from "../audit/audit.store.ts";
 import { isTaken, isVersionMoved } from "../batch.store.ts";
 import type { Claim } from "../claims/claim.ts";
 import { findClaim, timelineInsert } from "../claims/claims.store.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import { newId } from "../ids.ts";
 import { EDI_GIVE_UP_AFTER_MS, EDI_LEASE_MARGIN_MS, EDI_MAX_CHECK_DELAY_MS } from "../settings.ts";
@@ -92,7 +93,7 @@ async function apply(
   }
   try {
     const told = await tellTimeline(hub, change, "edi");
-    await hub.db.batch([transactionUpdate(hub.db, change.transaction), ...told, logged]);
+    await batchWithEvents(hub, [transactionUpdate(hub.db, change.transaction), ...told, logged]);
     return change.transaction;
   } catch (thrown) {
     if (!isVersionMoved(thrown)) throw thrown;

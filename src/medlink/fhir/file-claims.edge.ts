@@ -4,10 +4,12 @@
  */
 import type { User } from "../accounts/user.ts";
 import { auditInsert } from "../audit/audit.store.ts";
-import { isAutoSubmitOn, queueStatements, sendHint } from "../auto-submit/submit.edge.ts";
+import { isAutoSubmitOn, queueStatements } from "../auto-submit/submit.edge.ts";
+import { wake } from "../auto-submit/wake.edge.ts";
 import { DECIDE_AGAIN_LIMIT, isTaken } from "../batch.store.ts";
 import type { Claim } from "../claims/claim.ts";
 import { claimInsert, findClaim, timelineInsert } from "../claims/claims.store.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import { newId } from "../ids.ts";
 import { filedSourcesInsert } from "../keys/filed-sources.store.ts";
@@ -221,7 +223,7 @@ async function fileAll(
         .filter(({ draft }) => draft.isActive)
         .map(({ claim }) => queueStatements(hub, claim, { userId: user.userId, correlationId }))
     : [];
-  await hub.db.batch([first, ...rest, ...queued.flatMap(({ statements }) => [...statements])]);
-  // A full queue takes no job; then the claim is a draft like any other, and a hint for it wakes nobody.
-  for (const { job } of queued) await sendHint(hub, job.jobId);
+  await batchWithEvents(hub, [first, ...rest, ...queued.flatMap(({ statements }) => [...statements])]);
+  // A full queue takes no job; then the claim is a draft like any other, and nothing is found for it.
+  for (const { job } of queued) await wake(hub, job.jobId);
 }

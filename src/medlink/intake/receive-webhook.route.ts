@@ -1,13 +1,14 @@
 /**
- * Webhooks of the relay. One event is one batch: its id, the claim's move and the timeline stand or fall together, so a
- * crash leaves nothing half done and parallel duplicates apply once.
+ * Webhooks of the relay. One event is one batch: the claim's move and the timeline, which has the event's id, stand or fall
+ * together, so a crash leaves nothing half done and parallel duplicates apply once.
  */
 import { z } from "@hono/zod-openapi";
 import { type ProblemCode, problemDocument, statusOf } from "../../platform/problem.ts";
 import { DECIDE_AGAIN_LIMIT, isTaken, isVersionMoved } from "../batch.store.ts";
 import { findBridgeRequestByHash } from "../bridge/bridge.store.ts";
 import { applyLedgerEvent } from "../claims/claim-state.ts";
-import { claimStateUpdate, findClaimByRequestHash, timelineInsert } from "../claims/claims.store.ts";
+import { claimStateUpdate, findCalledBack, timelineInsert } from "../claims/claims.store.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import type { Hub } from "../hub.edge.ts";
 import { type Answer, none, ok, openOperation, readText, refuse } from "../operation.edge.ts";
 import { findErasedRequest } from "../retention/erasure.store.ts";
@@ -79,14 +80,18 @@ export const receiveWebhook = openOperation(
 async function applyEvent(hub: Hub, event: ReceivedEvent, correlationId: string): Promise<Answer> {
   const { eventId, eventType, requestIdHash } = event;
   for (let round = 0; round < DECIDE_AGAIN_LIMIT; round++) {
-    if (await isKnownEvent(hub.db, eventId)) return ok(200, { ok: true, duplicate: true });
     const writing = await statementsFor(hub, event);
     if (writing === undefined) {
       const message = "No claim here has this request yet. Try again.";
       return ok(404, { ok: false, retryable: true, message });
     }
+    if (writing === "known") return ok(200, { ok: true, duplicate: true });
     try {
-      await hub.db.batch([...writing.statements]);
+      await batchWithEvents(hub, writing.statements);
+      const { firstAfterMs } = writing;
+      if (firstAfterMs !== undefined) {
+        hub.measure.observe("medlink_claim_callback_seconds", {}, firstAfterMs / 1_000);
+      }
       hub.log("debug", "webhook.applied", { eventId, requestIdHash, code: writing.effect, correlationId });
       return ok(200, { ok: true, claimId: writing.claimId, eventType });
     } catch (thrown) {
@@ -97,21 +102,23 @@ async function applyEvent(hub: Hub, event: ReceivedEvent, correlationId: string)
   return refuse("unavailable", "The claim is changing too fast. Try again.", { retryAfterSeconds: 1 });
 }
 
-/** @returns undefined when no claim and no bridge request has this hash. */
-async function statementsFor(
-  hub: Hub,
-  event: ReceivedEvent,
-): Promise<
-  | {
-      readonly claimId: string;
-      readonly effect: "moved" | "superseded" | "recorded";
-      readonly statements: readonly D1PreparedStatement[];
-    }
-  | undefined
-> {
+interface Writing {
+  readonly claimId: string;
+  readonly effect: "moved" | "superseded" | "recorded";
+  readonly statements: readonly D1PreparedStatement[];
+  /** The first event about its claim: how long after the claim was queued. */
+  readonly firstAfterMs?: number | undefined;
+}
+
+/**
+ * A claim's own events tell which of iTrans it has; for a request without a claim `webhook_events` does.
+ * @returns undefined when no claim and no bridge request has this hash; `known` when the event took effect before.
+ */
+async function statementsFor(hub: Hub, event: ReceivedEvent): Promise<Writing | "known" | undefined> {
   const receivedAt = hub.now();
-  const claim = await findClaimByRequestHash(hub.db, hub.fields, event.requestIdHash);
-  if (claim === undefined) {
+  const called = await findCalledBack(hub.db, hub.fields, event);
+  if (called === undefined) {
+    if (await isKnownEvent(hub.db, event.eventId)) return "known";
     const owner = await ownerWithoutClaim(hub, event.requestIdHash);
     if (owner === undefined) return undefined;
     const { clinicId, claimId } = owner;
@@ -122,14 +129,16 @@ async function statementsFor(
       statements: [webhookEventInsert(hub.db, { ...event, clinicId, claimId, effect, receivedAt })],
     };
   }
+  if (called.isKnown) return "known";
+  const { claim, wasCalledBack, queuedAt } = called;
   const { claimId, clinicId } = claim;
+  const firstAfterMs = wasCalledBack || queuedAt === undefined ? undefined : receivedAt - queuedAt;
   const applied = applyLedgerEvent(claim, {
     status: event.status,
     ledgerId: event.ledger?.id,
     seq: event.ledger?.seq,
     occurredAt: event.occurredAt,
   });
-  const known = webhookEventInsert(hub.db, { ...event, clinicId, claimId, effect: applied.type, receivedAt });
   const timeline = timelineInsert(hub.db, {
     claimId,
     clinicId,
@@ -142,10 +151,11 @@ async function statementsFor(
     entryHash: event.ledger?.entryHash,
     at: receivedAt,
   });
-  if (applied.type === "superseded") return { claimId, effect: applied.type, statements: [known, timeline] };
+  if (applied.type === "superseded") return { claimId, effect: applied.type, statements: [timeline], firstAfterMs };
   const { status, lastEvent } = applied;
   const next = { ...claim, status, lastEvent, version: claim.version + 1, updatedAt: receivedAt };
-  return { claimId, effect: applied.type, statements: [known, claimStateUpdate(hub.db, next, claim), timeline] };
+  const statements = [claimStateUpdate(hub.db, next, claim), timeline];
+  return { claimId, effect: applied.type, statements, firstAfterMs };
 }
 
 /** A request sent through the bridge, or one whose claim was erased here: its events are ours, and change nothing. */

@@ -2,6 +2,7 @@ import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { webhookEvents } from "../schema.ts";
 
+/** Events about requests that have no claim here: sent through the bridge, or of a claim that was erased. */
 export async function isKnownEvent(db: D1Database, eventId: string): Promise<boolean> {
   const row = await drizzle(db)
     .select({ eventId: webhookEvents.eventId })

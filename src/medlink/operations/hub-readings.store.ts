@@ -1,4 +1,4 @@
-/** What the hub's gauges read, and what its tables tell of claims and sign-ins since the last look. */
+/** What the hub's gauges read, and what its tables tell of sign-ins and networks since the last look. */
 import { readBackupLevels } from "../../backup/backup.store.ts";
 import type { Reading } from "../../operations/readings.ts";
 import { readBreaker } from "../auto-submit/core-breaker.store.ts";
@@ -11,8 +11,8 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
   const [live, oldest, { breaker }, backup, watched] = await Promise.all([
     db
       .prepare(
-        `SELECT state, COUNT(*) AS count FROM auto_submit_jobs
-         WHERE state IN ('queued', 'running', 'retrying') GROUP BY state`,
+        `SELECT state, COUNT(*) AS count FROM auto_submit_jobs WHERE state IN ('queued', 'retrying') GROUP BY state
+         UNION ALL SELECT 'running', COUNT(*) FROM auto_submit_jobs WHERE state = 'running'`,
       )
       .all<{ readonly state: string; readonly count: number }>(),
     oldestDueAt(db, undefined),
@@ -41,35 +41,8 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
   ];
 }
 
-export interface SeenClaimEvent {
-  readonly claimEventId: number;
-  readonly kind: string;
-  /** Epoch ms. */
-  readonly at: number;
-  /** When its claim was first queued; null when it never was. */
-  readonly queuedAt: number | null;
-  /** 1: the first event of iTrans about its claim. */
-  readonly firstCallback: 0 | 1;
-}
-
+/** Rows of one look. */
 const MAX_EVENTS = 1_000;
-
-/** Events of claims after this one, oldest first. */
-export async function claimEventsAfter(db: D1Database, claimEventId: number): Promise<readonly SeenClaimEvent[]> {
-  const { results } = await db
-    .prepare(
-      `SELECT e.claim_event_id AS claimEventId, e.kind, e.at,
-         (SELECT MIN(q.at) FROM claim_events AS q WHERE q.claim_id = e.claim_id AND q.kind = 'queued') AS queuedAt,
-         e.event_id IS NOT NULL AND NOT EXISTS (
-           SELECT 1 FROM claim_events AS f
-           WHERE f.claim_id = e.claim_id AND f.claim_event_id < e.claim_event_id AND f.event_id IS NOT NULL) AS firstCallback
-       FROM claim_events AS e WHERE e.claim_event_id > CAST(?1 AS INTEGER)
-       ORDER BY e.claim_event_id LIMIT ${MAX_EVENTS}`,
-    )
-    .bind(claimEventId)
-    .all<SeenClaimEvent>();
-  return results;
-}
 
 /** Audit events passed over in one look. */
 const MAX_AUDIT_EVENTS = 20_000;

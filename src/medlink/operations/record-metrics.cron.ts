@@ -9,17 +9,16 @@ import {
   rollUp,
   writeMetrics,
 } from "../../operations/metrics.store.ts";
-import { claimEventLabel, ediConnectorLabel, ediKindLabel } from "../../operations/metrics.ts";
+import { ediConnectorLabel, ediKindLabel } from "../../operations/metrics.ts";
 import { minuteOf } from "../../operations/metrics-buffer.ts";
 import { type Reading, readingRows, rowsAt } from "../../operations/readings.ts";
 import type { HubEnv } from "../env.ts";
 import type { Hub } from "../hub.edge.ts";
-import { claimEventsAfter, exchangesAfter, readHubGauges, signInsAfter } from "./hub-readings.store.ts";
+import { exchangesAfter, readHubGauges, signInsAfter } from "./hub-readings.store.ts";
 
-const CLAIM_EVENT_MARK = "claim-event";
 const AUDIT_EVENT_MARK = "audit-event";
 const EXCHANGE_MARK = "edi-exchange";
-/** Looks in one run: 10,000 steps of claims a minute; more are counted by the next ones. */
+/** Looks in one run; more is counted by the next ones. */
 export const MAX_LOOKS = 10;
 
 /**
@@ -28,26 +27,15 @@ export const MAX_LOOKS = 10;
  */
 export async function countLifecycle(db: D1Database, now: number): Promise<boolean> {
   const marks = await readMarks(db);
-  const lastClaimEvent = marks.get(CLAIM_EVENT_MARK) ?? 0;
   const lastAuditEvent = marks.get(AUDIT_EVENT_MARK) ?? 0;
   const lastExchange = marks.get(EXCHANGE_MARK) ?? 0;
-  const [events, { upTo, signIns }, exchanges] = await Promise.all([
-    claimEventsAfter(db, lastClaimEvent),
+  const [{ upTo, signIns }, exchanges] = await Promise.all([
     signInsAfter(db, lastAuditEvent),
     exchangesAfter(db, lastExchange),
   ]);
-  const newest = events.at(-1)?.claimEventId ?? lastClaimEvent;
   const newestExchange = exchanges.at(-1)?.exchangeId ?? lastExchange;
-  if (newest === lastClaimEvent && upTo === lastAuditEvent && newestExchange === lastExchange) return false;
+  if (upTo === lastAuditEvent && newestExchange === lastExchange) return false;
   const rows = rowsAt("medlink-hub", (measure, at) => {
-    for (const event of events) {
-      at(event.at);
-      measure.add("medlink_claim_events_total", { kind: claimEventLabel(event.kind) });
-      if (event.queuedAt === null) continue;
-      const seconds = (event.at - event.queuedAt) / 1_000;
-      if (event.kind === "submissionAccepted") measure.observe("medlink_claim_submission_seconds", {}, seconds);
-      if (event.firstCallback === 1) measure.observe("medlink_claim_callback_seconds", {}, seconds);
-    }
     for (const exchange of exchanges) {
       at(exchange.at);
       measure.add("medlink_edi_transactions_total", {
@@ -62,8 +50,7 @@ export async function countLifecycle(db: D1Database, now: number): Promise<boole
     }
   });
   return addOnce(db, [
-    ...metricStatements(db, `lifecycle:${lastClaimEvent}:${lastAuditEvent}:${lastExchange}`, rows, now),
-    markStatement(db, CLAIM_EVENT_MARK, newest),
+    ...metricStatements(db, `lifecycle:${lastAuditEvent}:${lastExchange}`, rows, now),
     markStatement(db, AUDIT_EVENT_MARK, upTo),
     markStatement(db, EXCHANGE_MARK, newestExchange),
   ]);

@@ -118,6 +118,15 @@ export async function findInsurer(db: D1Database, clinicId: string, insurerId: s
   return row === undefined ? undefined : toInsurer(row);
 }
 
+/** For a batch: the address of the insurer that a claim goes to. */
+export const insurerOfClaimSelect = (db: D1Database, clinicId: string, claimId: string): D1PreparedStatement =>
+  db
+    .prepare(
+      `SELECT insurer_address AS insurerAddress FROM insurers WHERE clinic_id = ?1
+         AND insurer_id = (SELECT insurer_id FROM claims WHERE claim_id = ?2 AND clinic_id = ?1)`,
+    )
+    .bind(clinicId, claimId);
+
 /** Those of the ids that are insurers of this clinic. */
 export async function findInsurers(
   db: D1Database,

@@ -1,5 +1,6 @@
 import { changed } from "../audit/audited.edge.ts";
 import { isTaken } from "../batch.store.ts";
+import { batchWithEvents } from "../claims/write-events.edge.ts";
 import { noAmount, unknownRecord } from "../field-rule.ts";
 import { newId } from "../ids.ts";
 import { type Answer, none, ok, operation, refuse } from "../operation.edge.ts";
@@ -62,7 +63,7 @@ export const createRemittance = operation(
       createdAt: hub.now(),
     };
     try {
-      await hub.db.batch([
+      await batchWithEvents(hub, [
         ...remittanceInsert(hub.db, remittance),
         changed(input, "remittance.create", remittance.remittanceId),
       ]);

@@ -1,6 +1,7 @@
 import { and, asc, desc, eq, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { formatMoney } from "../../platform/money.ts";
+import { nextEventId, writesEvents } from "../claims/claims.store.ts";
 import { cutPage, type Page, type PageKey } from "../page.ts";
 import { claims, remittanceLines, remittances } from "../schema.ts";
 import { MAX_LINES, type PaidClaim, type Remittance, type RemittanceLine } from "./remittance.ts";
@@ -75,13 +76,16 @@ export function remittanceInsert(db: D1Database, remittance: Remittance): readon
          SELECT ?1, value ->> 0, ?2, value ->> 1 FROM json_each(?3)`,
       )
       .bind(remittanceId, clinicId, lines),
-    db
-      .prepare(
-        `INSERT INTO claim_events (claim_id, clinic_id, kind, status, actor, detail, at)
-         SELECT claim_id, clinic_id, 'remitted', status, ?2, ?1, ?3 FROM claims
-         WHERE claim_id IN (SELECT value ->> 0 FROM json_each(?4))`,
-      )
-      .bind(remittanceId, createdBy, createdAt, lines),
+    writesEvents(
+      "remitted",
+      db
+        .prepare(
+          `INSERT INTO claim_events (claim_id, claim_event_id, clinic_id, kind, status, actor, detail, at)
+           SELECT claim_id, ${nextEventId("claims.claim_id")}, clinic_id, 'remitted', status, ?2, ?1, ?3 FROM claims
+           WHERE claim_id IN (SELECT value ->> 0 FROM json_each(?4))`,
+        )
+        .bind(remittanceId, createdBy, createdAt, lines),
+    ),
   ];
 }
 

@@ -1,5 +1,11 @@
 /** The hub with a core that the test writes, on a fresh database. */
-import { applyD1Migrations, createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
+import {
+  applyD1Migrations,
+  createExecutionContext,
+  createMessageBatch,
+  getQueueResult,
+  waitOnExecutionContext,
+} from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { sessionInsert, userUpsert } from "../../../src/medlink/accounts/accounts.store.ts";
 import { newSession, SESSION_COOKIE } from "../../../src/medlink/accounts/session.ts";
@@ -62,11 +68,21 @@ export class TestHub {
         for (const { body } of messages) this.hints.push({ jobId: body.jobId, delaySeconds: 0, sentAt: this.now() });
       },
     };
-    this.env = { ...env, LOG_LEVEL: "error", CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides };
+    // Tests say themselves when the jobs run.
+    const held = { LOG_LEVEL: "error", ITRANS_AUTO_SUBMIT_AT_ONCE: "false" };
+    this.env = { ...env, ...held, CORE: { fetch: core }, AUTO_SUBMIT_QUEUE: queue, ...overrides };
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     return worker.fetch(new Request(ORIGIN + path, init), this.env, createExecutionContext());
+  }
+
+  /** Until what goes on after the answer has ended, too. */
+  async fetchToTheEnd(path: string, init: RequestInit = {}): Promise<Response> {
+    const context = createExecutionContext();
+    const response = await worker.fetch(new Request(ORIGIN + path, init), this.env, context);
+    await waitOnExecutionContext(context);
+    return response;
   }
 
   now(): number {
