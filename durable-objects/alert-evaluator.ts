@@ -49,7 +49,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     this.#settings = coreSettingsSchema.parse(env);
     this.#store = new AlertStateStore(ctx.storage);
     this.#state = this.#store.load();
-    this.#cronSeenAt = systemNow();
+    this.#cronSeenAt = this.#store.cronSeenAt(systemNow());
     const scale = this.#settings.ALERT_TIME_SCALE;
     this.#rules = alertRules(alertLimitsOf(this.#settings)).map((rule) => compress(rule, scale));
   }
@@ -57,6 +57,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
   /** The cron's call: it starts the alarms, and is itself watched. */
   async wake(): Promise<void> {
     this.#cronSeenAt = systemNow();
+    this.#store.sawCron(this.#cronSeenAt);
     if (this.#settings.ALERT_INTERVAL_MS === 0) return;
     const alarmAt = await this.ctx.storage.getAlarm();
     if (alarmAt === null) await this.ctx.storage.setAlarm(systemNow());

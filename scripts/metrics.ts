@@ -122,6 +122,21 @@ async function app(): Promise<void> {
   table(["levels", ...GAUGE_HEADER], await rowsOf(levels, { step: "60" }, gaugeRow));
 }
 
+/** Each bucket's size at its newest whole count. */
+async function buckets(): Promise<void> {
+  const rows: (readonly string[])[] = [];
+  for (const name of ["itrans_core_bucket_size_bytes", "medlink_bucket_size_bytes"]) {
+    try {
+      const { series = [], unit } = await read(name, { step: "60", by: "bucket" });
+      const holder = name.startsWith("medlink") ? "the hub's" : "core's";
+      for (const one of series) rows.push([`${holder} ${one.label}`, ...gaugeRow({ ...one, name, unit }).slice(1)]);
+    } catch (error) {
+      rows.push([name, messageOf(error).slice(0, 80)]);
+    }
+  }
+  table(["buckets", ...GAUGE_HEADER], rows);
+}
+
 async function db(): Promise<void> {
   table(
     ["sizes", "now", "an hour ago", "growth"],
@@ -131,6 +146,8 @@ async function db(): Promise<void> {
         "medlink_database_size_bytes",
         "itrans_core_ledger_size_entries",
         "itrans_core_anchored_entries",
+        "itrans_core_bucket_objects",
+        "medlink_bucket_objects",
       ],
       { step: "60" },
       ({ name, unit, points: all }) => {
@@ -143,6 +160,8 @@ async function db(): Promise<void> {
       },
     ),
   );
+  console.log();
+  await buckets();
   console.log();
   await timings(
     METRIC_NAMES.filter(

@@ -1,6 +1,13 @@
 /** Alert rules as Prometheus has them: the same data as iTrans' own evaluator, in PromQL. */
 import type { AlertRule, Condition } from "../../src/operations/alerts/alert-rule.ts";
-import { MEASURED, type MeasuredSignal, type Probe, type Signal, TIMED } from "../../src/operations/alerts/signals.ts";
+import {
+  ABSENT_UNTIL_READ,
+  MEASURED,
+  type MeasuredSignal,
+  type Probe,
+  type Signal,
+  TIMED,
+} from "../../src/operations/alerts/signals.ts";
 import { type MetricName, specOf } from "../../src/operations/metrics.ts";
 
 /** Values of labels that the catalogue leaves open, by label: which of them a signal means is asked of the signal. */
@@ -67,9 +74,6 @@ function matchersOf(signal: MeasuredSignal, name: MetricName, open: OpenLabels):
 const selected = (signal: MeasuredSignal, open: OpenLabels): readonly Selected[] =>
   selectionOf(signal).of.map((name) => ({ name, matchers: matchersOf(signal, name, open) }));
 
-/** Gauges that are absent until they were read once. */
-const MAY_BE_ABSENT: ReadonlySet<string> = new Set(["anchor.confirmed-at", "backup.good-at", "backup.drill-at"]);
-
 const orNothing = (expression: string): string => `(${expression} or vector(0))`;
 
 /** @param agoMs 0 for what is read now. */
@@ -80,7 +84,7 @@ function readingOf(signal: Signal, open: OpenLabels, agoMs = 0): string {
   const parts = selected(signal, open).map(({ name, matchers }) => `${take}(${name}${matchers}${ago})`);
   const [only = ""] = parts;
   if (parts.length > 1) return `(${parts.map(orNothing).join(" + ")})`;
-  return MAY_BE_ABSENT.has(signal) ? only : orNothing(only);
+  return ABSENT_UNTIL_READ.has(signal) ? only : orNothing(only);
 }
 
 /** By how much counters rose. */
@@ -122,6 +126,12 @@ export function expressionOf(condition: Condition, open: OpenLabels): string {
       const usual = riseOf([signal], usualMs, open);
       const expected = `((${usual} - ${now}) * ${windowMs / SECOND} / ${(usualMs - windowMs) / SECOND})`;
       return `(${now} < ${expected} * ${below}) and (${expected} >= ${minimum})`;
+    }
+    case "faster-than-usual": {
+      const { signal, windowMs, usualMs, atLeast, times } = condition;
+      const [now, then, first] = [0, windowMs, windowMs + usualMs].map((ago) => readingOf(signal, open, ago));
+      const usual = `(${then} - ${first}) * ${windowMs / SECOND} / ${usualMs / SECOND}`;
+      return `(${now} - ${then} >= ${atLeast}) and (${now} - ${then} > ${times} * ${usual})`;
     }
     case "without": {
       const cause = riseOf([condition.cause], condition.windowMs, open);

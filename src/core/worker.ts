@@ -35,6 +35,7 @@ import { registerEndSilence } from "../operations/alerts/end-silence.route.ts";
 import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
 import { registerListAlerts } from "../operations/alerts/list-alerts.route.ts";
 import { registerTestAlerts } from "../operations/alerts/test-alerts.route.ts";
+import { type CountedBucket, countBuckets } from "../operations/bucket-count.cron.ts";
 import { registerHealth } from "../operations/health.route.ts";
 import { registerIdempotencyKeys } from "../operations/idempotency-keys.route.ts";
 import { registerIncidents } from "../operations/incidents/incidents.route.ts";
@@ -218,6 +219,11 @@ async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promi
   if (drill.type === "failed") log("error", "restore-drill.failed", { reason: drill.reason });
 }
 
+const bucketsOf = ({ LEDGER, BACKUPS }: CoreEnv): readonly CountedBucket[] => [
+  { name: "ledger", bucket: LEDGER },
+  ...(BACKUPS === undefined ? [] : [{ name: "backups", bucket: BACKUPS }]),
+];
+
 /** @returns how many jobs failed. */
 async function runCron(env: CoreEnv, scheduledTime: number, log: Log): Promise<number> {
   const startedAt = systemNow();
@@ -241,6 +247,7 @@ async function runCron(env: CoreEnv, scheduledTime: number, log: Log): Promise<n
     settlements: () => sweepSettlements(env, settings, systemNow(), log),
     idempotency: () => sweepKeys(env, settings.LEDGER_ID, systemNow()),
     backup: () => backUpCore(env, settings, log),
+    "count-buckets": () => countBuckets(env.DB, bucketsOf(env), settings.ALERT_TIME_SCALE),
   };
   const measure = measureOf("itrans-core", env);
   let failed = 0;
@@ -271,6 +278,7 @@ async function runCron(env: CoreEnv, scheduledTime: number, log: Log): Promise<n
     run("actions", jobs.actions),
     run("keys", jobs.keys),
     run("backup", jobs.backup),
+    run("count-buckets", jobs["count-buckets"]),
   ]);
   // Last, so that the readings are those of after the jobs.
   await run("metrics", () => recordCoreMetrics(env, settings, startedAt - scheduledTime));

@@ -1,6 +1,7 @@
 /** The worker medlink-hub: requests, the auto-submit queue and its dead letters, the minute's sweep. */
 
 import { backUp } from "../backup/backup.cron.ts";
+import { type CountedBucket, countBuckets } from "../operations/bucket-count.cron.ts";
 import { databaseSink, flushIfDue } from "../operations/meter.edge.ts";
 import { HUB_JOBS } from "../operations/metrics.ts";
 import { makeLog } from "../platform/clock.edge.ts";
@@ -40,6 +41,11 @@ const invocation = (
     return work(started.hub);
   });
 
+const bucketsOf = ({ ATTACHMENTS, BACKUPS }: HubEnv): readonly CountedBucket[] => [
+  { name: "attachments", bucket: ATTACHMENTS },
+  ...(BACKUPS === undefined ? [] : [{ name: "backups", bucket: BACKUPS }]),
+];
+
 /** The minute's jobs, one after another, since they share one database. One that fails holds up no other. */
 async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<number> {
   const lateness = hub.now() - scheduledTime;
@@ -61,6 +67,7 @@ async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<nu
       if (backup === undefined) return;
       await backUp(backup, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
     },
+    "count-buckets": () => countBuckets(hub.db, bucketsOf(env), hub.settings.ALERT_TIME_SCALE),
     // Last, so that the readings are those of after the jobs.
     metrics: () => recordHubMetrics(hub, env, lateness),
   };

@@ -4,6 +4,7 @@ import { readBackupLevels } from "../backup/backup.store.ts";
 import { readSecretAges } from "../keys/secret-ages.store.ts";
 import { relayStatus } from "../relay/relay-status.store.ts";
 import { readSettlementLevels } from "../settlement/settlement-levels.store.ts";
+import { readBucketCounts } from "./bucket-count.store.ts";
 import type { Reading } from "./readings.ts";
 
 interface Levels {
@@ -21,11 +22,12 @@ export async function readCoreGauges(
   now: number,
   stuckAfterMs: number,
 ): Promise<readonly Reading[]> {
-  const [backup, settlement, status, ages, [levels, lanes]] = await Promise.all([
+  const [backup, settlement, status, ages, buckets, [levels, lanes]] = await Promise.all([
     readBackupLevels(db),
     readSettlementLevels(db, ledgerId, now - stuckAfterMs),
     relayStatus(db, now, undefined),
     readSecretAges(db),
+    readBucketCounts(db),
     db.batch<Levels & { readonly destination: string; readonly lanes: number }>([
       db
         .prepare(
@@ -59,6 +61,13 @@ export async function readCoreGauges(
     },
     { name: "itrans_core_database_size_bytes", labels: [], value: levels?.meta.size_after ?? 0 },
   ];
+  for (const [bucket, { countedAt, sizeBytes, objects }] of buckets) {
+    if (countedAt === null) continue;
+    readings.push(
+      { name: "itrans_core_bucket_size_bytes", labels: [bucket], value: sizeBytes },
+      { name: "itrans_core_bucket_objects", labels: [bucket], value: objects },
+    );
+  }
   if (level?.confirmedAt != null) {
     const value = level.confirmedAt / 1000;
     readings.push({ name: "itrans_core_anchor_confirmed_timestamp_seconds", labels: [], value });

@@ -7,7 +7,7 @@
  */
 import { ANCHOR_EVENT_TYPES } from "../anchor/history.ts";
 import { ENTRY_TYPES } from "../ledger/entry.ts";
-import { SECRETS, type WorkerName } from "../platform/secrets.ts";
+import { SECRETS, secretsOf, type WorkerName } from "../platform/secrets.ts";
 import { EVENT_TYPES, REQUEST_EVENT_TYPES } from "../relay/event-type.ts";
 
 /** Values of a label: a closed list, or whatever the named bounded source has. */
@@ -22,6 +22,7 @@ export type Unit =
   | "deliveries"
   | "events"
   | "runs"
+  | "objects"
   | "none";
 
 interface Common {
@@ -81,8 +82,12 @@ const CORE_JOBS = [
   "backup",
   "settlements",
   "idempotency",
+  "count-buckets",
   "metrics",
 ] as const;
+/** Buckets by their binding in lower case. */
+export const CORE_BUCKETS = ["ledger", "backups"] as const;
+export const HUB_BUCKETS = ["attachments", "backups"] as const;
 /** In the order in which the hub's cron runs them. */
 export const HUB_JOBS = [
   "watch",
@@ -95,6 +100,7 @@ export const HUB_JOBS = [
   "re-hash",
   "secret-ages",
   "backup",
+  "count-buckets",
   "metrics",
 ] as const;
 const OPERATOR_RESULTS = ["2xx", "429", "4xx", "5xx", "other", "no-answer", "not-sent"] as const;
@@ -361,6 +367,20 @@ export const METRICS = {
     help: "How much later than scheduled the last cron began. Written every minute: where it is missing, nothing was recorded.",
   },
   itrans_core_database_size_bytes: { ...core, ...worst, unit: "bytes", help: "Size of D1 `itrans`." },
+  itrans_core_bucket_size_bytes: {
+    ...core,
+    ...level,
+    unit: "bytes",
+    help: "Size of what core keeps in R2, by bucket, at the newest whole count; absent before the first.",
+    labels: { bucket: CORE_BUCKETS },
+  },
+  itrans_core_bucket_objects: {
+    ...core,
+    ...level,
+    unit: "objects",
+    help: "Objects that core keeps in R2, by bucket, at the newest whole count; absent before the first.",
+    labels: { bucket: CORE_BUCKETS },
+  },
   itrans_core_metrics_dropped_total: {
     ...core,
     ...counter,
@@ -486,6 +506,12 @@ export const METRICS = {
     unit: "seconds",
     help: "When the newest good snapshot of the hub was begun, Unix time; absent before the first.",
   },
+  medlink_backup_damaged_objects: {
+    ...hub,
+    ...worst,
+    unit: "none",
+    help: "Objects of snapshots of the hub that were found lost or changed, ever.",
+  },
   medlink_cron_runs_total: {
     ...hub,
     ...counter,
@@ -507,6 +533,27 @@ export const METRICS = {
     help: "When the hub's cron last looked whether core's alerts are evaluated, Unix time; absent while it does not look.",
   },
   medlink_database_size_bytes: { ...hub, ...worst, unit: "bytes", help: "Size of D1 `medlink`." },
+  medlink_bucket_size_bytes: {
+    ...hub,
+    ...level,
+    unit: "bytes",
+    help: "Size of what the hub keeps in R2, by bucket, at the newest whole count; absent before the first.",
+    labels: { bucket: HUB_BUCKETS },
+  },
+  medlink_bucket_objects: {
+    ...hub,
+    ...level,
+    unit: "objects",
+    help: "Objects that the hub keeps in R2, by bucket, at the newest whole count; absent before the first.",
+    labels: { bucket: HUB_BUCKETS },
+  },
+  medlink_secret_age_seconds: {
+    ...hub,
+    ...worst,
+    unit: "seconds",
+    help: "Since when a secret of the hub has had the value it has; rotation is due after 90 days.",
+    labels: { secret: secretsOf("medlink-hub").map(({ name }) => name) },
+  },
   medlink_metrics_dropped_total: {
     ...hub,
     ...counter,

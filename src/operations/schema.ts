@@ -57,3 +57,14 @@ export const maintenance = sqliteTable("maintenance", {
   reason: text("reason"),
   actor: text("actor"),
 });
+
+export const bucketCounts = sqliteTable("bucket_counts", {
+  bucket: text("bucket").notNull().primaryKey(),
+  countingSince: integer("counting_since"),
+  afterKey: text("after_key").notNull().default(""),
+  bytesSoFar: integer("bytes_so_far").notNull().default(0),
+  objectsSoFar: integer("objects_so_far").notNull().default(0),
+  countedAt: integer("counted_at"),
+  sizeBytes: integer("size_bytes").notNull().default(0),
+  objects: integer("objects").notNull().default(0),
+});

@@ -148,6 +148,8 @@ export const coreSettingsSchema = z.object({
   ALERT_HEARTBEAT_URL: optionalText,
   /** What a D1 database can hold; alerts open at 85 % of it. */
   D1_LIMIT_BYTES: integer(10_000_000_000, 1, Number.MAX_SAFE_INTEGER),
+  /** What a bucket may grow by in a day before its growth is held against the usual. */
+  BUCKET_DAILY_BYTES: integer(5_000_000_000, 1, Number.MAX_SAFE_INTEGER),
   /** Where the hub and the relay answer; empty: they are not watched. */
   MEDLINK_HUB_URL: optionalText,
   RELAY_URL: optionalText,

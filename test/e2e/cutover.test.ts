@@ -113,6 +113,17 @@ describe("a cutover, rehearsed", () => {
     expect(await serving()).toEqual([commit, commit, FORMER_COMMIT]);
 
     await askOf(rehearsal.site, "core", "/relay/resume", { method: "POST" });
+    broken.add("medlink-hub");
+    const hubless = await runCutover(context, recorded(context));
+    expect(hubless.ended).toMatchObject({
+      type: "stopped",
+      step: { id: "deploy-hub" },
+      because: expect.stringContaining("the former version serves again"),
+    });
+    expect(await serving(), "the hub's version alone was taken back").toEqual([commit, commit, FORMER_COMMIT]);
+    expect(await askOf(rehearsal.site, "hub", "/api/itrans/auto-submit/status")).toMatchObject({ enabled: false });
+
+    broken.delete("medlink-hub");
     const { clinic } = context;
     if (clinic === undefined) throw new Error("there is no clinic");
     const stranger = contextIn("first", { clinic: { ...clinic, password: "not its password" } });

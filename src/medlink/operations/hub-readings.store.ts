@@ -1,14 +1,16 @@
 /** What the hub's gauges read, and what its tables tell of sign-ins and networks since the last look. */
 import { readBackupLevels } from "../../backup/backup.store.ts";
+import { readBucketCounts } from "../../operations/bucket-count.store.ts";
 import type { Reading } from "../../operations/readings.ts";
 import { readBreaker } from "../auto-submit/core-breaker.store.ts";
 import { oldestDueAt } from "../auto-submit/jobs.store.ts";
+import { readSecretAges } from "../secrets/secret-ages.store.ts";
 
 const LIVE_STATES = ["queued", "running", "retrying"] as const;
 
 /** @param now epoch ms. */
 export async function readHubGauges(db: D1Database, now: number): Promise<readonly Reading[]> {
-  const [live, oldest, { breaker }, backup, watched] = await Promise.all([
+  const [live, oldest, { breaker }, backup, watched, ages, buckets] = await Promise.all([
     db
       .prepare(
         `SELECT state, COUNT(*) AS count FROM auto_submit_jobs WHERE state IN ('queued', 'retrying') GROUP BY state
@@ -19,6 +21,8 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
     readBreaker(db),
     readBackupLevels(db),
     db.prepare("SELECT updated_at AS at FROM tasks WHERE name = 'watch'").first<{ readonly at: number }>(),
+    readSecretAges(db),
+    readBucketCounts(db),
   ]);
   const counts = new Map(live.results.map(({ state, count }) => [state, count]));
   return [
@@ -38,6 +42,22 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
     ...(backup.goodAt === null
       ? []
       : [{ name: "medlink_backup_good_timestamp_seconds" as const, labels: [], value: backup.goodAt / 1_000 }]),
+    { name: "medlink_backup_damaged_objects", labels: [], value: backup.damaged },
+    ...[...ages].map(
+      ([name, since]): Reading => ({
+        name: "medlink_secret_age_seconds",
+        labels: [name],
+        value: Math.max(0, now - since) / 1_000,
+      }),
+    ),
+    ...[...buckets].flatMap(([bucket, { countedAt, sizeBytes, objects }]): readonly Reading[] =>
+      countedAt === null
+        ? []
+        : [
+            { name: "medlink_bucket_size_bytes", labels: [bucket], value: sizeBytes },
+            { name: "medlink_bucket_objects", labels: [bucket], value: objects },
+          ],
+    ),
   ];
 }
 

@@ -1,6 +1,15 @@
 /** What an alert is made of. Durations are in ms of real time; `compress` shortens all of them for a rehearsal. */
 
-import { type History, increaseOf, latest, quantileWithin, spanOf, valueNow, valueThen } from "./observation.ts";
+import {
+  type History,
+  increaseOf,
+  latest,
+  quantileWithin,
+  spanOf,
+  spanSince,
+  valueNow,
+  valueThen,
+} from "./observation.ts";
 import { boundsOf, type MeasuredSignal, type Signal, type TimedSignal } from "./signals.ts";
 
 export type Condition =
@@ -40,6 +49,19 @@ export type Condition =
       readonly leastMs: number;
       readonly minimum: number;
       readonly below: number;
+    }
+  /**
+   * A level's rise against what it usually rises by in the same time: more than `times` that, and by `atLeast`. Usual is what was
+   * seen in the `usualMs` before the window, and for `leastMs` of them at least.
+   */
+  | {
+      readonly type: "faster-than-usual";
+      readonly signal: MeasuredSignal;
+      readonly windowMs: number;
+      readonly usualMs: number;
+      readonly leastMs: number;
+      readonly atLeast: number;
+      readonly times: number;
     }
   /** One counter rose and the other did not, over the whole window. */
   | {
@@ -133,6 +155,17 @@ export function judge(condition: Condition, history: History): Verdict {
       const expected = ((usual - now) / (overMs - windowMs)) * windowMs;
       return verdict(expected >= minimum && now < expected * below, expected === 0 ? 1 : now / expected);
     }
+    case "faster-than-usual": {
+      const { signal, windowMs, usualMs, leastMs, atLeast, times } = condition;
+      const beforeMs = Math.min(usualMs, spanSince(history, signal) - windowMs);
+      if (beforeMs < leastMs) return UNKNOWN;
+      const now = valueNow(history, signal);
+      const then = valueThen(history, signal, windowMs);
+      const first = valueThen(history, signal, windowMs + beforeMs);
+      if (now === undefined || then === undefined || first === undefined) return UNKNOWN;
+      const rise = now - then;
+      return verdict(rise >= atLeast && rise > times * ((then - first) / beforeMs) * windowMs, rise);
+    }
     case "without": {
       const cause = increaseOf(history, condition.cause, condition.windowMs, true);
       const effect = increaseOf(history, condition.effect, condition.windowMs, true);
@@ -188,6 +221,8 @@ export function reachOf(condition: Condition): number {
       return condition.windowMs;
     case "slower-than-usual":
       return condition.usualMs;
+    case "faster-than-usual":
+      return condition.windowMs + condition.usualMs;
     case "all":
     case "any":
       return Math.max(0, ...condition.of.map(reachOf));
@@ -215,6 +250,7 @@ function compressCondition(condition: Condition, scale: number): Condition {
     case "behind":
       return { ...condition, windowMs: condition.windowMs / scale };
     case "slower-than-usual":
+    case "faster-than-usual":
       return {
         ...condition,
         windowMs: condition.windowMs / scale,

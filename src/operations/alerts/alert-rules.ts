@@ -53,17 +53,40 @@ export interface AlertLimits {
   readonly anchorPendingMs: number;
   /** What a D1 database can hold. */
   readonly databaseBytes: number;
+  /** What a bucket may grow by in a day without anybody being asked. */
+  readonly bucketDailyBytes: number;
 }
 
 export const alertLimitsOf = (
-  settings: Pick<CoreSettings, "ANCHOR_INTERVAL_MS" | "ANCHOR_STUCK_AFTER_MS" | "D1_LIMIT_BYTES">,
+  settings: Pick<
+    CoreSettings,
+    "ANCHOR_INTERVAL_MS" | "ANCHOR_STUCK_AFTER_MS" | "D1_LIMIT_BYTES" | "BUCKET_DAILY_BYTES"
+  >,
 ): AlertLimits => ({
   anchorEveryMs: Math.max(settings.ANCHOR_INTERVAL_MS, 5 * MINUTE),
   anchorPendingMs: 4 * settings.ANCHOR_STUCK_AFTER_MS,
   databaseBytes: settings.D1_LIMIT_BYTES,
+  bucketDailyBytes: settings.BUCKET_DAILY_BYTES,
 });
 
-export function alertRules({ anchorEveryMs, anchorPendingMs, databaseBytes }: AlertLimits): readonly AlertRule[] {
+const bucketGrowth = (atLeast: number): Condition => ({
+  type: "any",
+  of: (
+    ["ledger-bucket.bytes", "backups-bucket.bytes", "attachments-bucket.bytes", "hub-backups-bucket.bytes"] as const
+  ).map((signal) => ({
+    type: "faster-than-usual" as const,
+    signal,
+    // A day, since snapshots come nightly.
+    windowMs: DAY,
+    usualMs: 6 * DAY,
+    leastMs: DAY,
+    atLeast,
+    times: 3,
+  })),
+});
+
+export function alertRules(limits: AlertLimits): readonly AlertRule[] {
+  const { anchorEveryMs, anchorPendingMs, databaseBytes, bucketDailyBytes } = limits;
   return [
     {
       name: "hub-unhealthy",
@@ -402,6 +425,46 @@ export function alertRules({ anchorEveryMs, anchorPendingMs, databaseBytes }: Al
       says: "An object of a snapshot was found lost or changed.",
     },
     {
+      name: "hub-backup-missing",
+      title: "There is no fresh backup of the hub",
+      grade: "critical",
+      severity: "S2",
+      condition: { type: "older", signal: "hub.backup-good-at", thanMs: 26 * HOUR },
+      forMs: 0,
+      clearMs: 0,
+      says: "The newest good snapshot of the hub is older than 26 hours.",
+    },
+    {
+      name: "hub-backup-never",
+      title: "There is no backup of the hub",
+      grade: "critical",
+      severity: "S2",
+      condition: { type: "never", signal: "hub.backup-good-at", beside: "hub.database-bytes" },
+      forMs: 26 * HOUR,
+      clearMs: 0,
+      says: "For 26 hours there has not been a single good snapshot of the hub.",
+    },
+    {
+      name: "hub-backup-damaged",
+      title: "A backup of the hub is damaged",
+      grade: "critical",
+      severity: "S2",
+      condition: { type: "increase", signal: "hub.backup-damaged", windowMs: DAY, atLeast: 1 },
+      forMs: 0,
+      clearMs: MINUTE,
+      says: "An object of a snapshot of the hub was found lost or changed.",
+    },
+    {
+      name: "restore-drill-never",
+      title: "Restoring was never rehearsed",
+      grade: "warning",
+      severity: "S4",
+      condition: { type: "never", signal: "backup.drill-at", beside: "ledger.size" },
+      forMs: 90 * DAY,
+      clearMs: 0,
+      says: "For 90 days there has not been a single good restore drill.",
+    },
+    {
       name: "restore-drill-old",
       title: "Restoring was not rehearsed",
       grade: "warning",
@@ -420,6 +483,26 @@ export function alertRules({ anchorEveryMs, anchorPendingMs, databaseBytes }: Al
       forMs: 0,
       clearMs: 0,
       says: "A secret of core or relay has had its value for more than 90 days.",
+    },
+    {
+      name: "hub-secret-old",
+      title: "A secret of the hub is due for rotation",
+      grade: "warning",
+      severity: "S4",
+      condition: { type: "longer", signal: "hub.secrets-oldest-age", thanMs: 90 * DAY },
+      forMs: 0,
+      clearMs: 0,
+      says: "A secret of the hub has had its value for more than 90 days.",
+    },
+    {
+      name: "bucket-growth",
+      title: "A bucket grows out of line",
+      grade: "warning",
+      severity: "S3",
+      condition: bucketGrowth(bucketDailyBytes),
+      forMs: 0,
+      clearMs: 10 * MINUTE,
+      says: "Within a day a bucket grew by more than three times what it usually does, and by more than BUCKET_DAILY_BYTES.",
     },
     {
       name: "core-database-size",

@@ -36,6 +36,9 @@ export class AlertStateStore {
     storage.sql.exec(
       "CREATE TABLE IF NOT EXISTS evaluator (singleton INTEGER NOT NULL PRIMARY KEY, body TEXT NOT NULL)",
     );
+    storage.sql.exec(
+      "CREATE TABLE IF NOT EXISTS cron (singleton INTEGER NOT NULL PRIMARY KEY, seen_at INTEGER NOT NULL)",
+    );
     storage.sql.exec(`CREATE TABLE IF NOT EXISTS notifications (
       position INTEGER PRIMARY KEY AUTOINCREMENT,
       id TEXT NOT NULL UNIQUE,
@@ -47,6 +50,20 @@ export class AlertStateStore {
       settled_at INTEGER,
       error TEXT
     )`);
+  }
+
+  /**
+   * When the cron last came, epoch ms. Kept, since the object may be put away between two evaluations: its own beginning says nothing.
+   * @param now what is kept when it never came: from then on it is waited for.
+   */
+  cronSeenAt(now: number): number {
+    const { sql } = this.#storage;
+    sql.exec("INSERT OR IGNORE INTO cron (singleton, seen_at) VALUES (1, ?)", now);
+    return sql.exec<{ seen_at: number }>("SELECT seen_at FROM cron WHERE singleton = 1").one().seen_at;
+  }
+
+  sawCron(at: number): void {
+    this.#storage.sql.exec("UPDATE cron SET seen_at = ? WHERE singleton = 1", at);
   }
 
   load(): EvaluatorState {

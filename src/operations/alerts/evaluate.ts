@@ -81,8 +81,10 @@ export function evaluate(
   const longest = Math.max(60_000, ...rules.map(({ condition }) => reachOf(condition)));
   const history = remember(state.history, seen, {
     fineMs: Math.min(longest, FINE_MS / scale) + 60_000 / scale,
-    coarseMs: COARSE_MS / scale,
-    keepMs: longest + (2 * COARSE_MS) / scale,
+    thinned: [
+      { everyMs: COARSE_MS / scale, untilMs: Math.min(longest, DAY_MS / scale) + (2 * COARSE_MS) / scale },
+      { everyMs: SPARSE_MS / scale, untilMs: longest + (2 * SPARSE_MS) / scale },
+    ],
   });
   const now = seen.at;
   const silences = state.silences.filter(({ until }) => until > now);
@@ -128,6 +130,8 @@ export function evaluate(
   };
 }
 
-/** Observations of the last hour are kept one by one, older ones one for each ten minutes. */
+/** Observations of the last hour are kept one by one, those of the day one for each ten minutes, older ones one an hour. */
 const FINE_MS = 60 * 60_000;
 const COARSE_MS = 10 * 60_000;
+const SPARSE_MS = 60 * 60_000;
+const DAY_MS = 24 * 60 * 60_000;

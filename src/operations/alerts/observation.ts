@@ -38,6 +38,10 @@ export const valueThen = (history: History, signal: string, windowMs: number): n
 /** From the first observation to the last, ms. */
 export const spanOf = (history: History): number => (latest(history)?.at ?? 0) - (history[0]?.at ?? 0);
 
+/** From the first observation that has the signal to the last, ms. */
+export const spanSince = (history: History, signal: string): number =>
+  (latest(history)?.at ?? 0) - (history.find(({ values }) => values[signal] !== undefined)?.at ?? 0);
+
 /** A total that fell was begun anew: what it has now is what it rose by. */
 const rise = (from: number, to: number): number => (to >= from ? to - from : to);
 
@@ -67,22 +71,25 @@ export function quantileWithin(
   return { count: counts.reduce((sum, count) => sum + count, 0), value: quantileOf(bounds, counts, q) };
 }
 
-/**
- * What is kept after a new observation: all of the last `fineMs`, of the older ones one for each `coarseMs`, none older than
- * `keepMs`.
- */
-export function remember(
-  history: History,
-  seen: Observation,
-  kept: { readonly fineMs: number; readonly coarseMs: number; readonly keepMs: number },
-): History {
-  const all = [...history.filter(({ at }) => at < seen.at && at >= seen.at - kept.keepMs), seen];
-  let lastSlot: number | undefined;
-  return all.filter(({ at }) => {
-    if (at >= seen.at - kept.fineMs) return true;
-    const slot = Math.floor(at / kept.coarseMs);
-    const first = slot !== lastSlot;
-    lastSlot = slot;
+/** How much of what was seen is kept. */
+export interface Memory {
+  /** All of this time. */
+  readonly fineMs: number;
+  /** Older ones: one for each of `everyMs`, up to an age of `untilMs`. From the young to the old. */
+  readonly thinned: readonly { readonly everyMs: number; readonly untilMs: number }[];
+}
+
+/** What is kept after a new observation. */
+export function remember(history: History, seen: Observation, { fineMs, thinned }: Memory): History {
+  const slots = new Set<string>();
+  return [...history.filter(({ at }) => at < seen.at), seen].filter(({ at }) => {
+    const age = seen.at - at;
+    if (age <= fineMs) return true;
+    const step = thinned.find(({ untilMs }) => age <= untilMs);
+    if (step === undefined) return false;
+    const slot = `${step.everyMs} ${Math.floor(at / step.everyMs)}`;
+    const first = !slots.has(slot);
+    slots.add(slot);
     return first;
   });
 }

@@ -71,8 +71,15 @@ export const MEASURED = {
   "backup.good-at": { of: ["itrans_core_backup_good_timestamp_seconds"], take: "max" },
   "backup.damaged": { of: ["itrans_core_backup_damaged_objects"] },
   "backup.drill-at": { of: ["itrans_core_restore_drill_timestamp_seconds"], take: "max" },
+  "ledger-bucket.bytes": { of: ["itrans_core_bucket_size_bytes"], where: { bucket: is("ledger") } },
+  "backups-bucket.bytes": { of: ["itrans_core_bucket_size_bytes"], where: { bucket: is("backups") } },
+  "attachments-bucket.bytes": { of: ["medlink_bucket_size_bytes"], where: { bucket: is("attachments") } },
+  "hub-backups-bucket.bytes": { of: ["medlink_bucket_size_bytes"], where: { bucket: is("backups") } },
   "core.database-bytes": { of: ["itrans_core_database_size_bytes"], take: "max" },
   "hub.watched-at": { of: ["medlink_watched_timestamp_seconds"], take: "max" },
+  "hub.backup-good-at": { of: ["medlink_backup_good_timestamp_seconds"], take: "max" },
+  "hub.backup-damaged": { of: ["medlink_backup_damaged_objects"] },
+  "hub.secrets-oldest-age": { of: ["medlink_secret_age_seconds"], take: "max" },
   "hub.database-bytes": { of: ["medlink_database_size_bytes"], take: "max" },
 } as const satisfies Readonly<Record<string, Selection>>;
 
@@ -107,8 +114,11 @@ export const boundsOf = (signal: TimedSignal): readonly number[] => {
   return spec.type === "histogram" ? spec.buckets : [];
 };
 
-function measured({ of, where = {}, take = "sum" }: Selection, totals: ReadonlyMap<string, readonly MetricTotal[]>) {
-  const values = of.flatMap((name) => {
+function selectedValues(
+  { of, where = {} }: Selection,
+  totals: ReadonlyMap<string, readonly MetricTotal[]>,
+): readonly number[] {
+  return of.flatMap((name) => {
     const labels = Object.keys(specOf(name).labels);
     return (totals.get(name) ?? [])
       .filter((series) =>
@@ -116,7 +126,6 @@ function measured({ of, where = {}, take = "sum" }: Selection, totals: ReadonlyM
       )
       .map(({ value }) => value);
   });
-  return take === "max" ? Math.max(0, ...values) : values.reduce((sum, value) => sum + value, 0);
 }
 
 function timed(name: MetricName, totals: ReadonlyMap<string, readonly MetricTotal[]>): readonly number[] {
@@ -128,11 +137,16 @@ function timed(name: MetricName, totals: ReadonlyMap<string, readonly MetricTota
 }
 
 /** Gauges that are absent rather than 0 when nothing was read yet. */
-const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set([
+export const ABSENT_UNTIL_READ: ReadonlySet<string> = new Set<MeasuredSignal>([
   "anchor.confirmed-at",
   "backup.good-at",
   "backup.drill-at",
   "hub.watched-at",
+  "hub.backup-good-at",
+  "ledger-bucket.bytes",
+  "backups-bucket.bytes",
+  "attachments-bucket.bytes",
+  "hub-backups-bucket.bytes",
 ]);
 
 /**
@@ -152,8 +166,9 @@ export function observe(
   for (const signal of keysOf(MEASURED)) {
     const selection: Selection = MEASURED[signal];
     if (!selection.of.every(isRead)) continue;
-    if (ABSENT_UNTIL_READ.has(signal) && !selection.of.some((name) => byName.has(name))) continue;
-    values[signal] = measured(selection, byName);
+    const found = selectedValues(selection, byName);
+    if (ABSENT_UNTIL_READ.has(signal) && found.length === 0) continue;
+    values[signal] = selection.take === "max" ? Math.max(0, ...found) : found.reduce((sum, value) => sum + value, 0);
   }
   for (const [probe, good] of Object.entries(probes)) {
     if (good !== undefined) values[probe] = good ? 1 : 0;

@@ -11,8 +11,9 @@ import * as z from "zod";
 import { call } from "../../../scripts/lib/http.ts";
 import type { Database } from "../../../scripts/lib/migrate.ts";
 import { secretsOf } from "../../../src/platform/secrets.ts";
+import { TEST_SECRETS } from "../../secrets.ts";
 import { CHANNEL_NAMES, type Heard } from "./alert-receivers.ts";
-import { D1_LIMIT_BYTES, type World } from "./alert-world.ts";
+import { BUCKET_DAILY_BYTES, D1_LIMIT_BYTES, type World } from "./alert-world.ts";
 import { KEYS, plainPayload, post, signedSubmit } from "./stack.ts";
 
 export interface Proof {
@@ -97,6 +98,18 @@ const askHub = (world: World, path: string, body?: unknown) =>
 
 const UPDATES = "ledger_entries_update";
 const tampered = new Map<string, string>();
+
+/** What the operator said on the phone: none of them was done. Without it they wait for its circuit, or are asked about. */
+const endAll = (world: World): Promise<void> =>
+  until(
+    "nothing is under way",
+    async () => {
+      const open = await unfinished(world);
+      await Promise.all(open.map((refId) => resolveSettlement(world, refId, "REJECTED")));
+      return open.length === 0;
+    },
+    60_000,
+  );
 
 /** One request that was approved for much money. */
 async function approvedRequest(world: World, name: string): Promise<string> {
@@ -234,9 +247,9 @@ const collision: Proof = {
   mend: async () => end("collision"),
 };
 
-/** Every fourth call to the operator fails: what is in doubt is not sent again, and waits. */
+/** Every fourth call to the operator fails. */
 const operatorFails: Proof = {
-  alerts: ["operator-errors", "settlements-stuck"],
+  alerts: ["operator-errors"],
   async cause(world) {
     let calls = 0;
     world.fronts.operator.behave(() => (calls++ % 4 === 3 ? { type: "answer", status: 500 } : { type: "pass" }));
@@ -250,10 +263,24 @@ const operatorFails: Proof = {
   async mend(world) {
     end("operator");
     world.fronts.operator.behave();
+    await endAll(world);
   },
 };
 
-/** What the operator said on the phone: none of them was done. */
+/** Whatever the operator is asked, it hangs up: what was sent is in doubt, is not sent again, and waits. */
+const operatorGone: Proof = {
+  alerts: ["settlements-stuck"],
+  async cause(world) {
+    world.fronts.operator.behave(() => ({ type: "break" }));
+    await payments(world);
+  },
+  async mend(world) {
+    world.fronts.operator.behave();
+    await endAll(world);
+  },
+};
+
+/** The operator says of some that they failed for technical reasons. */
 const settlementsFail: Proof = {
   alerts: ["settlement-errors"],
   async cause(world) {
@@ -268,15 +295,7 @@ const settlementsFail: Proof = {
   },
   async mend(world) {
     end("failing");
-    await until(
-      "nothing is under way",
-      async () => {
-        const open = await unfinished(world);
-        await Promise.all(open.map((refId) => resolveSettlement(world, refId, "REJECTED")));
-        return open.length === 0;
-      },
-      20_000,
-    );
+    await endAll(world);
   },
 };
 
@@ -292,6 +311,7 @@ const operatorLimits: Proof = {
   async mend(world) {
     end("limited");
     world.fronts.operator.behave();
+    await endAll(world);
   },
 };
 
@@ -448,7 +468,8 @@ const noAppends: Proof = {
   },
   async mend(world) {
     end("refused");
-    world.traffic(USUAL_TRAFFIC);
+    // More than half of the usual, even where the machine is busier than before.
+    world.traffic(4 * USUAL_TRAFFIC);
   },
 };
 
@@ -458,10 +479,15 @@ const relayBroken: Proof = {
   mend: (world) => world.core().reload(),
 };
 
+/** The chain makes no blocks. */
 const chainStopped: Proof = {
   alerts: ["anchor-late", "anchor-stuck"],
   cause: ({ anvil }) => anvil.rpc("evm_setIntervalMining", [0]),
-  mend: ({ anvil }) => anvil.rpc("evm_setIntervalMining", [1]),
+  async mend(world) {
+    // No new entries: however slow the machine is, what is anchored then stays all there is.
+    world.traffic(0);
+    await world.anvil.rpc("evm_setIntervalMining", [1]);
+  },
 };
 
 const coreCron: Proof = {
@@ -501,6 +527,9 @@ function damageFile(world: World, statement: string): void {
 
 export interface Act {
   readonly name: string;
+  /** What makes its alerts quiet where they would be open already. */
+  readonly prepare?: (world: World) => Promise<unknown>;
+  /** Of one act, only those whose causes do not touch each other's. */
   readonly proofs: readonly Proof[];
 }
 
@@ -508,7 +537,8 @@ export interface Act {
 export const ACTS_OF_MINUTES: readonly Act[] = [
   { name: "strangers and sizes", proofs: [intake, sizes, collision] },
   { name: "a receiver that refuses", proofs: [callbacks] },
-  { name: "the payer's operator", proofs: [operatorFails] },
+  { name: "the payer's operator fails", proofs: [operatorFails] },
+  { name: "the payer's operator is gone", proofs: [operatorGone] },
   { name: "settlements that fail", proofs: [settlementsFail] },
   { name: "limits and lists", proofs: [operatorLimits] },
   { name: "a list that can not be read", proofs: [reconciliation] },
@@ -518,20 +548,31 @@ export const ACTS_OF_MINUTES: readonly Act[] = [
   { name: "submissions refused", proofs: [submissionsFail] },
   { name: "the ledger", proofs: [integrity] },
   { name: "claims that are refused", proofs: [noAppends] },
-  { name: "relay, chain and crons", proofs: [relayBroken, chainStopped, coreCron, hubCron] },
+  { name: "the relay", proofs: [relayBroken] },
+  { name: "the chain", proofs: [chainStopped] },
+  { name: "the crons", proofs: [coreCron, hubCron] },
   { name: "the database", proofs: [databaseGone] },
 ];
 
-async function backUp(world: World): Promise<void> {
-  const begun = await world.ask("/operations/backups", { method: "POST", body: {} });
+type Holder = "itrans-core" | "medlink-hub";
+
+const askHolder = (world: World, holder: Holder, path: string, body?: unknown) =>
+  call(`${holder === "itrans-core" ? world.core().urls.core : `${world.hub().urls.hub}/api`}${path}`, {
+    ...(body === undefined ? {} : { method: "POST", body }),
+    headers: { "x-api-key": holder === "itrans-core" ? KEYS.operator : TEST_SECRETS.hub.HUB_OPERATOR_API_KEY },
+  });
+
+async function backUp(world: World, holder: Holder): Promise<void> {
+  const begun = await askHolder(world, holder, "/operations/backups", {});
   const name = String(Object(begun.body).name);
+  if (begun.status !== 202) throw new Error(`${holder}: snapshot ${begun.status} ${JSON.stringify(begun.body)}`);
   await until(
     "the snapshot is good",
     async () => {
-      await world.ask(`/operations/backups/${name}/advance`, { method: "POST", body: {} });
-      return Object((await world.ask(`/operations/backups/${name}`)).body).state === "good";
+      await askHolder(world, holder, `/operations/backups/${name}/advance`, {});
+      return Object((await askHolder(world, holder, `/operations/backups/${name}`)).body).state === "good";
     },
-    30_000,
+    60_000,
   );
 }
 
@@ -560,8 +601,17 @@ const restartCore = async (world: World, secrets: Readonly<Record<string, string
   await world.startCore({ secrets });
 };
 
+const restartHub = async (world: World, secrets: Readonly<Record<string, string>> = {}): Promise<void> => {
+  await world.stopHub();
+  await world.startHub({ secrets });
+};
+
+const restart = { "itrans-core": restartCore, "medlink-hub": restartHub } as const;
+
 /** The world was started without the key. */
-const neverBackedUp: Proof = { alerts: ["backup-never"], cause: nothing, mend: restartCore };
+const neverBackedUp: Proof = { alerts: ["backup-never"], cause: nothing, mend: (world) => restartCore(world) };
+/** The world was started with the hub's cron at rest. */
+const hubNeverBackedUp: Proof = { ...hubCron, alerts: ["hub-backup-never"] };
 
 /** There is a snapshot, and it grows old. */
 const backupsStopped: Proof = {
@@ -569,7 +619,16 @@ const backupsStopped: Proof = {
   cause: (world) => restartCore(world, NO_BACKUP_KEY),
   async mend(world) {
     await restartCore(world);
-    await backUp(world);
+    await backUp(world, "itrans-core");
+  },
+};
+
+const hubBackupsStopped: Proof = {
+  alerts: ["hub-backup-missing"],
+  cause: hubCron.cause,
+  async mend(world) {
+    await hubCron.mend(world);
+    await backUp(world, "medlink-hub");
   },
 };
 
@@ -580,11 +639,12 @@ const noDrill: Proof = {
 };
 
 /** Somebody wrote over an object of a snapshot, which is found when its turn comes to be read again. */
-const damagedBackup: Proof = {
-  alerts: ["backup-damaged"],
+const damagedBackup = (alert: string, holder: Holder): Proof => ({
+  alerts: [alert],
   async cause(world) {
-    const bucket = await world.core().bucket("itrans-core", "BACKUPS");
-    const database = await world.core().database("itrans-core");
+    const stack = holder === "itrans-core" ? world.core() : world.hub();
+    const bucket = await stack.bucket(holder, "BACKUPS");
+    const database = await stack.database(holder);
     const row = await database
       .prepare("SELECT path FROM backup_objects ORDER BY path")
       .bind()
@@ -596,20 +656,43 @@ const damagedBackup: Proof = {
     await run(database, "UPDATE backup_objects SET checked_at = ?", Date.now() - 31 * DAY_MS);
   },
   mend: nothing,
+});
+
+const STRAYS = 4;
+
+/** Somebody fills a bucket with what is nobody's. */
+const strayObjects: Proof = {
+  alerts: ["bucket-growth"],
+  async cause(world) {
+    // What is usual is known after two days.
+    await until("two days were seen", () => world.upForMs() > (2 * DAY_MS) / world.scale + 3_000, 120_000);
+    const bucket = await world.core().bucket("itrans-core", "LEDGER");
+    for (let n = 0; n < STRAYS; n++) await bucket.put(`stray/${n}`, new Uint8Array(BUCKET_DAILY_BYTES / 2));
+  },
+  async mend(world) {
+    const bucket = await world.core().bucket("itrans-core", "LEDGER");
+    for (let n = 0; n < STRAYS; n++) await bucket.delete(`stray/${n}`);
+  },
 };
 
 /** With days compressed to seconds. */
 export const ACTS_OF_DAYS: readonly Act[] = [
-  { name: "no backup", proofs: [neverBackedUp, noDrill] },
-  { name: "an old backup", proofs: [backupsStopped] },
-  { name: "a damaged backup", proofs: [damagedBackup] },
+  { name: "no backup", proofs: [neverBackedUp, hubNeverBackedUp, noDrill] },
+  { name: "an old backup", prepare: (world) => backUp(world, "itrans-core"), proofs: [backupsStopped] },
+  { name: "a damaged backup", proofs: [damagedBackup("backup-damaged", "itrans-core")] },
+  { name: "an old backup of the hub", prepare: (world) => backUp(world, "medlink-hub"), proofs: [hubBackupsStopped] },
+  { name: "a damaged backup of the hub", proofs: [damagedBackup("hub-backup-damaged", "medlink-hub")] },
+  { name: "a bucket that grows", proofs: [strayObjects] },
 ];
 
-/** Another value of the same form, with the one before it beside it, as in the middle of a rotation. */
-function rotated(world: World): Readonly<Record<string, string>> {
+/** What core was rotated to. */
+const heldByCore = new WeakMap<World, Readonly<Record<string, string>>>();
+
+/** Another value of the same form, and beside it the one that core has or had, as in the middle of a rotation. */
+function rotated(world: World, holder: Holder): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};
-  for (const { name, form } of secretsOf("itrans-core")) {
-    const before = world.secrets[name];
+  for (const { name, form } of secretsOf(holder)) {
+    const before = heldByCore.get(world)?.[name] ?? world.secrets[name];
     if (before === undefined) continue;
     values[name] =
       form === "evm-private-key"
@@ -619,17 +702,32 @@ function rotated(world: World): Readonly<Record<string, string>> {
           : `${before.slice(0, -6)}${randomBytes(3).toString("hex")}`;
     values[`${name}_PREVIOUS`] = before;
   }
+  if (holder === "itrans-core") heldByCore.set(world, values);
   return values;
 }
 
-const oldSecrets: Proof = {
-  alerts: ["secret-old"],
+const rotate = (holder: Holder) => (world: World) => restart[holder](world, rotated(world, holder));
+
+/** Values that were new a moment ago grow old. */
+const oldSecrets = (alert: string, holder: Holder): Act => ({
+  name: `old secrets of ${holder}`,
+  prepare: rotate(holder),
+  proofs: [{ alerts: [alert], cause: nothing, mend: rotate(holder) }],
+});
+
+/** Nobody has rehearsed anything since the world began. */
+const neverRehearsed: Proof = {
+  alerts: ["restore-drill-never"],
   cause: nothing,
-  mend: (world) => restartCore(world, rotated(world)),
+  mend: (world) => recordDrill(world, Date.now()),
 };
 
 /** With three months compressed to seconds. */
-export const ACTS_OF_QUARTERS: readonly Act[] = [{ name: "old secrets", proofs: [oldSecrets] }];
+export const ACTS_OF_QUARTERS: readonly Act[] = [
+  { name: "no drill", proofs: [neverRehearsed] },
+  oldSecrets("secret-old", "itrans-core"),
+  oldSecrets("hub-secret-old", "medlink-hub"),
+];
 
 export interface Transcript {
   readonly alert: string;
@@ -650,15 +748,29 @@ export function faultsOf({ alert, heard, faults }: Transcript): readonly string[
   return found;
 }
 
-const OPEN_MS = 60_000;
-const RESOLVE_MS = 60_000;
+const OPEN_MS = 120_000;
+const RESOLVE_MS = 120_000;
+
+async function areQuiet(world: World, names: readonly string[]): Promise<boolean> {
+  const { alerts, notifications } = await world.status();
+  const standing = alerts.filter(({ name, phase }) => names.includes(name) && phase !== "quiet");
+  const waiting = notifications.filter(
+    ({ id, state }) => state === "waiting" && names.some((name) => id.startsWith(`${name}/`)),
+  );
+  return standing.length === 0 && waiting.length === 0;
+}
 
 /** Causes, watches, mends, watches. What goes wrong is told by alert. */
 export async function perform(world: World, act: Act, say: (line: string) => void): Promise<readonly Transcript[]> {
-  const from = world.receivers.heard.length;
-  const startedAt = performance.now();
   const faults: string[] = [];
   const alerts = act.proofs.flatMap((proof) => proof.alerts);
+  // What an act before this one left behind is over, and told, before this one begins.
+  await act.prepare?.(world);
+  await until(`${alerts.join()} are quiet`, () => areQuiet(world, alerts), RESOLVE_MS).catch((error: unknown) => {
+    faults.push(String(error));
+  });
+  const from = world.receivers.heard.length;
+  const startedAt = performance.now();
   const of = (alert: string) => world.receivers.heard.slice(from).filter((one) => one.alert === alert);
   const everywhere = (alert: string, kind: Heard["kind"]) =>
     CHANNEL_NAMES.every((channel) => of(alert).some((one) => one.channel === channel && one.kind === kind));

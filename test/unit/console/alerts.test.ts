@@ -31,6 +31,7 @@ describe("an alert in the console", () => {
       anchorEveryMs: 5 * MINUTE,
       anchorPendingMs: 60 * MINUTE,
       databaseBytes: 10_000_000_000,
+      bucketDailyBytes: 5_000_000_000,
     }).map(({ name }) => name);
     expect(names.filter((name) => ALERTS_IN_FRENCH[name] === undefined)).toEqual([]);
   });

@@ -59,8 +59,9 @@ it.each(documents.filter((name) => name !== GENERATED))("%s names endpoints that
 it("the runbook has a section for every alert, and for nothing else", () => {
   const sections = [...read("docs/runbook.md").matchAll(/^## ([a-z-]+)$/gm)].map(([, name]) => name);
   expect(sections).toEqual(
-    [...alertRules({ anchorEveryMs: 1, anchorPendingMs: 1, databaseBytes: 1 }), EVALUATOR_SILENT].map(
-      ({ name }) => name,
-    ),
+    [
+      ...alertRules({ anchorEveryMs: 1, anchorPendingMs: 1, databaseBytes: 1, bucketDailyBytes: 1 }),
+      EVALUATOR_SILENT,
+    ].map(({ name }) => name),
   );
 });

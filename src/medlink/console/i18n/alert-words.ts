@@ -127,6 +127,22 @@ export const ALERTS_IN_FRENCH: Readonly<Record<string, Words>> = {
     title: "Une sauvegarde est endommagée",
     says: "Un objet d’une sauvegarde a été trouvé perdu ou changé.",
   },
+  "hub-backup-missing": {
+    title: "MedLink n’a pas de sauvegarde récente",
+    says: "La dernière bonne sauvegarde de MedLink a plus de 26 heures.",
+  },
+  "hub-backup-never": {
+    title: "MedLink n’a aucune sauvegarde",
+    says: "Depuis 26 heures, il n’y a pas eu une seule bonne sauvegarde de MedLink.",
+  },
+  "hub-backup-damaged": {
+    title: "Une sauvegarde de MedLink est endommagée",
+    says: "Un objet d’une sauvegarde de MedLink a été trouvé perdu ou modifié.",
+  },
+  "restore-drill-never": {
+    title: "La restauration n’a jamais été répétée",
+    says: "Depuis 90 jours, il n’y a pas eu un seul bon exercice de restauration.",
+  },
   "restore-drill-old": {
     title: "La restauration n’a pas été répétée",
     says: "Le dernier bon exercice de restauration a plus de 90 jours.",
@@ -134,6 +150,14 @@ export const ALERTS_IN_FRENCH: Readonly<Record<string, Words>> = {
   "secret-old": {
     title: "Un secret est à renouveler",
     says: "Un secret du registre ou du relais a la même valeur depuis plus de 90 jours.",
+  },
+  "hub-secret-old": {
+    title: "Un secret de MedLink est à renouveler",
+    says: "Un secret de MedLink a la même valeur depuis plus de 90 jours.",
+  },
+  "bucket-growth": {
+    title: "Un compartiment grandit trop vite",
+    says: "En un jour, un compartiment a grandi de plus de trois fois ce qu’il prend d’habitude, et de plus de BUCKET_DAILY_BYTES.",
   },
   "core-database-size": {
     title: "La base de données du registre est presque pleine",

@@ -7,7 +7,12 @@ import type { Audience, Notification } from "../../../../src/operations/alerts/n
 import { increaseOf, type Observation, remember } from "../../../../src/operations/alerts/observation.ts";
 
 const MINUTE = 60_000;
-const RULES = alertRules({ anchorEveryMs: 5 * MINUTE, anchorPendingMs: 6 * MINUTE, databaseBytes: 10_000_000_000 });
+const RULES = alertRules({
+  anchorEveryMs: 5 * MINUTE,
+  anchorPendingMs: 6 * MINUTE,
+  databaseBytes: 10_000_000_000,
+  bucketDailyBytes: 5_000_000_000,
+});
 const rule = (name: string): AlertRule => {
   const found = RULES.find((each) => each.name === name);
   if (found === undefined) throw new Error(`no rule ${name}`);
@@ -148,11 +153,16 @@ describe("a window", () => {
     for (let at = 0; at <= 48 * 60 * MINUTE; at += 30_000) {
       history = remember(history, seen(at, {}), {
         fineMs: 60 * MINUTE,
-        coarseMs: 10 * MINUTE,
-        keepMs: 24 * 60 * MINUTE,
+        thinned: [
+          { everyMs: 10 * MINUTE, untilMs: 6 * 60 * MINUTE },
+          { everyMs: 60 * MINUTE, untilMs: 24 * 60 * MINUTE },
+        ],
       });
     }
-    expect(history.length).toBeLessThan(121 + 145 + 2);
+    expect(history.length).toBeLessThan(121 + 31 + 19 + 2);
+    const hours = (from: number, to: number) =>
+      history.filter(({ at }) => at > (48 - to) * 60 * MINUTE && at <= (48 - from) * 60 * MINUTE).length;
+    expect([hours(0, 1), hours(2, 3), hours(8, 9)]).toEqual([120, 6, 1]);
     expect(history[0]?.at).toBeGreaterThanOrEqual(24 * 60 * MINUTE);
   });
 });
@@ -218,8 +228,13 @@ const ROWS: readonly (readonly [string, Record<string, number[]>, Record<string,
   ["backup-missing", { "backup.good-at": [-7_201] }, { "backup.good-at": [-7_200] }],
   ["backup-never", { "ledger.size": [3] }, { "ledger.size": [3], "backup.good-at": [1] }],
   ["backup-damaged", { "backup.damaged": [0, 1] }, { "backup.damaged": [1, 1] }],
+  ["hub-backup-missing", { "hub.backup-good-at": [-7_201] }, { "hub.backup-good-at": [-7_200] }],
+  ["hub-backup-never", { "hub.database-bytes": [3] }, { "hub.database-bytes": [3], "hub.backup-good-at": [1] }],
+  ["hub-backup-damaged", { "hub.backup-damaged": [0, 1] }, { "hub.backup-damaged": [1, 1] }],
+  ["restore-drill-never", { "ledger.size": [3] }, { "ledger.size": [3], "backup.drill-at": [1] }],
   ["restore-drill-old", { "backup.drill-at": [-89 * 86_400 - 1] }, { "backup.drill-at": [-89 * 86_400] }],
   ["secret-old", { "secrets.oldest-age": [90 * 86_400 + 1] }, { "secrets.oldest-age": [90 * 86_400] }],
+  ["hub-secret-old", { "hub.secrets-oldest-age": [90 * 86_400 + 1] }, { "hub.secrets-oldest-age": [90 * 86_400] }],
   ["core-database-size", { "core.database-bytes": [8.6e9] }, { "core.database-bytes": [8.4e9] }],
   ["hub-database-size", { "hub.database-bytes": [8.6e9] }, { "hub.database-bytes": [8.4e9] }],
   ["hub-metrics-missing", { "hub.metrics": [0] }, { "hub.metrics": [1] }],
@@ -285,13 +300,34 @@ describe("a rule's condition", () => {
     expect(judge(rule("ledger-slow").condition, slower).holds).toBe(true);
     expect(judge(rule("ledger-slow").condition, day.slice(-6)).holds).toBeUndefined();
   });
+
+  it("of growth compares a day with the days before, once there was one, and asks for much", () => {
+    const HOUR = 60 * MINUTE;
+    const days = (count: number, daily: number, bucket = "attachments-bucket.bytes"): readonly Observation[] =>
+      Array.from({ length: count * 24 + 1 }, (_, hour) => seen(hour * HOUR, { [bucket]: (hour / 24) * daily }));
+    const then = (before: readonly Observation[], grown: number): readonly Observation[] => {
+      const last = before.at(-1);
+      if (last === undefined) return [];
+      const values = Object.fromEntries(Object.entries(last.values).map(([name, value]) => [name, value + grown]));
+      return [...before, seen(last.at + 24 * HOUR, values)];
+    };
+    const { condition } = rule("bucket-growth");
+    expect(judge(condition, then(days(6, 2e9), 6.1e9)).holds).toBe(true);
+    expect(judge(condition, then(days(6, 2e9, "ledger-bucket.bytes"), 6.1e9)).holds).toBe(true);
+    // Three times the usual, and much for a bucket that had nearly nothing: neither is enough by itself.
+    expect(judge(condition, then(days(6, 2e9), 5.9e9)).holds).not.toBe(true);
+    expect(judge(condition, then(days(6, 1e6), 4.9e9)).holds).not.toBe(true);
+    expect(judge(condition, days(7, 2e9)).holds).not.toBe(true);
+    expect(judge(condition, then(days(6, 2e9), -11e9)).holds).not.toBe(true);
+    expect(judge(condition, days(1, 9e9)).holds).toBeUndefined();
+  });
 });
 
 describe("the rules", () => {
-  it("have names of their own, and every one but latency and throughput a row of the table above", () => {
+  it("have names of their own, and every one but latency, throughput and growth a row of the table above", () => {
     const names = RULES.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    const elsewhere = ["latency", "latency-critical", "ledger-slow"];
+    const elsewhere = ["latency", "latency-critical", "ledger-slow", "bucket-growth"];
     expect(names.filter((name) => !elsewhere.includes(name)).sort()).toEqual(ROWS.map(([name]) => name).sort());
   });
 
