@@ -1,4 +1,5 @@
 /** Worlds that are not drawn but set: what must hold at a size or under a fault of its own. */
+import { settleMany } from "../support/settle-many.ts";
 import { NO_FAULTS, POLICY, SEQUENCER, type WorldOptions } from "./options.ts";
 import { type Simulation, type SimulationResult, simulate } from "./simulate.ts";
 import type { World } from "./world.ts";
@@ -127,8 +128,26 @@ const destinationDown: Scenario = ({ seed, requests, ...more }) => {
   });
 };
 
+/** Settlements through an operator that loses answers while isolates end: each moves its money once, and reconciliation finds nothing. */
+const settlements: Scenario = async ({ seed, requests, print }) => {
+  const { faults, calls, reconciled, virtualMinutes } = await settleMany(requests, seed);
+  const [fault] = faults;
+  print?.(`${reconciled} of ${requests} settlements agree after ${calls} calls in ${virtualMinutes} minutes`);
+  return {
+    seed,
+    violation: fault === undefined ? undefined : { rule: "settled exactly once", detail: fault },
+    trace: faults,
+    entries: 4 * requests,
+    posts: calls,
+    events: 0,
+    deadLetters: 0,
+    virtualMs: virtualMinutes * MINUTE_MS,
+  };
+};
+
 export const scenarios: Readonly<Record<string, { readonly run: Scenario; readonly requests: number }>> = {
   "careless-receiver": { run: carelessReceiver, requests: 10_000 },
   "destination-down": { run: destinationDown, requests: 200 },
   "queue-wiped": { run: queueWiped, requests: 1_000 },
+  settlements: { run: settlements, requests: 100 },
 };

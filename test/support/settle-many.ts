@@ -6,8 +6,21 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { cents } from "../../src/platform/cents.ts";
 import { toHex, utf8 } from "../../src/platform/encoding.ts";
+import { coreSettingsSchema } from "../../src/platform/settings.ts";
 import { drainSettlements } from "../../src/settlement/drive.edge.ts";
-import type { OperatorAnswer, OperatorGateway, OutgoingTransaction } from "../../src/settlement/operator/gateway.ts";
+import type {
+  OperatorAnswer,
+  OperatorGateway,
+  OperatorTransaction,
+  OutgoingTransaction,
+  PageAnswer,
+  PageQuery,
+} from "../../src/settlement/operator/gateway.ts";
+import type { OperatorBooks, TransactionLookup } from "../../src/settlement/operator/records.ts";
+import { dayOf } from "../../src/settlement/reconciliation/days.ts";
+import { makeReconciler } from "../../src/settlement/reconciliation/reconcile.edge.ts";
+import { findRun } from "../../src/settlement/reconciliation/reconciliation.store.ts";
+import type { Run } from "../../src/settlement/reconciliation/run.ts";
 import { newRefId } from "../../src/settlement/ref-id.ts";
 import type { Command } from "../../src/workflow/commit-plan.ts";
 import type { Sequenced } from "../../src/workflow/sequencer.client.ts";
@@ -15,6 +28,7 @@ import { seededRandom } from "../e2e/support/random.ts";
 import { VirtualClock } from "../unit/relay/virtual-clock.ts";
 import { createClaimCommand, finalizeCommand, settleCommand } from "./commands.ts";
 import { migratedCore } from "./d1-sqlite.ts";
+import { MemoryBucket } from "./memory-bucket.ts";
 import { LEDGER, ledgerOn } from "./settlement-ledger.ts";
 
 const CLINICS = 5;
@@ -24,6 +38,9 @@ const CALLS_A_MINUTE = 60;
 const SPACING_MS = 1_030;
 const TICK_MS = 20;
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const OPERATOR_PAGE = 100;
 
 export interface SettledMany {
   readonly faults: readonly string[];
@@ -31,6 +48,8 @@ export interface SettledMany {
   readonly sends: number;
   readonly lostAnswers: number;
   readonly crashes: number;
+  /** Of the days that it took: settlements that both sides agree on. */
+  readonly reconciled: number;
   /** Most calls in any 60 s, and fewest in any while there was work for sure. */
   readonly mostAMinute: number;
   readonly leastAMinute: number;
@@ -137,9 +156,13 @@ export async function settleMany(count: number, seed: number): Promise<SettledMa
   const { most, least } = perMinute(operator.calls);
   if (most > CALLS_A_MINUTE) faults.push(`${most} calls in one minute`);
   faults.push(...operator.faults);
+  const { agreed: reconciled, mismatches, state } = await reconcile(db, operator, startedAt, clock.now());
+  if (state !== "completed" || mismatches > 0) faults.push(`reconciliation is ${state}, with ${mismatches} mismatches`);
+  if (reconciled !== count) faults.push(`reconciliation agrees on ${reconciled} settlements`);
   sqlite.close();
   return {
     faults,
+    reconciled,
     calls: operator.calls.length,
     sends: operator.sends,
     lostAnswers: operator.lost,
@@ -148,6 +171,26 @@ export async function settleMany(count: number, seed: number): Promise<SettledMa
     leastAMinute: least,
     virtualMinutes: Math.round((clock.now() - startedAt) / MINUTE_MS),
   };
+}
+
+/** All days of the run, compared as the cron does the day after. */
+async function reconcile(db: D1Database, operator: CarelessOperator, from: number, to: number): Promise<Run> {
+  const now = () => to + DAY_MS;
+  const env = { DB: db, LEDGER: new MemoryBucket().r2 };
+  const settings = coreSettingsSchema.parse({ ENVIRONMENT: "development", LEDGER_ID: LEDGER });
+  const reconciler = makeReconciler(env, settings, () => {}, operator, now);
+  const run = {
+    runId: "all",
+    kind: "custom",
+    fromDay: dayOf(from),
+    toDay: dayOf(to),
+    startedBy: "simulation",
+  } as const;
+  await reconciler.start(run);
+  await reconciler.drive(run.runId, HOUR_MS);
+  const ended = await findRun(db, LEDGER, run.runId);
+  if (ended === undefined) throw new Error("reconciliation has no run");
+  return ended;
 }
 
 /** Over every rolling minute; `least` over the first half of the time, when there is work for sure. */
@@ -167,8 +210,9 @@ function perMinute(calls: readonly number[]): { readonly most: number; readonly 
 }
 
 /** 10 % 5xx (half of which took effect), 10 % timeouts that took effect, 5 % 429, a fifth completes later. */
-class CarelessOperator implements Pick<OperatorGateway, "send" | "find"> {
+class CarelessOperator implements Pick<OperatorGateway, "send" | "find">, OperatorBooks {
   readonly effects = new Map<string, OutgoingTransaction[]>();
+  readonly #takenAt = new Map<string, number>();
   readonly #completeAt = new Map<string, number>();
   readonly calls: number[] = [];
   readonly faults: string[] = [];
@@ -197,6 +241,7 @@ class CarelessOperator implements Pick<OperatorGateway, "send" | "find"> {
     const { refId } = transaction;
     const before = this.effects.get(refId) ?? [];
     this.effects.set(refId, [...before, transaction]);
+    this.#takenAt.set(refId, this.#clock.now());
     this.#completeAt.set(refId, this.#clock.now() + (this.#random() < 0.2 ? 30_000 : 0));
   }
 
@@ -235,5 +280,32 @@ class CarelessOperator implements Pick<OperatorGateway, "send" | "find"> {
       return { kind: "unknown" };
     }
     return this.effects.has(refId) ? this.#told(refId) : { kind: "unknown_transaction" };
+  }
+
+  #listed(refId: string): readonly OperatorTransaction[] {
+    const [effect] = this.effects.get(refId) ?? [];
+    if (effect === undefined) return [];
+    const { type, amountCents, currency } = effect;
+    const createdAt = new Date(this.#takenAt.get(refId) ?? 0).toISOString();
+    const operatorTransactionId = this.idOf(refId);
+    return [
+      { transactionId: refId, operatorTransactionId, type, amountCents, currency, status: "completed", createdAt },
+    ];
+  }
+
+  async lookUp(refId: string): Promise<TransactionLookup> {
+    const [transaction] = this.#listed(refId);
+    return transaction === undefined ? { kind: "unknown_transaction" } : { kind: "found", transaction, reason: null };
+  }
+
+  /** In the order of our ids, as its list is. */
+  async page({ from, to, cursor }: PageQuery): Promise<PageAnswer> {
+    const after = Number(cursor ?? 0);
+    const all = [...this.effects.keys()]
+      .flatMap((refId) => this.#listed(refId))
+      .filter(({ createdAt }) => createdAt >= from && createdAt < to)
+      .sort((one, other) => (one.transactionId < other.transactionId ? -1 : 1));
+    const end = after + OPERATOR_PAGE;
+    return { ok: true, transactions: all.slice(after, end), nextCursor: end < all.length ? String(end) : null };
   }
 }

@@ -8,6 +8,7 @@ const SETTLEMENTS_A_PIECE = 2_000;
 
 const countsSchema = z.object({
   settlements: z.int(),
+  reconciled: z.int(),
   calls: z.int(),
   sends: z.int(),
   lostAnswers: z.int(),
@@ -28,10 +29,12 @@ export const settleSuite: LongSuite = {
   },
   summarize(counts) {
     const pieces = counts.map((piece) => countsSchema.parse(piece));
-    const sum = (name: "settlements" | "calls" | "sends" | "lostAnswers" | "crashes" | "virtualMinutes") =>
-      pieces.reduce((total, piece) => total + piece[name], 0);
+    const sum = (
+      name: "settlements" | "reconciled" | "calls" | "sends" | "lostAnswers" | "crashes" | "virtualMinutes",
+    ) => pieces.reduce((total, piece) => total + piece[name], 0);
     return {
       settlements: sum("settlements"),
+      reconciled: sum("reconciled"),
       calls: sum("calls"),
       sends: sum("sends"),
       lostAnswers: sum("lostAnswers"),

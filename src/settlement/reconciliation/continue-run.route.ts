@@ -5,6 +5,7 @@ import { answerProblem } from "../../platform/answer-problem.ts";
 import { systemNow } from "../../platform/clock.edge.ts";
 import { problemResponses } from "../../platform/openapi.ts";
 import { authenticate } from "../../tenants/authenticate.edge.ts";
+import { makeOperatorGateway } from "../operator/gateway.client.ts";
 import { makeReconciler } from "./reconcile.edge.ts";
 import { findRun, reviveRun } from "./reconciliation.store.ts";
 import { NO_RUN, runIdParams, runSchema, runView } from "./view.ts";
@@ -30,7 +31,7 @@ export function registerContinueRun(app: OpenAPIHono<CoreAppEnv>): void {
     const { runId } = c.req.valid("param");
     const { settings, log } = c.var;
     await reviveRun(c.env.DB, settings.LEDGER_ID, runId, systemNow());
-    await makeReconciler(c.env, settings, log).drive(runId, BUDGET_MS);
+    await makeReconciler(c.env, settings, log, makeOperatorGateway(c.env, settings, log)).drive(runId, BUDGET_MS);
     const run = await findRun(c.env.DB, settings.LEDGER_ID, runId);
     return run === undefined ? answerProblem(c, NO_RUN) : c.json(runView(run), 200);
   });

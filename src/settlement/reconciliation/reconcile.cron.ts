@@ -1,7 +1,7 @@
 /** Each day's run begins once the day is over and what was in flight has landed; and every running one goes on a little. */
 import type { Log } from "../../platform/log.ts";
 import type { CoreSettings } from "../../platform/settings.ts";
-import { operatorFault } from "../operator/gateway.client.ts";
+import { makeOperatorGateway, operatorFault } from "../operator/gateway.client.ts";
 import { dueDays } from "./days.ts";
 import { makeReconciler, type ReconciliationEnv } from "./reconcile.edge.ts";
 import { newestDailyDay } from "./reconciliation.store.ts";
@@ -16,7 +16,7 @@ export async function reconcileDaily(
   now: number,
 ): Promise<void> {
   if (operatorFault(env, settings) !== undefined) return;
-  const reconciler = makeReconciler(env, settings, log);
+  const reconciler = makeReconciler(env, settings, log, makeOperatorGateway(env, settings, log));
   const newest = await newestDailyDay(env.DB, settings.LEDGER_ID);
   for (const day of dueDays(newest, settings.RECONCILIATION_TOLERANCE_MINUTES * 60_000, now)) {
     await reconciler.start({ runId: `daily-${day}`, kind: "daily", fromDay: day, toDay: day, startedBy: "cron" });

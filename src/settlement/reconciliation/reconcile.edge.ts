@@ -2,7 +2,7 @@
 import { systemNow } from "../../platform/clock.edge.ts";
 import type { Log } from "../../platform/log.ts";
 import type { CoreSettings } from "../../platform/settings.ts";
-import { makeOperatorGateway, type OperatorEnv } from "../operator/gateway.client.ts";
+import type { OperatorEnv } from "../operator/gateway.client.ts";
 import type { OperatorBooks } from "../operator/records.ts";
 import { csvHeader, csvLine } from "./csv.ts";
 import { spanOf } from "./days.ts";
@@ -34,10 +34,11 @@ export interface Reconciler {
 }
 
 export function makeReconciler(
-  env: ReconciliationEnv,
+  env: Pick<ReconciliationEnv, "DB" | "LEDGER">,
   settings: CoreSettings,
   log: Log,
-  operator: OperatorBooks = makeOperatorGateway(env, settings, log),
+  operator: OperatorBooks,
+  clock: () => number = systemNow,
 ): Reconciler {
   const { DB: db } = env;
   const ledgerId = settings.LEDGER_ID;
@@ -50,10 +51,10 @@ export function makeReconciler(
       page: (query) => operator.page({ ...query, correlationId: run.runId }),
       lookUp: ({ refId, tenantId }) =>
         operator.lookUp(refId, { correlationId: run.runId, clinicKey: tenantId, priority: "bulk" }),
-      mayAsk: () => systemNow() < deadline,
-      now: systemNow,
+      mayAsk: () => clock() < deadline,
+      now: clock,
     });
-    const now = systemNow();
+    const now = clock();
     const next = afterStep(run, made, now);
     const findings = made.type === "stepped" ? made.findings : [];
     const endedDay = made.type === "stepped" && made.dayEnded ? run.day : undefined;
@@ -74,15 +75,15 @@ export function makeReconciler(
   return {
     async start({ fromDay, toDay, ...run }) {
       const expected = await countOurs(db, ledgerId, spanOf(fromDay, toDay));
-      return insertRun(db, ledgerId, { ...run, fromDay, toDay, expected, at: systemNow() });
+      return insertRun(db, ledgerId, { ...run, fromDay, toDay, expected, at: clock() });
     },
 
     async drive(runId, budgetMs) {
-      const deadline = systemNow() + budgetMs;
+      const deadline = clock() + budgetMs;
       let steps = 0;
-      while (systemNow() < deadline) {
-        const leaseMs = Math.max(0, deadline - systemNow()) + LEASE_MARGIN_MS;
-        const run = await leaseRun(db, ledgerId, runId, leaseMs, systemNow());
+      while (clock() < deadline) {
+        const leaseMs = Math.max(0, deadline - clock()) + LEASE_MARGIN_MS;
+        const run = await leaseRun(db, ledgerId, runId, leaseMs, clock());
         if (run === undefined) break;
         await step(run, deadline);
         steps += 1;

@@ -7,7 +7,7 @@ import { newUuid, systemNow } from "../../platform/clock.edge.ts";
 import { jsonBody } from "../../platform/json-body.edge.ts";
 import { problemResponses } from "../../platform/openapi.ts";
 import { authenticate } from "../../tenants/authenticate.edge.ts";
-import { operatorFault } from "../operator/gateway.client.ts";
+import { makeOperatorGateway, operatorFault } from "../operator/gateway.client.ts";
 import { rangeFault } from "./days.ts";
 import { makeReconciler } from "./reconcile.edge.ts";
 import { findRun } from "./reconciliation.store.ts";
@@ -46,7 +46,7 @@ export function registerStartRun(app: OpenAPIHono<CoreAppEnv>): void {
     const runId = `custom-${from}-${to}-${newUuid().slice(0, 8)}`;
     const refused = await recordOperatorAction(c, { action: "RECONCILIATION_RUN", target: runId });
     if (refused !== undefined) return answerProblem(c, refused);
-    const reconciler = makeReconciler(c.env, settings, log);
+    const reconciler = makeReconciler(c.env, settings, log, makeOperatorGateway(c.env, settings, log));
     await reconciler.start({ runId, kind: "custom", fromDay: from, toDay: to, startedBy: principal.keyId });
     log("info", "reconciliation.started", { correlationId, jobId: runId });
     const run = await findRun(c.env.DB, settings.LEDGER_ID, runId);

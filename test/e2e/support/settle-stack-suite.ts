@@ -9,6 +9,7 @@ import { call, summaryOf } from "../../../scripts/lib/http.ts";
 import type { LongSuite } from "../../../scripts/lib/long-suite.ts";
 import { startSimulator } from "../../../scripts/lib/operator-simulator/server.ts";
 import { type Stack, startStack } from "../../../scripts/lib/stack.ts";
+import { dayOf } from "../../../src/settlement/reconciliation/days.ts";
 import { seededRandom } from "./random.ts";
 import { ANY_PORT, bundledOnce, expectStatus, KEYS, plainPayload, post, secrets, signedSubmit } from "./stack.ts";
 
@@ -17,12 +18,19 @@ const CLIENTS = 8;
 /** After a kill what it held comes back when its lease runs out; some answer of a thousand is lost eight times in a row, which takes 30 minutes. */
 const DRAIN_MS = 40 * 60_000;
 
+const RECONCILE_MS = 10 * 60_000;
+
 const createdSchema = z.looseObject({ claimId: z.string() });
 const statusSchema = z.looseObject({ repeats: z.int(), conflicts: z.int(), mishaps: z.int(), calls: z.int() });
+
+const runSchema = z.looseObject({ runId: z.string(), state: z.string(), agreed: z.int(), mismatches: z.int() });
+type Reconciled = z.output<typeof runSchema>;
 
 export interface StackSettled {
   readonly faults: readonly string[];
   readonly settlements: number;
+  /** That our books and the operator's agree on, as reconciliation says. */
+  readonly reconciled: number;
   readonly kills: number;
   readonly calls: number;
   readonly mishaps: number;
@@ -37,6 +45,17 @@ interface Row {
   readonly operator_transaction_id: string | null;
 }
 
+/** The days of the run, which may have gone past midnight. */
+async function reconcileDays(coreUrl: string, from: string, to: string): Promise<Reconciled> {
+  const root = `${coreUrl}/settlements/reconciliation/runs`;
+  let run = runSchema.parse(await expectStatus(202, post(root, KEYS.operator, { from, to })));
+  for (const until = performance.now() + RECONCILE_MS; run.state === "running" && performance.now() < until; ) {
+    await sleep(500);
+    run = runSchema.parse(await expectStatus(200, post(`${root}/${run.runId}/continue`, KEYS.operator, undefined)));
+  }
+  return run;
+}
+
 /** @param kills of workerd while settlements are driven. */
 export async function settleOnStack(
   count: number,
@@ -46,6 +65,7 @@ export async function settleOnStack(
   say: (text: string) => void,
 ): Promise<StackSettled> {
   const startedAt = performance.now();
+  const firstDay = dayOf(Date.now());
   const random = seededRandom(seed);
   const faults: string[] = [];
   const secret = secrets.OPERATOR_HMAC_SECRET ?? "";
@@ -140,10 +160,13 @@ export async function settleOnStack(
     );
     if (repeats > 0) faults.push(`${repeats} transactions were sent again though they were there`);
     if (conflicts > 0) faults.push(`${conflicts} were sent with other terms`);
+    const { agreed, mismatches, state } = await reconcileDays(stack.urls.core, firstDay, dayOf(Date.now()));
+    if (state !== "completed" || mismatches > 0)
+      faults.push(`reconciliation is ${state}, with ${mismatches} mismatches`);
     const verified = await call(`${stack.urls.core}/ledger/verify`);
     if (verified.status !== 200) faults.push(`the ledger: ${summaryOf(verified)}`);
     const durationMs = Math.round(performance.now() - startedAt);
-    return { faults, settlements: all.length, kills: killed, calls, mishaps, durationMs };
+    return { faults, settlements: all.length, reconciled: agreed, kills: killed, calls, mishaps, durationMs };
   } finally {
     await stack.dispose();
     await simulator.close();

@@ -6,8 +6,9 @@ describe("settlements through an operator that loses answers, while isolates end
   it.each([1])(
     "each move their money exactly once, and both books agree (seed %d)",
     async (seed) => {
-      const { faults, lostAnswers, crashes, mostAMinute, leastAMinute } = await settleMany(300, seed);
+      const { faults, reconciled, lostAnswers, crashes, mostAMinute, leastAMinute } = await settleMany(300, seed);
       expect(faults).toEqual([]);
+      expect(reconciled).toBe(300);
       expect(lostAnswers).toBeGreaterThan(30);
       expect(crashes).toBeGreaterThan(0);
       expect(mostAMinute).toBeLessThanOrEqual(60);

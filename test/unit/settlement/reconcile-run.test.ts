@@ -7,7 +7,12 @@ import type { OperatorBooks } from "../../../src/settlement/operator/records.ts"
 import type { Item } from "../../../src/settlement/reconciliation/items.ts";
 import { ourOne } from "../../../src/settlement/reconciliation/our-books.store.ts";
 import { reconcileDaily } from "../../../src/settlement/reconciliation/reconcile.cron.ts";
-import { makeReconciler, type Reconciler, readReport } from "../../../src/settlement/reconciliation/reconcile.edge.ts";
+import {
+  makeReconciler,
+  type Reconciler,
+  type ReconciliationEnv,
+  readReport,
+} from "../../../src/settlement/reconciliation/reconcile.edge.ts";
 import {
   findRun,
   leaseRun,
@@ -29,7 +34,7 @@ const NOON = Date.parse(`${DAY}T12:00:00Z`);
 
 let simulator: Simulator;
 let db: D1Database;
-let env: Parameters<typeof makeReconciler>[0];
+let env: ReconciliationEnv;
 let runs = 0;
 
 const limiter = {
