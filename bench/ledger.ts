@@ -43,6 +43,8 @@ export interface LedgerFigures {
   readonly appendMs: BySize;
   /** Milliseconds of the sequencer's for each append, with 64 callers at once. */
   readonly groupedAppendMs: BySize;
+  /** Milliseconds of a round of publishing after each of those rounds of appends. */
+  readonly publishMs: BySize;
   /** Pages of the database written for each append: by itself, and in groups of 64. */
   readonly appendPages: BySize;
   readonly groupedAppendPages: BySize;
@@ -57,6 +59,7 @@ export interface LedgerFigures {
   readonly ratios: {
     readonly appendCost: number;
     readonly groupedAppendCost: number;
+    readonly publishCost: number;
     readonly appendPages: number;
     readonly groupedAppendPages: number;
     readonly scrubOverBare: number;
@@ -233,16 +236,18 @@ async function ask<Schema extends z.ZodType>(
   return parsed.data;
 }
 
+const publishedSchema = z.object({
+  state: z.string(),
+  reason: z.string().nullable(),
+  builtSize: z.number(),
+  size: z.number().nullable(),
+  ms: z.number(),
+});
+
 async function publish(url: string, size: number, progress: (text: string) => void): Promise<void> {
-  const status = z.object({
-    state: z.string(),
-    reason: z.string().nullable(),
-    builtSize: z.number(),
-    size: z.number().nullable(),
-  });
   for (let failures = 0; ; ) {
     try {
-      const { state, reason, builtSize, size: published } = await ask(`${url}/publish`, status);
+      const { state, reason, builtSize, size: published } = await ask(`${url}/publish`, publishedSchema);
       progress(`publishing: ${builtSize} of ${size} entries`);
       if (published !== null && published >= size) return;
       if (state === "refused" || state === "failing") throw new Error(`${state}: ${reason}`);
@@ -268,26 +273,37 @@ async function appendMsOf(url: string, { count, callers }: typeof SINGLE): Promi
   return ms / appended;
 }
 
+/** Milliseconds of publishing what was appended, which no append waits for. */
+async function publishMsOf(url: string): Promise<number> {
+  const { state, reason, ms } = await ask(`${url}/publish`, publishedSchema);
+  if (state !== "current") throw new Error(`publishing: ${state}, ${reason}`);
+  return ms;
+}
+
 /** In turns and after a warm-up of each, so that a slow minute of the machine falls on both sizes. */
 async function appendMsBySize(
   urlOf: Running["urlOf"],
   large: number,
   appends: typeof SINGLE,
   progress: (text: string) => void,
-): Promise<BySize> {
-  const measured = { small: [] as number[], large: [] as number[] };
-  const turn = async () => ({
-    small: await appendMsOf(urlOf("ledger", SMALL), appends),
-    large: await appendMsOf(urlOf("ledger", large), appends),
+): Promise<{ readonly appendMs: BySize; readonly publishMs: BySize }> {
+  const turn = async (size: number) => ({
+    append: await appendMsOf(urlOf("ledger", size), appends),
+    publish: await publishMsOf(urlOf("ledger", size)),
   });
-  await turn();
+  const turns = { small: [await turn(SMALL)], large: [await turn(large)] };
   for (let round = 1; round <= ROUNDS; round++) {
-    const { small, large } = await turn();
-    measured.small.push(small);
-    measured.large.push(large);
-    progress(`${appends.callers} at once: round ${round} of ${ROUNDS}: ${small.toFixed(2)} and ${large.toFixed(2)} ms`);
+    const [small, other] = [await turn(SMALL), await turn(large)];
+    turns.small.push(small);
+    turns.large.push(other);
+    const each = `${small.append.toFixed(2)} and ${other.append.toFixed(2)} ms`;
+    progress(`${appends.callers} at once: round ${round} of ${ROUNDS}: ${each}`);
   }
-  return { small: median(measured.small), large: median(measured.large) };
+  const medianOf = (what: "append" | "publish"): BySize => ({
+    small: median(turns.small.slice(1).map((one) => one[what])),
+    large: median(turns.large.slice(1).map((one) => one[what])),
+  });
+  return { appendMs: medianOf("append"), publishMs: medianOf("publish") };
 }
 
 type Timed = Omit<LedgerFigures, "preparedInSeconds" | "appendPages" | "groupedAppendPages" | "ratios"> & {
@@ -329,13 +345,14 @@ async function measure(urlOf: Running["urlOf"], large: number, progress: (text: 
     progress(`scrub: ${Math.round(scrubs.at(-1) ?? 0)}/s, bare loop: ${Math.round(bares.at(-1) ?? 0)}/s`);
   }
 
-  const appendMs = await appendMsBySize(urlOf, large, SINGLE, progress);
-  const groupedAppendMs = await appendMsBySize(urlOf, large, GROUPED, progress);
+  const { appendMs } = await appendMsBySize(urlOf, large, SINGLE, progress);
+  const { appendMs: groupedAppendMs, publishMs } = await appendMsBySize(urlOf, large, GROUPED, progress);
   const perSecond = Math.max(...scrubs);
   const barePerSecond = Math.max(...bares);
   const ratios = {
     appendCost: appendMs.large / appendMs.small,
     groupedAppendCost: groupedAppendMs.large / groupedAppendMs.small,
+    publishCost: publishMs.large / publishMs.small,
     scrubOverBare: perSecond / barePerSecond,
   };
   const slowest = Math.max(verifyMs[SMALL] ?? Number.NaN, verifyMs[large] ?? Number.NaN);
@@ -343,6 +360,7 @@ async function measure(urlOf: Running["urlOf"], large: number, progress: (text: 
     large,
     appendMs,
     groupedAppendMs,
+    publishMs,
     verifyMs: { small: verifyMs[SMALL] ?? Number.NaN, large: verifyMs[large] ?? Number.NaN },
     scrub: {
       perSecond,
@@ -372,6 +390,7 @@ export function ledgerReport(figures: LedgerFigures): string {
     cost("append by itself", "pages", figures.appendPages, ratios.appendPages),
     cost(grouped, "ms each", figures.groupedAppendMs, ratios.groupedAppendCost),
     cost(grouped, "pages each", figures.groupedAppendPages, ratios.groupedAppendPages),
+    `publishing ${GROUPED.count} entries, beside the appends: ${figures.publishMs.small.toFixed(0)} ms at ${SMALL}, ${figures.publishMs.large.toFixed(0)} ms at ${large}: ${ratios.publishCost.toFixed(2)} times`,
     `GET /ledger/verify, median: ${round(verifyMs.small)} ms at ${SMALL}, ${round(verifyMs.large)} ms at ${large} (at most ${LEDGER_MUST.verifyMs})`,
     `scrub of the log: ${round(scrub.perSecond)} entries/s (with the published files ${round(scrub.withFilesPerSecond)}/s), bare SHA-256 of the same bytes: ${round(scrub.barePerSecond)}/s (without the tree ${round(scrub.bareWithoutTreePerSecond)}/s): ${ratios.scrubOverBare.toFixed(2)} (at least ${LEDGER_MUST.scrubOverBare})`,
   ].join("\n");
