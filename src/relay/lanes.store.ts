@@ -56,7 +56,7 @@ export const NOT_BEHIND_ANOTHER = `NOT EXISTS (
     AND earlier.open = 1)`;
 
 /**
- * The first outbox id that an entry of this seq or a later one has: ids rise with the ledger, so it is searched for by halving, in as many
+ * Where outbox ids of an entry of this seq and of later ones begin: ids rise with the ledger, so it is searched for by halving, in as many
  * steps as ids have bits. NULL: the outbox is empty. Both as SQL.
  */
 export const firstOutboxIdOf = (ledgerId: string, seq: string): string => `(

@@ -197,7 +197,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "leases do not use up the rate of their destination",
     parts: {
-      rewriteSql: replacing("INSERT INTO relay_rates", "drained_at_us + leased * interval_us", "drained_at_us"),
+      rewriteSql: replacing("INSERT INTO relay_rates", "chosen.leased *", "0 *"),
     },
   },
   {

@@ -329,6 +329,16 @@ describe("deliveries", () => {
     expect(seen).toEqual([6, 5, 4, 3, 2, 1]);
   });
 
+  test("that lie far apart come on pages of their own, which say that there are more", async () => {
+    await addRows({ outboxId: 120_000, state: "delivered" });
+    const first = (await call(at)).json;
+    expect(first.deliveries.map(({ outboxId }: { outboxId: number }) => outboxId)).toEqual([120_000]);
+    const second = (await call(`${at}?cursor=${first.next}`)).json;
+    expect(second.deliveries).toEqual([]);
+    expect(await idsOf(`cursor=${second.next}`)).toEqual([6, 5, 4, 3, 2, 1]);
+    expect((await call(`${at}?cursor=${second.next}`)).json.next).toBeNull();
+  });
+
   test("of other statuses: pending ones by when they are due, dead ones newest first", async () => {
     expect(await idsOf("status=pending")).toEqual([8, 7]);
     expect((await call(`${at}?status=pending`)).json.deliveries[0]).toMatchObject({ dueAt: T0 - 7, deliveredAt: null });
