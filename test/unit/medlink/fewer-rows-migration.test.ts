@@ -9,7 +9,7 @@ const NAME = "0011_fewer_rows";
 const directory = migrationsOf("medlink");
 
 /** Before the migration, with a claim that has two events of before. */
-function before(): DatabaseSync {
+function withEvents(): DatabaseSync {
   const sqlite = new DatabaseSync(":memory:");
   for (const { name, up } of readMigrations(directory)) if (name < NAME) sqlite.exec(up);
   sqlite.exec("PRAGMA foreign_keys = OFF");
@@ -42,7 +42,7 @@ const event = { claimId: "clm_1", clinicId: "c", status: "submitted", actor: "it
 
 describe("the migration to fewer rows", () => {
   it("keeps a timeline in its order, and events come after it from the version before and from this one", async () => {
-    const sqlite = before();
+    const sqlite = withEvents();
     run(sqlite, "up");
     await timelineInsert(d1On(sqlite), { ...event, kind: "submissionAccepted", at: 3 }).run();
     sqlite.exec(
@@ -57,7 +57,7 @@ describe("the migration to fewer rows", () => {
   });
 
   it("goes back to a timeline by number, where events that came meanwhile are known", async () => {
-    const sqlite = before();
+    const sqlite = withEvents();
     run(sqlite, "up");
     await timelineInsert(d1On(sqlite), { ...event, kind: "REQUEST_SUBMITTED", eventId: "e1", at: 5 }).run();
     run(sqlite, "down");
@@ -70,7 +70,7 @@ describe("the migration to fewer rows", () => {
   });
 
   it("keeps a claim to one live job, as the index did", () => {
-    const sqlite = before();
+    const sqlite = withEvents();
     run(sqlite, "up");
     const add = (jobId: string, state: string) =>
       sqlite
