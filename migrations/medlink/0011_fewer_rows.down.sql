@@ -1,5 +1,6 @@
 DROP TRIGGER auto_submit_jobs_live_update;
 DROP TRIGGER auto_submit_jobs_live_insert;
+DROP INDEX auto_submit_jobs_failed;
 CREATE UNIQUE INDEX auto_submit_jobs_live ON auto_submit_jobs (claim_id) WHERE state IN ('queued', 'running', 'retrying');
 CREATE INDEX auto_submit_jobs_due ON auto_submit_jobs (next_attempt_at) WHERE state IN ('queued', 'retrying');
 DROP INDEX auto_submit_jobs_clinic_turn;

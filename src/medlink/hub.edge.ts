@@ -1,4 +1,4 @@
-/** Everything a hub operation works with, made once per invocation from the bindings. */
+/** Everything a hub operation works with, made once for each isolate from the bindings. */
 
 import type { SnapshotParts } from "../backup/snapshot.edge.ts";
 import { databaseSink, flushNow, measureOf } from "../operations/meter.edge.ts";
@@ -52,20 +52,11 @@ export interface Hub {
   readonly development: boolean;
 }
 
-/** Importing keys costs more than a request; an isolate sees one set of secrets. */
-let cachedFields: { readonly of: string; readonly fields: Promise<Fields> } | undefined;
-
-function fieldsOf(env: HubEnv): Promise<Fields> {
-  const encryptionKeys = acceptedValues({ ...env }, "ENCRYPTION_KEY");
+function makeFieldsOf(env: HubEnv): Promise<Fields> {
   const [, ...previousHashKeys] = acceptedValues({ ...env }, "HASH_KEY");
-  const of = JSON.stringify([encryptionKeys, env.HASH_KEY, previousHashKeys]);
-  if (cachedFields?.of !== of) {
-    const fields = makeKeyring(encryptionKeys, "field").then((keyring) =>
-      makeFields(keyring, [env.HASH_KEY, ...previousHashKeys], systemRandomBytes),
-    );
-    cachedFields = { of, fields };
-  }
-  return cachedFields.fields;
+  return makeKeyring(acceptedValues({ ...env }, "ENCRYPTION_KEY"), "field").then((keyring) =>
+    makeFields(keyring, [env.HASH_KEY, ...previousHashKeys], systemRandomBytes),
+  );
 }
 
 /** The faults that stop the worker: in development only what is missing, elsewhere also what is weak. */
@@ -79,8 +70,26 @@ function faultsOf(env: HubEnv, development: boolean): readonly string[] {
 
 export type HubStart = { readonly ok: true; readonly hub: Hub } | { readonly ok: false; readonly detail: string };
 
+/** What all invocations of an isolate have in common. */
+type HubParts = Omit<Hub, "log" | "later">;
+
+type Parts = { readonly ok: true; readonly parts: HubParts } | { readonly ok: false; readonly detail: string };
+
+/** Reading settings and importing keys costs more than a request; an isolate sees one set of them. */
+let held: { readonly env: HubEnv; readonly parts: HubParts } | undefined;
+
 /** @returns the hub, or one sentence that names each setting or secret to mend; never a value. */
 export async function startHub(env: HubEnv, log: Log, later?: Hub["later"]): Promise<HubStart> {
+  if (held?.env !== env) {
+    const made = await partsOf(env);
+    if (!made.ok) return made;
+    // The value is kept, not the promise: a promise belongs to the request that made it, and can die with it.
+    held = { env, parts: made.parts };
+  }
+  return { ok: true, hub: { ...held.parts, log, later } };
+}
+
+async function partsOf(env: HubEnv): Promise<Parts> {
   const parsed = parseSettings(hubSettingsSchema, env);
   if (!parsed.ok) return { ok: false, detail: parsed.problem.detail };
   const { settings } = parsed;
@@ -91,7 +100,7 @@ export async function startHub(env: HubEnv, log: Log, later?: Hub["later"]): Pro
   const external = settings.ITRANS_API_URL;
   return {
     ok: true,
-    hub: {
+    parts: {
       db: env.DB,
       attachments: env.ATTACHMENTS,
       backup: hubBackupParts(env, settings),
@@ -107,7 +116,7 @@ export async function startHub(env: HubEnv, log: Log, later?: Hub["later"]): Pro
         measure,
         now: systemNow,
       }),
-      fields: await fieldsOf(env),
+      fields: await makeFieldsOf(env),
       settings,
       sessionSecrets: [env.SESSION_SECRET, ...acceptedValues({ ...env }, "SESSION_SECRET").slice(1)],
       webhookSecrets: acceptedValues({ ...env }, "ITRANS_WEBHOOK_SIGNING_SECRET"),
@@ -118,8 +127,6 @@ export async function startHub(env: HubEnv, log: Log, later?: Hub["later"]): Pro
         keys: { cdanet: env.EDI_CDANET_API_KEY, eclaims: env.EDI_ECLAIMS_API_KEY, portal: env.EDI_PORTAL_API_KEY },
         wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       },
-      later,
-      log,
       measure,
       mayScrape: (authorization) => mayScrape(authorization, { ...env }),
       flushMetrics: () => flushNow("medlink-hub", env, databaseSink(env.DB)),

@@ -2,6 +2,7 @@
 import { and, desc, eq, inArray, isNull } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import * as z from "zod";
+import { columnsOf } from "../columns.store.ts";
 import type { Fields } from "../fields.ts";
 import { secondFactors, sessions, users } from "../schema.ts";
 import { type Account, type AccountRole, normalizeEmail, type Preferences, placementOf } from "./user.ts";
@@ -89,17 +90,19 @@ export interface SignedIn {
   readonly lastSeenAt: number;
 }
 
+const USER_COLUMNS = columnsOf(users, "u");
+
 export async function findSession(db: D1Database, fields: Fields, sessionHash: string): Promise<SignedIn | undefined> {
-  const row = await drizzle(db)
-    .select()
-    .from(sessions)
-    .innerJoin(users, eq(sessions.userId, users.userId))
-    .where(and(eq(sessions.sessionHash, sessionHash), isNull(users.disabledAt)))
-    .get();
-  if (row === undefined) return undefined;
-  const { sessionId, createdAt, lastSeenAt } = row.sessions;
-  const { locale, timeZone } = row.users;
-  const user = await readUser(fields, row.users);
+  const row = await db
+    .prepare(
+      `SELECT ${USER_COLUMNS}, s.session_id AS sessionId, s.created_at AS signedInAt, s.last_seen_at AS lastSeenAt
+       FROM sessions AS s JOIN users AS u ON u.user_id = s.user_id WHERE s.session_hash = ? AND u.disabled_at IS NULL`,
+    )
+    .bind(sessionHash)
+    .first<UserRow & { readonly sessionId: string; readonly signedInAt: number; readonly lastSeenAt: number }>();
+  if (row === null) return undefined;
+  const { sessionId, signedInAt: createdAt, lastSeenAt, locale, timeZone } = row;
+  const user = await readUser(fields, row);
   return { user, preferences: { locale, timeZone }, sessionId, sessionHash, createdAt, lastSeenAt };
 }
 

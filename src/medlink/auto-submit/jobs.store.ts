@@ -294,7 +294,8 @@ export async function listFailedJobs(
     .from(autoSubmitJobs)
     .where(
       and(
-        eq(autoSubmitJobs.state, "failed"),
+        // Spelled out, as above.
+        sql`state = 'failed'`,
         clinicId === undefined ? undefined : eq(autoSubmitJobs.clinicId, clinicId),
         error === undefined
           ? undefined
@@ -336,6 +337,23 @@ export async function oldestDueAt(db: D1Database, clinicId: string | undefined):
   ).first<{ at: number | null }>();
   return row?.at ?? undefined;
 }
+
+/** What waits, runs and failed of all clinics, without a look at what succeeded. */
+export interface Load {
+  readonly live: number;
+  readonly failed: number;
+  /** Since when the job that has waited longest is due; null: none waits. */
+  readonly oldestDueAt: number | null;
+}
+
+/** For a batch; its row is a `Load`. */
+export const loadSelect = (db: D1Database): D1PreparedStatement =>
+  db
+    .prepare(
+      `SELECT ${LIVE_COUNT} AS live, (SELECT COUNT(*) FROM auto_submit_jobs WHERE state = 'failed') AS failed,
+         (${NEXT_DUE}) AS oldestDueAt`,
+    )
+    .bind(0);
 
 export const countLiveJobs = async (db: D1Database): Promise<number> =>
   (await db.prepare(`SELECT ${LIVE_COUNT} AS count`).first<number>("count")) ?? 0;

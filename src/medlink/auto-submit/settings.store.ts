@@ -5,20 +5,30 @@ const AUTO_SUBMIT_ENABLED = "autoSubmit.enabled";
 
 const flagOf = (value: string | null): boolean | undefined => (value === null ? undefined : value === "true");
 
-/** @param clinicId undefined: the hub's switch alone. */
-export async function readSwitches(
-  db: D1Database,
-  clinicId: string | undefined,
-): Promise<Pick<AutoSubmitSwitches, "hub" | "clinic">> {
-  const row = await db
+export interface SwitchesRow {
+  readonly hub: string | null;
+  readonly clinic: string | null;
+}
+
+type Switches = Pick<AutoSubmitSwitches, "hub" | "clinic">;
+
+/** For a batch; `readSwitchesRow` reads its row. @param clinicId undefined: the hub's switch alone. */
+export const switchesSelect = (db: D1Database, clinicId: string | undefined): D1PreparedStatement =>
+  db
     .prepare(
       `SELECT (SELECT value FROM hub_settings WHERE key = ?1) AS hub,
          (SELECT value FROM settings WHERE clinic_id = ?2 AND key = ?1) AS clinic`,
     )
-    .bind(AUTO_SUBMIT_ENABLED, clinicId ?? null)
-    .first<{ hub: string | null; clinic: string | null }>();
-  return { hub: flagOf(row?.hub ?? null), clinic: flagOf(row?.clinic ?? null) };
-}
+    .bind(AUTO_SUBMIT_ENABLED, clinicId ?? null);
+
+export const readSwitchesRow = (row: SwitchesRow | null | undefined): Switches => ({
+  hub: flagOf(row?.hub ?? null),
+  clinic: flagOf(row?.clinic ?? null),
+});
+
+/** @param clinicId undefined: the hub's switch alone. */
+export const readSwitches = async (db: D1Database, clinicId: string | undefined): Promise<Switches> =>
+  readSwitchesRow(await switchesSelect(db, clinicId).first<SwitchesRow>());
 
 interface SwitchChange {
   /** null: nothing is said, and what stands behind it decides. */

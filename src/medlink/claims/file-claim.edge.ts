@@ -1,11 +1,13 @@
 /** Filing a claim: a new one, or one that corrects another. */
 import { changed, type Deed } from "../audit/audited.edge.ts";
-import { isAutoSubmitOn, queueStatements, type Submission, showSubmission } from "../auto-submit/submit.edge.ts";
+import { readSwitchesRow, type SwitchesRow, switchesSelect } from "../auto-submit/settings.store.ts";
+import { queueStatements, type Submission, showSubmission } from "../auto-submit/submit.edge.ts";
+import { isOn } from "../auto-submit/switches.ts";
 import { wake } from "../auto-submit/wake.edge.ts";
 import { noAmount, unknownRecord } from "../field-rule.ts";
 import { newId } from "../ids.ts";
 import { type Answer, ok, refuse } from "../operation.edge.ts";
-import { missingParties } from "../records/records.store.ts";
+import { missingOf, type PartiesRow, partiesSelect } from "../records/records.store.ts";
 import type { Claim, ClaimDetails, ClaimType, Corrects } from "./claim.ts";
 import { claimInsert, timelineInsert } from "./claims.store.ts";
 import { readAmount, showClaim } from "./show-claim.ts";
@@ -32,8 +34,14 @@ export async function fileClaim(deed: Deed, fields: FiledFields, corrects?: Corr
   const { clinicId, userId } = user;
   const money = readAmount(fields.amount, fields.currency, fields.codes);
   if (!money.ok) return noSuchAmount(money.path);
-  const missing = await missingParties(hub.db, clinicId, fields);
+  const [parties, switches] = await hub.db.batch<PartiesRow & SwitchesRow>([
+    partiesSelect(hub.db, clinicId, fields),
+    switchesSelect(hub.db, clinicId),
+  ]);
+  const missing = missingOf(parties?.results[0]);
   if (missing.length > 0) return noSuchRecords(missing);
+  const setting = hub.settings.ITRANS_AUTO_SUBMIT_ENABLED;
+  const isQueued = isOn({ ...readSwitchesRow(switches?.results[0]), setting });
   const now = hub.now();
   const claim: Claim = {
     claimId: newId("clm", hub.random),
@@ -62,9 +70,7 @@ export async function fileClaim(deed: Deed, fields: FiledFields, corrects?: Corr
     updatedAt: now,
   };
   const { claimId } = claim;
-  const queue = (await isAutoSubmitOn(hub, clinicId))
-    ? queueStatements(hub, claim, { userId, correlationId })
-    : undefined;
+  const queue = isQueued ? queueStatements(hub, claim, { userId, correlationId }) : undefined;
   const statements = [
     await claimInsert(hub.db, hub.fields, claim),
     timelineInsert(hub.db, { claimId, clinicId, kind: "created", status: claim.status, actor: userId, at: now }),

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { viewed } from "../audit/audited.edge.ts";
+import { view } from "../audit/audited.edge.ts";
 import { none, notFound, ok, operation } from "../operation.edge.ts";
 import { iso } from "../page-query.ts";
 import { CLAIM_STATUSES } from "./claim.ts";
@@ -43,9 +43,8 @@ export const readTimelineRoute = operation(
   async (input) => {
     const { hub, user, params, correlationId } = input;
     const { claimId } = params;
-    const [whole] = await Promise.all([
-      readWholeClaim(hub.db, hub.fields, user.clinicId, claimId),
-      viewed(input, "claim.view", claimId, { detail: "timeline", onlyWithClaim: claimId }),
+    const whole = await readWholeClaim(hub.db, hub.fields, user.clinicId, claimId, [
+      view(input, "claim.view", claimId, { detail: "timeline", onlyWithClaim: claimId }),
     ]);
     if (whole === undefined) return notFound("claim");
     const { requestId } = whole.claim;

@@ -1,8 +1,8 @@
 import type * as z from "zod";
 import { VERSION } from "../../platform/version.ts";
-import { readBreaker } from "../auto-submit/core-breaker.store.ts";
-import { countJobs, oldestDueAt } from "../auto-submit/jobs.store.ts";
-import { readSwitches } from "../auto-submit/settings.store.ts";
+import { type BreakerRow, breakerSelect, readBreakerRow } from "../auto-submit/core-breaker.store.ts";
+import { type Load, loadSelect } from "../auto-submit/jobs.store.ts";
+import { readSwitchesRow, type SwitchesRow, switchesSelect } from "../auto-submit/settings.store.ts";
 import { isOn } from "../auto-submit/switches.ts";
 import type { Surface } from "../core.client.ts";
 import { checkDatabase } from "../health/health.route.ts";
@@ -120,17 +120,18 @@ export async function overviewOf(hub: Hub, correlationId: string): Promise<Overv
 }
 
 async function autoSubmitOf(hub: Hub) {
-  const [switches, { breaker }, counts, oldest] = await Promise.all([
-    readSwitches(hub.db, undefined),
-    readBreaker(hub.db),
-    countJobs(hub.db, undefined),
-    oldestDueAt(hub.db, undefined),
+  const [switchRows, breakerRows, loads] = await hub.db.batch<SwitchesRow & BreakerRow & Load>([
+    switchesSelect(hub.db, undefined),
+    breakerSelect(hub.db),
+    loadSelect(hub.db),
   ]);
-  const countOf = (state: string): number => counts.get(state) ?? 0;
+  const switches = readSwitchesRow(switchRows?.results[0]);
+  const { breaker } = readBreakerRow(breakerRows?.results[0]);
+  const load = loads?.results[0];
   return {
-    depth: countOf("queued") + countOf("running") + countOf("retrying"),
-    failed: countOf("failed"),
-    oldestDueAt: oldest,
+    depth: load?.live ?? 0,
+    failed: load?.failed ?? 0,
+    oldestDueAt: load?.oldestDueAt ?? undefined,
     view: {
       enabled: isOn({ ...switches, setting: hub.settings.ITRANS_AUTO_SUBMIT_ENABLED }),
       heldByOperator: switches.hub === false,

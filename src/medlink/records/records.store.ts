@@ -141,22 +141,26 @@ export async function findInsurers(
 }
 
 /** Which of a claim's three parties this clinic does not have, by field name. A patient being erased is not had any more. */
-export async function missingParties(
-  db: D1Database,
-  clinicId: string,
-  parties: { readonly patientId: string; readonly providerId: string; readonly insurerId: string },
-): Promise<readonly ("patientId" | "providerId" | "insurerId")[]> {
-  const row = await db
+export const missingParties = async (db: D1Database, clinicId: string, parties: Parties): Promise<readonly Party[]> =>
+  missingOf((await partiesSelect(db, clinicId, parties).first<PartiesRow>()) ?? undefined);
+
+const PARTIES = ["patientId", "providerId", "insurerId"] as const;
+type Party = (typeof PARTIES)[number];
+type Parties = Readonly<Record<Party, string>>;
+export type PartiesRow = Readonly<Record<Party, number>>;
+
+/** @param row of `partiesSelect`. */
+export const missingOf = (row: PartiesRow | undefined): readonly Party[] => PARTIES.filter((name) => row?.[name] !== 1);
+
+/** For a batch; `missingOf` reads its row. */
+export const partiesSelect = (db: D1Database, clinicId: string, parties: Parties): D1PreparedStatement =>
+  db
     .prepare(
       `SELECT EXISTS (SELECT 1 FROM patients WHERE patient_id = ?2 AND clinic_id = ?1 AND erasing_at IS NULL) AS patientId,
               EXISTS (SELECT 1 FROM providers WHERE provider_id = ?3 AND clinic_id = ?1) AS providerId,
               EXISTS (SELECT 1 FROM insurers WHERE insurer_id = ?4 AND clinic_id = ?1) AS insurerId`,
     )
-    .bind(clinicId, parties.patientId, parties.providerId, parties.insurerId)
-    .first<{ patientId: number; providerId: number; insurerId: number }>();
-  const names = ["patientId", "providerId", "insurerId"] as const;
-  return names.filter((name) => row?.[name] !== 1);
-}
+    .bind(clinicId, parties.patientId, parties.providerId, parties.insurerId);
 
 export const clinicUpsert = (db: D1Database, clinicId: string, name: string, now: number): D1PreparedStatement =>
   db

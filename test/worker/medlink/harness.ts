@@ -74,13 +74,18 @@ export class TestHub {
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return worker.fetch(new Request(ORIGIN + path, init), this.env, createExecutionContext());
+    return worker.fetch(new Request(ORIGIN + path, init), this.bindings(), createExecutionContext());
+  }
+
+  /** As of now: a worker reads its bindings once. */
+  bindings(): HubEnv {
+    return { ...this.env };
   }
 
   /** Until what goes on after the answer has ended, too. */
   async fetchToTheEnd(path: string, init: RequestInit = {}): Promise<Response> {
     const context = createExecutionContext();
-    const response = await worker.fetch(new Request(ORIGIN + path, init), this.env, context);
+    const response = await worker.fetch(new Request(ORIGIN + path, init), this.bindings(), context);
     await waitOnExecutionContext(context);
     return response;
   }
@@ -91,7 +96,7 @@ export class TestHub {
 
   /** The hub as an invocation has it, under this test's clock. */
   async hub(): Promise<Hub> {
-    const started = await startHub(this.env, () => undefined);
+    const started = await startHub(this.bindings(), () => undefined);
     if (!started.ok) throw new Error(started.detail);
     return { ...started.hub, now: () => this.now() };
   }
@@ -108,7 +113,7 @@ export class TestHub {
       "auto-submit",
       hints.map(({ jobId }, i) => ({ id: `m${i}`, timestamp: new Date(), attempts: 1, body: { jobId } })),
     );
-    if (this.clock === undefined) await worker.queue(batch, this.env);
+    if (this.clock === undefined) await worker.queue(batch, this.bindings());
     else await consumeAutoSubmit(await this.hub(), batch);
   }
 
@@ -142,7 +147,7 @@ export class TestHub {
       { id: "dead", timestamp: new Date(), attempts: 1, body },
     ]);
     const context = createExecutionContext();
-    await worker.queue(batch, this.env);
+    await worker.queue(batch, this.bindings());
     return (await getQueueResult(batch, context)).explicitAcks;
   }
 
@@ -151,7 +156,7 @@ export class TestHub {
       await sweepAutoSubmit(await this.hub());
       return;
     }
-    await worker.scheduled({ cron: "* * * * *", scheduledTime: 0, noRetry: () => undefined }, this.env);
+    await worker.scheduled({ cron: "* * * * *", scheduledTime: 0, noRetry: () => undefined }, this.bindings());
   }
 
   async seed(): Promise<Response> {
