@@ -752,7 +752,10 @@ const OPEN_MS = 120_000;
 const RESOLVE_MS = 120_000;
 
 async function areQuiet(world: World, names: readonly string[]): Promise<boolean> {
-  const { alerts, notifications } = await world.status();
+  // A core that is starting, or busy, says it the next time.
+  const seen = await world.status().catch(() => undefined);
+  if (seen === undefined) return false;
+  const { alerts, notifications } = seen;
   const standing = alerts.filter(({ name, phase }) => names.includes(name) && phase !== "quiet");
   const waiting = notifications.filter(
     ({ id, state }) => state === "waiting" && names.some((name) => id.startsWith(`${name}/`)),
