@@ -38,6 +38,7 @@ const settlementsSchema = z.object({
   settlements: z.array(
     z.object({
       refId: z.string(),
+      tenantId: z.string(),
       type: z.string(),
       status: z.string(),
       amountCents: z.int(),
@@ -218,6 +219,7 @@ async function transactions(printer: Printer, window: Window, json: boolean, ten
   }
   shares(printer, "status", report.byStatus, [["amount", ({ amounts }) => amounts.join(", ")]]);
   shares(printer, "type", report.byType);
+  shares(printer, "tenant", report.byTenant, [["confirmed", ({ amounts }) => amounts.join(", ")]]);
   shares(printer, "reason", report.reasons);
   durations(printer, "until confirmed", report.duration);
   rate(printer, "asked for", report);
@@ -246,7 +248,7 @@ async function webhooks(printer: Printer, window: Window, json: boolean, destina
   const attempts = report.meanAttempts === undefined ? "-" : report.meanAttempts.toFixed(2);
   printer.fact(
     "retry rate",
-    `${percent(report.retryRate)} needed more than one attempt; ${attempts} attempts on average`,
+    `${percent(report.retryRate)} needed more than one attempt; ${attempts} attempts on average, ${report.mostAttempts} at most`,
   );
   for (const { outboxId, destinationId, eventType, attempts: made, error } of report.attention) {
     printer.warn(`dead letter ${outboxId}  ${eventType} to ${destinationId}: ${error} after ${made} attempts`);

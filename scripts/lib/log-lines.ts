@@ -50,9 +50,13 @@ export function isWanted(event: LogEvent, filter: LogFilter): boolean {
 
 const UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** @param text such as 15m, 2h, or RFC 3339. @param now epoch ms. @throws Failure naming the option when it is neither. */
+/** `15m`, and as people write it: `15 minutes ago`. */
+const AGO = /^(\d{1,6}) ?(s|seconds?|m|minutes?|h|hours?|d|days?)( ago)?$/;
+
+/** @param text such as 15m, 2h, "1 hour ago", or RFC 3339. @param now epoch ms. @throws Failure naming the option when it is neither. */
 export function sinceOf(text: string, now: number, option = "--since"): number {
-  const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const [, amount, word = ""] = AGO.exec(text.trim()) ?? [];
+  const unit = word.charAt(0);
   if (amount !== undefined && (unit === "s" || unit === "m" || unit === "h" || unit === "d")) {
     return now - Number(amount) * UNITS[unit];
   }

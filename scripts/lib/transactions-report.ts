@@ -13,6 +13,7 @@ import {
 
 export interface Transaction {
   readonly refId: string;
+  readonly tenantId: string;
   readonly type: string;
   readonly status: string;
   readonly amountCents: number;
@@ -35,11 +36,14 @@ export interface Window {
 const STUCK_AFTER_MS = 5 * 60_000;
 const MOST_NAMED = 20;
 const MOST_BURSTS = 5;
+const MOST_TENANTS = 10;
 
 export interface TransactionsReport extends Window {
   readonly count: number;
   readonly byStatus: readonly (Share & { readonly amounts: readonly string[] })[];
   readonly byType: readonly Share[];
+  /** Of those that were confirmed: who moved the most, the first ten. */
+  readonly byTenant: readonly (Share & { readonly amounts: readonly string[] })[];
   /** Of those that ended, those that failed for technical reasons; undefined when none ended. */
   readonly errorRate: number | undefined;
   /** From being asked for to the operator's confirmation, in milliseconds. */
@@ -81,6 +85,9 @@ export function transactionsReport(all: readonly Transaction[], window: Window, 
       amounts: amountsOf(all.filter(({ status }) => status === share.name)),
     })),
     byType: sharesOf(all.map(({ type }) => type)),
+    byTenant: sharesOf(completed.map(({ tenantId }) => tenantId))
+      .slice(0, MOST_TENANTS)
+      .map((share) => ({ ...share, amounts: amountsOf(completed.filter(({ tenantId }) => tenantId === share.name)) })),
     errorRate: ended.length === 0 ? undefined : failed.length / ended.length,
     duration: distributionOf(completed.map(({ createdAt, updatedAt }) => updatedAt - createdAt)),
     rate: rateOf(times, window.since, window.until),

@@ -46,6 +46,7 @@ export interface WebhooksReport extends Window {
   /** Of those that were posted, those that needed more than one attempt; undefined when none was. */
   readonly retryRate: number | undefined;
   readonly meanAttempts: number | undefined;
+  readonly mostAttempts: number;
   readonly byAttempts: readonly Share[];
   readonly errors: readonly Share[];
   /** Dead letters, newest first. */
@@ -88,6 +89,7 @@ export function webhooksReport(all: readonly WebhookDelivery[], window: Window):
     retryRate: posted.length === 0 ? undefined : retried.length / posted.length,
     meanAttempts:
       posted.length === 0 ? undefined : posted.reduce((sum, { attempts }) => sum + attempts, 0) / posted.length,
+    mostAttempts: posted.reduce((most, { attempts }) => Math.max(most, attempts), 0),
     byAttempts: sharesOf(posted.map(({ attempts }) => attemptsName(attempts))),
     errors: sharesOf([...retried, ...dead.filter(({ attempts }) => attempts <= 1)].map(errorOf)),
     attention: dead.slice(0, MOST_NAMED).map((one) => ({

@@ -325,6 +325,13 @@ export const METRICS = {
     unit: "requests",
     help: "Idempotency-Keys that came again with another request.",
   },
+  itrans_core_idempotency_requests_total: {
+    ...core,
+    ...counter,
+    unit: "requests",
+    help: "Requests with an Idempotency-Key: answered as the one before was, or for the first time.",
+    labels: { answer: ["fresh", "replayed"] },
+  },
 
   itrans_core_backup_good_timestamp_seconds: {
     ...core,
@@ -459,6 +466,12 @@ export const METRICS = {
     ...worst,
     unit: "seconds",
     help: "How long the job that is due longest has been due; 0 when none is.",
+  },
+  medlink_active_sessions: {
+    ...hub,
+    ...level,
+    unit: "none",
+    help: "Sessions of people that have not ended.",
   },
   medlink_auto_submit_core_reachable: {
     ...hub,

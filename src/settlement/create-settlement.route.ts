@@ -90,6 +90,7 @@ export function registerCreateSettlement(app: OpenAPIHono<CoreAppEnv>): void {
     const { principal, settings, correlationId } = c.var;
     const tenantId = body.tenantId ?? principal.tenantId;
     const lookup = await idLookup(c);
+    const measure = measureOf("itrans-core", c.env);
     const answered = await answerOnce({
       db: c.env.DB,
       scope: IDEMPOTENCY_SCOPE,
@@ -107,8 +108,9 @@ export function registerCreateSettlement(app: OpenAPIHono<CoreAppEnv>): void {
       happened: async (refId) =>
         (await isInLedger(c.env.DB, settings.LEDGER_ID, `stl:${refId}`)) ? shown(c, refId) : undefined,
       run: (refId) => carryOut(c, body, tenantId, refId),
-      collided: () => measureOf("itrans-core", c.env).add("itrans_core_idempotency_collisions_total", {}),
+      collided: () => measure.add("itrans_core_idempotency_collisions_total", {}),
     });
+    measure.add("itrans_core_idempotency_requests_total", { answer: answered.replayed ? "replayed" : "fresh" });
     if (answered.replayed) c.header("idempotent-replayed", "true");
     if (answered.retryAfterSeconds !== undefined) c.header("retry-after", String(answered.retryAfterSeconds));
     if (answered.status === 201) return c.json(settlementSchema.parse(answered.body), 201);

@@ -145,6 +145,7 @@ describe("a cutover, rehearsed", () => {
   it("passes when nothing is wrong, after a rollback too, with evidence of each step; then it is rolled back on its own", async () => {
     const context = contextIn("second");
     const { site: signOffs, gates } = await rehearsalSignOffs(context);
+    expect(said.at(-1)).toMatch(/^restore drill: [1-9]\d* entries of \S+-rehearsal restored/);
     const list = { site: rehearsal.site, signOffs, gates, commit, now: Date.now(), tlsDays: 90 };
     expect((await runPreflight(list)).filter(({ ok }) => !ok)).toEqual([]);
     const unsigned = {

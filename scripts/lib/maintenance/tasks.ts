@@ -130,6 +130,7 @@ const reconciliationSchema = z.looseObject({
   ),
 });
 const relaySchema = z.looseObject({ deadLetterCount: z.number(), pending: z.number() });
+const deliveriesSchema = z.looseObject({ deliveries: z.array(z.unknown()), next: z.string().nullable() });
 const keysSchema = z.looseObject({ keys: z.array(z.looseObject({ expiresAt: z.string() })) });
 const secretsSchema = z.looseObject({
   secrets: z.array(z.looseObject({ name: z.string(), ageDays: z.number().nullable() })),
@@ -197,7 +198,7 @@ export const TASKS: readonly Task[] = [
   {
     rhythm: "daily",
     title: "Storage",
-    remedy: "docs/runbook.md, storage-database.",
+    remedy: "docs/runbook.md, core-database-size and hub-database-size.",
     async run(parts) {
       const full = (await sizes(parts)).filter(({ bytes }) => bytes > FULL * D1_LIMIT_BYTES);
       if (full.length > 0) throw new Error(full.map(({ name, bytes }) => `${name}: ${share(bytes)}`).join(", "));
@@ -258,6 +259,25 @@ export const TASKS: readonly Task[] = [
       const old = keys.filter(({ expiresAt }) => now - Date.parse(expiresAt) > 7 * DAY_MS);
       if (old.length > 0) throw new Error(`${old.length} expired more than 7 days ago and are still there`);
       return `${keys.length} kept, none expired for 7 days`;
+    },
+  },
+  {
+    rhythm: "weekly",
+    title: "Old deliveries are cleaned up",
+    remedy:
+      "Core's cron deletes what is older than RELAY_DELIVERED_RETENTION_DAYS; npm run logs:errors shows why it does not.",
+    async run({ site, now }) {
+      const days = Number(site.values.RELAY_DELIVERED_RETENTION_DAYS ?? 30);
+      // A day more, for what ends while the cron is at it. The list goes from the newest to the oldest, from this place on.
+      const place = `${now - (days + 1) * DAY_MS}.0`;
+      const query = new URLSearchParams({ status: "delivered", cursor: place, limit: "200" });
+      const { deliveries, next } = deliveriesSchema.parse(
+        await askOf(site, "core", `/relay/workflow/deliveries?${query}`),
+      );
+      const count = `${deliveries.length}${next === null ? "" : " or more"}`;
+      if (deliveries.length > 0)
+        throw new Error(`${count} were delivered over ${days + 1} days ago and are still there`);
+      return `none that was delivered over ${days + 1} days ago`;
     },
   },
   {

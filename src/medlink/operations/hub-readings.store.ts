@@ -2,6 +2,7 @@
 import { readBackupLevels } from "../../backup/backup.store.ts";
 import { readBucketCounts } from "../../operations/bucket-count.store.ts";
 import type { Reading } from "../../operations/readings.ts";
+import { SESSION_IDLE_MS, SESSION_LIFETIME_MS } from "../accounts/session.ts";
 import { readBreaker } from "../auto-submit/core-breaker.store.ts";
 import { oldestDueAt } from "../auto-submit/jobs.store.ts";
 import { readSecretAges } from "../secrets/secret-ages.store.ts";
@@ -10,7 +11,7 @@ const LIVE_STATES = ["queued", "running", "retrying"] as const;
 
 /** @param now epoch ms. */
 export async function readHubGauges(db: D1Database, now: number): Promise<readonly Reading[]> {
-  const [live, oldest, { breaker }, backup, watched, ages, buckets] = await Promise.all([
+  const [live, oldest, { breaker }, backup, watched, ages, buckets, sessions] = await Promise.all([
     db
       .prepare(
         `SELECT state, COUNT(*) AS count FROM auto_submit_jobs WHERE state IN ('queued', 'retrying') GROUP BY state
@@ -23,6 +24,13 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
     db.prepare("SELECT updated_at AS at FROM tasks WHERE name = 'watch'").first<{ readonly at: number }>(),
     readSecretAges(db),
     readBucketCounts(db),
+    db
+      .prepare(
+        `SELECT COUNT(*) AS count FROM sessions
+         WHERE last_seen_at > CAST(?1 AS INTEGER) AND created_at > CAST(?2 AS INTEGER)`,
+      )
+      .bind(now - SESSION_IDLE_MS, now - SESSION_LIFETIME_MS)
+      .first<{ readonly count: number }>(),
   ]);
   const counts = new Map(live.results.map(({ state, count }) => [state, count]));
   return [
@@ -34,6 +42,7 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
       labels: [],
       value: oldest === undefined ? 0 : Math.max(0, now - oldest) / 1_000,
     },
+    { name: "medlink_active_sessions", labels: [], value: sessions?.count ?? 0 },
     { name: "medlink_auto_submit_core_reachable", labels: [], value: breaker.type === "open" ? 0 : 1 },
     { name: "medlink_database_size_bytes", labels: [], value: live.meta.size_after ?? 0 },
     ...(watched === null

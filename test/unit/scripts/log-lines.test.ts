@@ -43,8 +43,10 @@ describe("log lines", () => {
 test("a time is an age or RFC 3339, and nothing else", () => {
   const now = Date.parse(AT);
   expect([sinceOf("15m", now), sinceOf("2h", now)]).toEqual([now - 900_000, now - 7_200_000]);
+  expect([sinceOf("1 hour ago", now), sinceOf("15 minutes", now)]).toEqual([now - 3_600_000, now - 900_000]);
   expect(sinceOf(AT, 0)).toBe(now);
   expect(() => sinceOf("yesterday", now)).toThrow("--since");
+  expect(() => sinceOf("15 miles ago", now)).toThrow("--since");
 });
 
 test("the objects of a tail are cut from whatever pieces they come in", () => {

@@ -46,6 +46,7 @@ describe("what reports are made of", () => {
 
 const transaction = (over: Partial<Transaction>): Transaction => ({
   refId: "stl_1",
+  tenantId: "default",
   type: "payment",
   status: "COMPLETED",
   amountCents: 1_000,
@@ -61,7 +62,7 @@ describe("the report of settlements", () => {
   const all = [
     transaction({}),
     transaction({ amountCents: 250, updatedAt: 4_000 }),
-    transaction({ currency: "JPY", amountCents: 900 }),
+    transaction({ currency: "JPY", amountCents: 900, tenantId: "ten_2" }),
     transaction({ status: "FAILED", reason: "ATTEMPTS-SPENT", replays: 1 }),
     transaction({ status: "REJECTED", reason: "LIMIT_EXCEEDED" }),
     transaction({ refId: "stl_old", status: "PROCESSING" }),
@@ -71,6 +72,13 @@ describe("the report of settlements", () => {
 
   it("adds up money by currency and never across", () => {
     expect(report.byStatus.find(({ name }) => name === "COMPLETED")?.amounts).toEqual(["12.50 CAD", "900 JPY"]);
+  });
+
+  it("says who moved the most of what was confirmed", () => {
+    expect(report.byTenant).toMatchObject([
+      { name: "default", count: 2, amounts: ["12.50 CAD"] },
+      { name: "ten_2", count: 1, amounts: ["900 JPY"] },
+    ]);
   });
 
   it("counts technical failures of what ended, and times of what was confirmed", () => {

@@ -1,0 +1,92 @@
+/** A restore drill: a snapshot of a running system is fetched, checked and restored on this machine, and the system is told how it went. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { backupKeys } from "../../../src/backup/sealed-file.ts";
+import { parseVerifierKey, type VerifierKey } from "../../../src/ledger/note.ts";
+import { Failure, messageOf } from "../fail.ts";
+import { call } from "../http.ts";
+import { writeArchive } from "./archive.ts";
+import { recoveryPoints } from "./recovery.ts";
+import { restoreArchive } from "./restore.ts";
+import { type BackupSite, remoteSnapshot } from "./site.ts";
+import { fileTarget } from "./target.ts";
+
+export interface DrillParts {
+  /** Core's. */
+  readonly site: BackupSite;
+  readonly snapshot: string;
+  /** Values of BACKUP_ENCRYPTION_KEY that may open it. */
+  readonly secrets: readonly string[];
+  /** Keys that may have signed the checkpoint. */
+  readonly logKeys: readonly VerifierKey[];
+  readonly progress: Parameters<typeof writeArchive>[2];
+}
+
+export interface Drilled {
+  readonly entries: number;
+  readonly fetchMs: number;
+  readonly checkMs: number;
+  readonly restoreMs: number;
+  /** A line for each class of data: what a loss would have cost. */
+  readonly recovery: readonly string[];
+}
+
+/** The outcome is recorded, a bad one too. @throws Failure naming why it was bad. */
+export async function runDrill({ site, snapshot, secrets, logKeys, progress }: DrillParts): Promise<Drilled> {
+  const startedAt = new Date();
+  const scratch = mkdtempSync(join(tmpdir(), "itrans-drill-"));
+  let drilled: Drilled | undefined;
+  let reason: string | null = null;
+  let report: Record<string, string | number> = {};
+  try {
+    const began = performance.now();
+    const { archive } = await writeArchive(await remoteSnapshot(site, snapshot), scratch, progress);
+    const fetchMs = performance.now() - began;
+    const restored = await restoreArchive(archive, {
+      keys: backupKeys(secrets),
+      logKeys,
+      promises: [],
+      withoutKeys: false,
+      targetOf: (manifest) => fileTarget(join(scratch, "restored.sqlite"), manifest),
+      progress,
+    });
+    const { checkMs, restoreMs, state } = restored;
+    report = {
+      fetchMs: Math.round(fetchMs),
+      checkMs: Math.round(checkMs),
+      restoreMs: Math.round(restoreMs),
+      ...state.counts,
+    };
+    const recovery = recoveryPoints(restored, startedAt.getTime());
+    drilled = { entries: state.size, fetchMs, checkMs, restoreMs, recovery };
+  } catch (error) {
+    reason = messageOf(error).slice(0, 500);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  await site.operator.ask(`${site.base}/restore-drills`, {
+    method: "POST",
+    body: {
+      snapshot,
+      good: reason === null,
+      startedAt: startedAt.toISOString(),
+      finishedAt: new Date().toISOString(),
+      entries: drilled?.entries ?? 0,
+      reason,
+      report,
+    },
+  });
+  if (drilled === undefined) throw new Failure(`the drill failed: ${reason}`);
+  return drilled;
+}
+
+/** A drill is about the backup: whether the log is what others pinned, `npm run verify` says. */
+export async function servedKeys(url: string): Promise<readonly VerifierKey[]> {
+  const answer = await call(`${url}/ledger/log/key`);
+  if (answer.status !== 200 || typeof answer.body !== "string") return [];
+  return answer.body
+    .split("\n")
+    .map(parseVerifierKey)
+    .filter((key) => key !== undefined);
+}
