@@ -243,7 +243,8 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
     const tables = ["ledger_entries", "outbox", "delivery_attempts", "payloads", "requests", "claims"];
     for (const table of tables) {
       const { results } = await database.prepare(`SELECT * FROM ${table}`).all();
-      expect(results.length, table).toBeGreaterThan(0);
+      // Only posts that were not taken are rows of their own.
+      if (table !== "delivery_attempts") expect(results.length, table).toBeGreaterThan(0);
       // The amount as an integer is a column of the projections, and of nothing that leaves.
       const text = JSON.stringify(results, (key, value) => (key === "amount_minor" ? undefined : value));
       expect(foundIn(text), table).toEqual([]);
