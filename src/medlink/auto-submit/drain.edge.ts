@@ -178,6 +178,17 @@ export async function drain(
   }
 }
 
+/** When this isolate last sent a hint for when starts are allowed again. */
+let pacedAt = 0;
+
+/** One hint is enough for all that is held back within its second: it finds what is due when it comes. */
+async function hintAfterPace(hub: Hub, jobId: string): Promise<void> {
+  const now = hub.now();
+  if (pacedAt <= now && now < pacedAt + PACE_WINDOW_MS) return;
+  pacedAt = now;
+  await sendHint(hub, jobId, PACE_WINDOW_MS);
+}
+
 /** Another hint where nobody else will send one: every waiting job has one behind it, or the sweep. */
 async function hintForTheRest(
   hub: Hub,
@@ -196,6 +207,6 @@ async function hintForTheRest(
     }
     case "held":
       // Opening sends the hint for the probe, switching on sends one, and whoever fills the window goes on by itself.
-      if (stopped.by === "pace") await sendHint(hub, jobId, PACE_WINDOW_MS);
+      if (stopped.by === "pace") await hintAfterPace(hub, jobId);
   }
 }
