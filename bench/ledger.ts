@@ -353,7 +353,8 @@ async function measure(urlOf: Running["urlOf"], large: number, progress: (text: 
     appendCost: appendMs.large / appendMs.small,
     groupedAppendCost: groupedAppendMs.large / groupedAppendMs.small,
     publishCost: publishMs.large / publishMs.small,
-    scrubOverBare: perSecond / barePerSecond,
+    // Of each round by itself: its two run one after the other, on the same machine as busy as it is then.
+    scrubOverBare: median(scrubs.map((speed, round) => speed / (bares[round] ?? Number.NaN))),
   };
   const slowest = Math.max(verifyMs[SMALL] ?? Number.NaN, verifyMs[large] ?? Number.NaN);
   return {

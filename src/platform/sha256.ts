@@ -3,42 +3,52 @@
  * more for the call than for the work where a message has a few blocks. Checked against another implementation by a test.
  */
 
-const ROUND_CONSTANTS = new Int32Array(64);
+const ROUNDS = 64;
+const WORD = 4;
+
+/** Words are read through DataViews: an element of a typed array may be undefined, which is looked for at each of them. */
+const wordsOf = (count: number): DataView => new DataView(new ArrayBuffer(count * WORD));
+
+/** As the machine has them; those of a message are big-endian. */
+const LITTLE_ENDIAN = true;
+
+const ROUND_CONSTANTS = wordsOf(ROUNDS);
 const INITIAL = new Int32Array(8);
 
 /** The first 32 bits of the fractional parts of square and cube roots of the first primes (sections 4.2.2 and 5.3.3). */
 function fillConstants(): void {
   const fraction = (value: number): number => ((value - Math.floor(value)) * 2 ** 32) | 0;
   let found = 0;
-  for (let candidate = 2; found < 64; candidate++) {
+  for (let candidate = 2; found < ROUNDS; candidate++) {
     let prime = true;
     for (let divisor = 2; divisor * divisor <= candidate; divisor++) if (candidate % divisor === 0) prime = false;
     if (!prime) continue;
     if (found < 8) INITIAL[found] = fraction(Math.sqrt(candidate));
-    ROUND_CONSTANTS[found] = fraction(Math.cbrt(candidate));
+    ROUND_CONSTANTS.setInt32(found * WORD, fraction(Math.cbrt(candidate)), LITTLE_ENDIAN);
     found += 1;
   }
 }
 fillConstants();
 
-const schedule = new Int32Array(64);
-const state = new Int32Array(8);
 const BLOCK = 64;
+const schedule = wordsOf(ROUNDS);
+const state = new Int32Array(8);
 const tail = new Uint8Array(2 * BLOCK);
+const tailView = new DataView(tail.buffer);
 
 const at = (words: Int32Array, i: number): number => words[i] ?? 0;
 
-function compress(bytes: Uint8Array, offset: number): void {
+function compress(block: DataView, offset: number): void {
   const w = schedule;
-  for (let i = 0, p = offset; i < 16; i++, p += 4) {
-    w[i] = ((bytes[p] ?? 0) << 24) | ((bytes[p + 1] ?? 0) << 16) | ((bytes[p + 2] ?? 0) << 8) | (bytes[p + 3] ?? 0);
-  }
-  for (let i = 16; i < 64; i++) {
-    const x = at(w, i - 15);
-    const y = at(w, i - 2);
+  const k = ROUND_CONSTANTS;
+  for (let i = 0; i < BLOCK; i += WORD) w.setInt32(i, block.getInt32(offset + i), LITTLE_ENDIAN);
+  for (let i = BLOCK; i < ROUNDS * WORD; i += WORD) {
+    const x = w.getInt32(i - 15 * WORD, LITTLE_ENDIAN);
+    const y = w.getInt32(i - 2 * WORD, LITTLE_ENDIAN);
     const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
     const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
-    w[i] = (at(w, i - 16) + s0 + at(w, i - 7) + s1) | 0;
+    const sum = w.getInt32(i - 16 * WORD, LITTLE_ENDIAN) + s0 + w.getInt32(i - 7 * WORD, LITTLE_ENDIAN) + s1;
+    w.setInt32(i, sum | 0, LITTLE_ENDIAN);
   }
   let a = at(state, 0);
   let b = at(state, 1);
@@ -48,11 +58,11 @@ function compress(bytes: Uint8Array, offset: number): void {
   let f = at(state, 5);
   let g = at(state, 6);
   let h = at(state, 7);
-  for (let i = 0; i < 64; i++) {
+  for (let i = 0; i < ROUNDS * WORD; i += WORD) {
     const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + at(ROUND_CONSTANTS, i) + at(w, i)) | 0;
+    const t1 = (h + s1 + (g ^ (e & (f ^ g))) + k.getInt32(i, LITTLE_ENDIAN) + w.getInt32(i, LITTLE_ENDIAN)) | 0;
     const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-    const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+    const t2 = (s0 + ((a & b) | (c & (a | b)))) | 0;
     h = g;
     g = f;
     f = e;
@@ -75,8 +85,9 @@ function compress(bytes: Uint8Array, offset: number): void {
 /** Of `length` bytes from `offset`. Messages are shorter than 2^29 bytes. */
 export function sha256Of(bytes: Uint8Array, offset = 0, length = bytes.length - offset): Uint8Array {
   state.set(INITIAL);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const whole = length - (length % BLOCK);
-  for (let done = 0; done < whole; done += BLOCK) compress(bytes, offset + done);
+  for (let done = 0; done < whole; done += BLOCK) compress(view, offset + done);
   const rest = length - whole;
   for (let i = 0; i < rest; i++) tail[i] = bytes[offset + whole + i] ?? 0;
   tail[rest] = 0x80;
@@ -84,12 +95,10 @@ export function sha256Of(bytes: Uint8Array, offset = 0, length = bytes.length - 
   tail.fill(0, rest + 1, padded);
   const bits = length * 8;
   const high = Math.floor(bits / 2 ** 32);
-  for (let i = 0; i < 4; i++) {
-    tail[padded - 8 + i] = high >>> (24 - 8 * i);
-    tail[padded - 4 + i] = bits >>> (24 - 8 * i);
-  }
-  for (let done = 0; done < padded; done += BLOCK) compress(tail, done);
-  const digest = new Uint8Array(32);
+  tailView.setUint32(padded - 2 * WORD, high);
+  tailView.setUint32(padded - WORD, bits);
+  for (let done = 0; done < padded; done += BLOCK) compress(tailView, done);
+  const digest = new Uint8Array(8 * WORD);
   for (let i = 0; i < 8; i++) {
     const word = at(state, i);
     digest[4 * i] = word >>> 24;
