@@ -1,4 +1,4 @@
-import { runDurableObjectAlarm } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeAll, expect, test } from "vitest";
 import { call, KEYS, migrate, payloadOf, signed, submit, testEnv } from "../support.ts";
 
@@ -20,6 +20,23 @@ test("the cron starts the evaluator, which looks at the database by itself", asy
   expect(json.evaluatedAt).not.toBeNull();
   expect(json.alerts.map(({ phase }: { phase: string }) => phase)).not.toContain("open");
   expect(await runDurableObjectAlarm(stub()), "the next evaluation is arranged").toBe(true);
+});
+
+test("a cron that stays away is noticed by an evaluator that was put away between two evaluations", async () => {
+  const phase = async () => {
+    await evictDurableObject(stub());
+    await runDurableObjectAlarm(stub());
+    const { json } = await call("/operations/alerts", { key });
+    return json.alerts.find(({ name }: { name: string }) => name === "cron-silent").phase;
+  };
+  await stub().wake();
+  expect(await phase()).toBe("quiet");
+  await runInDurableObject(stub(), (_instance, { storage }) => {
+    storage.sql.exec("UPDATE cron SET seen_at = seen_at - 3600000");
+  });
+  expect(await phase(), "it must last five minutes to open").toBe("pending");
+  await stub().wake();
+  expect(await phase()).toBe("quiet");
 });
 
 test("what is not open can not be acknowledged, and an unknown alert is not found", async () => {
