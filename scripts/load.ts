@@ -33,7 +33,7 @@ const USAGE = `./run-load-tests.sh [load] [soak] [--core URL --hub URL]
 Limits: SLO_P95_MAX_MS (400), SLO_P99_MAX_MS (1000), SLO_ERROR_RATE_MAX (0.01), SLO_CHECK_RATE_MIN (0.95),
 SLO_MIN_REQUESTS_LOAD (200), SLO_MIN_REQUESTS_SOAK (500), SLO_LIFECYCLE_P95_MAX_MS (2000), SLO_CACHE_HIT_RATE_MIN (0.4),
 SLO_RATE_LIMITED_MAX (0.05), SLO_DRAIN_MAX (60s), SCALE_WINDOW (5m). LOAD_VU_CALLS_PER_SECOND (1) is the pace of a user,
-LOAD_WARMUP (10s) runs before the gate's time and is not judged, LOAD_OUTPUT_DIR (.local/load) where the results go. Exit 0 only when every gate that was run passes.`;
+LOAD_WARMUP (90s) runs before the gate's time and is not judged, LOAD_OUTPUT_DIR (.local/load) where the results go. Exit 0 only when every gate that was run passes.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -44,8 +44,8 @@ if (values.help === true) {
   process.exit(0);
 }
 
-/** Four times as often as deployed. */
-const CRON_EVERY_MS = 15_000;
+/** As often as deployed. */
+const CRON_EVERY_MS = 60_000;
 const SAMPLES = 120;
 const MIN_SAMPLE_MS = 1_000;
 const MAX_SAMPLE_MS = 10_000;

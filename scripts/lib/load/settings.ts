@@ -28,8 +28,8 @@ const limitMs = (fallback: number) => z.coerce.number().positive().default(fallb
 export const tunablesSchema = z.object({
   LOAD_DURATION: duration("5m"),
   SOAK_DURATION: duration("30m"),
-  /** Before the gate's time begins: isolates start and caches fill, and nothing counts. */
-  LOAD_WARMUP: duration("10s"),
+  /** Before the gate's time begins: isolates start, caches fill and the first anchor lets the insurers' deliveries go; nothing counts. */
+  LOAD_WARMUP: duration("90s"),
   LOAD_TARGET_VUS: count(100),
   SOAK_VUS: count(50),
   /** Calls a second of each virtual user: a person or a program that waits for its answer and then for its turn. */
