@@ -64,7 +64,7 @@ interface Site {
   readonly scrapeToken: string;
   readonly clinic: Clinic;
   /** Of the runtime, when it is on this machine and ours. */
-  readonly pid?: number;
+  readonly pids?: readonly number[];
 }
 
 const printer = makePrinter(process.stdout, process.env);
@@ -98,7 +98,7 @@ function siteOf(system: System): Site {
     providerSecret: secrets.PROVIDER_SIGNATURE_HMAC_SECRET ?? "",
     scrapeToken: secrets.METRICS_SCRAPE_TOKEN ?? "",
     clinic,
-    pid: stack.workerdPid(),
+    pids: stack.workerdPids(),
   };
 }
 
@@ -179,10 +179,11 @@ async function cacheOf(site: Site): Promise<{ readonly hits: number; readonly mi
 
 const PAGE_BYTES = 4_096;
 
-function memoryOf(pid: number | undefined): number | null {
-  if (pid === undefined) return null;
+function memoryOf(pids: readonly number[] | undefined): number | null {
+  if (pids === undefined) return null;
   try {
-    return Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * PAGE_BYTES;
+    const pages = pids.map((pid) => Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]));
+    return pages.reduce((sum, each) => sum + each, 0) * PAGE_BYTES;
   } catch {
     return null;
   }
@@ -226,7 +227,7 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
       coreBytes: sumOf(now.series, "itrans_core_database_size_bytes"),
       hubBytes: sumOf(now.series, "medlink_database_size_bytes"),
       claims: users.claimsFiled(),
-      memoryBytes: memoryOf(site.pid),
+      memoryBytes: memoryOf(site.pids),
     });
   };
   const interrupted = () => users.stop();
@@ -375,6 +376,7 @@ async function withSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
     environment: { LOG_LEVEL: "warn", API_RATE_LIMIT_MAX_REQUESTS: "6000", ...process.env },
     ports: { core: 0, hub: 0, relay: 0, anvil: 0, insurer: 0, operator: 0 },
     cronEveryMs: CRON_EVERY_MS,
+    hubApart: true,
   });
   try {
     const system = await starting;

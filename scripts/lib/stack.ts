@@ -82,6 +82,8 @@ export interface Stack {
   readonly urls: Readonly<Record<PortName, string>>;
   /** The process to kill in a test of what survives. */
   workerdPid(): number;
+  /** Of every process that its workers run in. */
+  workerdPids(): readonly number[];
   /** Resolves, with one line, when workerd ends without having been asked to. The stack is then only good to dispose. */
   readonly died: Promise<string>;
   database(worker: WorkerName): Promise<Database>;
@@ -278,6 +280,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       if (workerd?.pid === undefined) throw new Error("workerd is not running");
       return workerd.pid;
     },
+    workerdPids: () => (workerd?.pid === undefined ? [] : [workerd.pid]),
     died,
     database,
     bucket: (name, binding) => mf.getR2Bucket(binding, name),

@@ -14,6 +14,7 @@ import { type Anvil, startAnvil } from "./anvil.ts";
 import { ensureContract } from "./contract.ts";
 import { Failure } from "./fail.ts";
 import { call, callAgain, summaryOf } from "./http.ts";
+import { joinStacks } from "./joined-stack.ts";
 import type { Clinic } from "./lifecycle.ts";
 import { claimPorts } from "./ports.ts";
 import { claimDataDirectory, endProcess } from "./processes.ts";
@@ -41,6 +42,8 @@ export interface SystemOptions {
   readonly environment: Environment;
   readonly ports?: Readonly<Partial<Record<SystemPort, number>>>;
   readonly withHub?: boolean;
+  /** The hub's worker in a process of its own, which reaches core over HTTP, as where they are deployed. */
+  readonly hubApart?: boolean;
   /** A demo clinic in the hub and an insurer process beside the workers. */
   readonly withDemo?: boolean;
   readonly insurerDecision?: "APPROVED" | "DENIED" | "NEEDS_INFO";
@@ -175,39 +178,53 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const given = Object.fromEntries(
       await Promise.all(workers.map(async (name) => [name, fromEnvironment(name, environment)] as const)),
     );
-    const stack = await startStack({
-      dataDir,
-      ports,
-      workers,
-      secrets,
-      cronEveryMs: options.cronEveryMs ?? 1_000,
-      onWorkerd: (pid) => started("workerd", pid),
-      ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
-      ...(options.script === undefined ? {} : { script: options.script }),
-      settings: () => ({
-        "itrans-core": {
-          EVM_RPC_URL: evmRpcUrl,
-          ANCHOR_CONTRACT_ADDRESS: contractAddress ?? "",
-          ANCHOR_POLL_MS: "500",
-          RELAY_URL: `http://127.0.0.1:${ports.relay}`,
-          ...(withHub ? { MEDLINK_HUB_URL: `http://127.0.0.1:${ports.hub}` } : {}),
-          // Our own hub and its key are not held to what a stranger's MedLink can take.
-          ...(withHub
-            ? {
-                RELAY_MEDLINK_WEBHOOK_URL: `http://127.0.0.1:${ports.hub}/api/itrans/webhooks/workflow`,
-                RELAY_MEDLINK_REQUESTS_PER_MINUTE: "100000",
-                API_RATE_LIMIT_MAX_REQUESTS: "600000",
-              }
-            : {}),
-          ...given["itrans-core"],
-          ...(operatorUrl === undefined ? {} : { OPERATOR_API_URL: operatorUrl }),
-        },
-        "itrans-relay": { ...given["itrans-relay"] },
-        "medlink-hub": { ITRANS_AUTO_SUBMIT_ENABLED: "true", ...given["medlink-hub"] },
-      }),
-    });
-    stops.push(() => stack.dispose());
-    deaths.push(stack.died);
+    const apart = withHub && options.hubApart === true;
+    const startWorkers = (names: readonly WorkerName[], directory: string): Promise<Stack> =>
+      startStack({
+        dataDir: directory,
+        ports,
+        workers: names,
+        secrets,
+        cronEveryMs: options.cronEveryMs ?? 1_000,
+        onWorkerd: (pid) => started(directory === dataDir ? "workerd" : "workerd of the hub", pid),
+        ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
+        ...(options.script === undefined ? {} : { script: options.script }),
+        settings: () => ({
+          "itrans-core": {
+            EVM_RPC_URL: evmRpcUrl,
+            ANCHOR_CONTRACT_ADDRESS: contractAddress ?? "",
+            ANCHOR_POLL_MS: "500",
+            RELAY_URL: `http://127.0.0.1:${ports.relay}`,
+            ...(withHub ? { MEDLINK_HUB_URL: `http://127.0.0.1:${ports.hub}` } : {}),
+            // Our own hub and its key are not held to what a stranger's MedLink can take.
+            ...(withHub
+              ? {
+                  RELAY_MEDLINK_WEBHOOK_URL: `http://127.0.0.1:${ports.hub}/api/itrans/webhooks/workflow`,
+                  RELAY_MEDLINK_REQUESTS_PER_MINUTE: "100000",
+                  API_RATE_LIMIT_MAX_REQUESTS: "600000",
+                }
+              : {}),
+            ...given["itrans-core"],
+            ...(operatorUrl === undefined ? {} : { OPERATOR_API_URL: operatorUrl }),
+          },
+          "itrans-relay": { ...given["itrans-relay"] },
+          "medlink-hub": {
+            ITRANS_AUTO_SUBMIT_ENABLED: "true",
+            ...(apart ? { ITRANS_API_URL: `http://127.0.0.1:${ports.core}` } : {}),
+            ...given["medlink-hub"],
+          },
+        }),
+      });
+    const first = await startWorkers(apart ? workers.filter((name) => name !== "medlink-hub") : workers, dataDir);
+    stops.push(() => first.dispose());
+    deaths.push(first.died);
+    let stack = first;
+    if (apart) {
+      const hub = await startWorkers(["medlink-hub"], join(dataDir, "hub"));
+      stops.push(() => hub.dispose());
+      deaths.push(hub.died);
+      stack = joinStacks(first, hub);
+    }
     await waitUntilHealthy(stack.urls.core, "/health", "core");
     if (withHub) await waitUntilHealthy(stack.urls.hub, "/healthz", "the hub");
     const foundEntries = stack.migrated["itrans-core"]?.length === 0 ? await ledgerSize(stack) : undefined;
@@ -255,7 +272,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 }
 
-type ProcessName = "anvil" | "workerd" | "insurer" | "operator";
+type ProcessName = "anvil" | "workerd" | "workerd of the hub" | "insurer" | "operator";
 
 /** Another party's process: started when it says that it listens. */
 function startParty(
