@@ -136,7 +136,12 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
           RELAY_MEDLINK_WEBHOOK_URL: `${medlink.url}/hooks`,
           RELAY_INITIAL_BACKOFF_MS: "100",
         },
-        "medlink-hub": { LOG_LEVEL: "debug", ITRANS_AUTO_SUBMIT_ENABLED: "true" },
+        // Submitted by the queue's consumer, not by the invocation that files: its messages are looked at too.
+        "medlink-hub": {
+          LOG_LEVEL: "debug",
+          ITRANS_AUTO_SUBMIT_ENABLED: "true",
+          ITRANS_AUTO_SUBMIT_AT_ONCE: "false",
+        },
       }),
     });
     const destination = {

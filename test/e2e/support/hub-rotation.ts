@@ -83,16 +83,19 @@ export async function rotateHubUnderLoad(
   });
   /** What clients hold: they learn of new values some time after the switch. */
   const client = { ...secrets };
-  const again = async (url: string, options: Parameters<typeof call>[1]): Promise<Answer> => {
+  /** A restart breaks what is under way; what is asked again here may be asked twice. */
+  const untilAnswered = async <Found>(ask: () => Promise<Found>): Promise<Found> => {
     for (let i = 1; ; i++) {
       try {
-        return await call(url, options);
+        return await ask();
       } catch (error) {
         if (i === CONNECTION_TRIES) throw error;
         await sleep(100);
       }
     }
   };
+  const again = (url: string, options: Parameters<typeof call>[1]): Promise<Answer> =>
+    untilAnswered(() => call(url, options));
   const core = (path: string, key: string, body?: unknown, headers: Readonly<Record<string, string>> = {}) =>
     again(`${stack.urls.core}${path}`, {
       method: body === undefined ? "GET" : "POST",
@@ -139,10 +142,11 @@ export async function rotateHubUnderLoad(
     /** Decides what was submitted, and asks for its payment. */
     const asked = new Set<string>();
     const decide = async (): Promise<void> => {
-      const database = await stack.database("itrans-core");
-      const { results } = await database
-        .prepare("SELECT request_id AS id, request_id_hash AS hash FROM requests ORDER BY submitted_seq")
-        .all<{ id: string; hash: string }>();
+      const { results } = await untilAnswered(async () =>
+        (await stack.database("itrans-core"))
+          .prepare("SELECT request_id AS id, request_id_hash AS hash FROM requests ORDER BY submitted_seq")
+          .all<{ id: string; hash: string }>(),
+      );
       for (const { id, hash } of results.filter((one) => !asked.has(one.hash))) {
         const key = client.WORKFLOW_API_KEY ?? "";
         expectOk("acknowledging", await core(`/workflow/requests/${hash}/acknowledge`, key, { notes: "seen" }));
