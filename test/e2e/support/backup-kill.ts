@@ -64,6 +64,9 @@ function databaseFile(dataDir: string): string {
   throw new Error("there is no database");
 }
 
+/** For each kill that is to meet something under way: what is over sooner than thought is tried again. */
+const MOST_TRIES = 6;
+
 export async function runBackupKills(options: {
   readonly seed: number;
   readonly rounds: number;
@@ -80,17 +83,19 @@ export async function runBackupKills(options: {
   let size = FIRST_ENTRIES;
   await fillLedger(databaseFile(dataDir), size, () => {});
   let { stack, site } = await startCore(dataDir);
-  const whole = { ms: 2_500 };
+  /** What a snapshot takes here, as far as it is known: a kill that came too late says that it is less. */
+  let wholeMs = 2_500;
+  let round = 0;
   let archive: { readonly path: string; readonly size: number } | undefined;
   try {
-    for (let round = 0; round < rounds; round++) {
+    for (let tries = 0; round < rounds && tries < MOST_TRIES * rounds; tries++) {
       const begun = runSchema.parse(await site.operator.ask(`${site.base}/backups`, { method: "POST", body: {} }));
       const advancing = call(`${stack.urls.core}/operations/backups/${begun.name}/advance`, {
         method: "POST",
         headers: { "x-api-key": KEYS.operator },
         timeoutMs: 60_000,
       }).catch(() => undefined);
-      const after = Math.floor(random.next() * whole.ms);
+      const after = Math.floor(random.next() * wholeMs);
       await sleep(after);
       process.kill(stack.workerdPid(), "SIGKILL");
       await Promise.all([advancing, stack.died]);
@@ -103,6 +108,10 @@ export async function runBackupKills(options: {
       const met = runSchema.parse(await site.operator.ask(`${site.base}/backups/${begun.name}`));
       const key = met.state === "running" ? (met.phase ?? "begun") : met.state;
       snapshots[key] = (snapshots[key] ?? 0) + 1;
+      if (met.state === "running") {
+        round += 1;
+        wholeMs = Math.min(2_500, wholeMs * 1.1);
+      } else wholeMs = Math.max(200, Math.min(wholeMs * 0.9, after));
       const manifest = await call(`${stack.urls.core}/operations/backups/${begun.name}/manifest`, {
         headers: { "x-api-key": KEYS.operator },
       });
@@ -124,12 +133,13 @@ export async function runBackupKills(options: {
         if (path !== undefined) archive = { path, size: atKill };
       }
       say(
-        `snapshot ${round + 1} of ${rounds}: killed after ${after} ms in ${key}, ended in ${Math.round(performance.now() - resumedAt)} ms`,
+        `snapshot ${round} of ${rounds}: killed after ${after} ms in ${key}, ended in ${Math.round(performance.now() - resumedAt)} ms`,
       );
     }
   } finally {
     await stack.dispose();
   }
+  if (round < rounds) faults.push(`only ${round} of ${rounds} kills met a snapshot under way`);
   if (archive === undefined) return { faults: [...faults, "there is no archive to restore"], snapshots, restores: {} };
   const restores = await killRestores(archive, { rounds, dataDir, random, say, faults });
   return { faults, snapshots, restores };
@@ -197,7 +207,7 @@ async function killRestores(
   if ((await restoreOnce(archive.path, into, undefined)) !== 0) return { refused: 1 };
   const wholeMs = performance.now() - began;
   clear();
-  for (let round = 0; round < rounds; round++) {
+  for (let tries = 0; (restores.cut ?? 0) < rounds && tries < MOST_TRIES * rounds; tries++) {
     const after = Math.floor(random.next() * wholeMs);
     const code = await restoreOnce(archive.path, into, after);
     const late = code === 0;
@@ -210,7 +220,8 @@ async function killRestores(
     }
     if (!existsSync(into) || sizeOf(into) !== archive.size) faults.push(`the restore after ${after} ms is not whole`);
     clear();
-    say(`restore ${round + 1} of ${rounds}: ${late ? "complete before" : "killed after"} ${after} ms`);
+    say(`restore ${restores.cut} of ${rounds}: ${late ? "complete before" : "killed after"} ${after} ms`);
   }
+  if ((restores.cut ?? 0) < rounds) faults.push(`only ${restores.cut} of ${rounds} kills met a restore under way`);
   return restores;
 }

@@ -68,8 +68,11 @@ async function oldDatabase(path: string): Promise<void> {
   sqlite.close();
 }
 
-/** @returns the exit code; null when it was killed. */
-function deployOnce(dataDir: string, out: string, killAfterMs: number | undefined): Promise<number | null> {
+/** How often it is looked whether it is time to kill. */
+const LOOK_EVERY_MS = 1;
+
+/** @param isTime asked again and again; kills once it says so. @returns the exit code; null when it was killed. */
+function deployOnce(dataDir: string, out: string, isTime?: () => boolean): Promise<number | null> {
   const command = ["scripts/db.ts", "deploy", "--database", "itrans", "--data", dataDir, "--out", out];
   return new Promise((resolve, reject) => {
     const child = spawn(join(projectRoot, "node_modules/.bin/node"), command, {
@@ -77,13 +80,27 @@ function deployOnce(dataDir: string, out: string, killAfterMs: number | undefine
       stdio: "ignore",
       env: { PATH: process.env.PATH },
     });
-    const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), killAfterMs);
+    const timer = isTime && setInterval(() => isTime() && child.kill("SIGKILL"), LOOK_EVERY_MS);
     child.once("error", reject);
     child.once("exit", (code) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       resolve(code);
     });
   });
+}
+
+/** How many migrations are recorded; undefined while the file is not to be read. */
+function appliedIn(path: string): number | undefined {
+  try {
+    const sqlite = new DatabaseSync(path, { readOnly: true });
+    try {
+      return Number(sqlite.prepare('SELECT COUNT(*) AS n FROM "d1_migrations"').get()?.n);
+    } finally {
+      sqlite.close();
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 /** The migrations that are recorded; what is wrong with what is there. */
@@ -141,24 +158,29 @@ export async function killMigrations(options: WorkKillOptions): Promise<WorkKill
   };
   renew();
   const began = performance.now();
-  if ((await deployOnce(dataDir, out, undefined)) !== 0) return { faults: ["the migrations do not apply"], met };
+  if ((await deployOnce(dataDir, out)) !== 0) return { faults: ["the migrations do not apply"], met };
   const wholeMs = performance.now() - began;
   const all = readMigrations(migrationsOf("itrans")).length;
   for (let round = 0; round < rounds; round++) {
     renew();
-    // Not before it has begun: most of the time is the start of the process.
-    const after = Math.round(wholeMs * (0.3 + 0.75 * random.next()));
-    await deployOnce(dataDir, out, after);
+    // Every other round as soon as some of them are recorded, the next is then on its way; else while the snapshot before them is made.
+    const target = round % 2 === 0 ? random.between(KEPT_MIGRATIONS + 1, all - 1) : undefined;
+    const afterMs = Math.round(wholeMs * (0.3 + 0.6 * random.next()));
+    const startedAt = performance.now();
+    await deployOnce(dataDir, out, () =>
+      target === undefined ? performance.now() - startedAt >= afterMs : (appliedIn(path) ?? 0) >= target,
+    );
     const { applied, faults: found } = lookAt(path);
     counted(met, applied.length === all ? "late" : applied.length > KEPT_MIGRATIONS ? "between" : "before");
     faults.push(...[...found, ...wholeSnapshots(out)].map((fault) => `round ${round}: ${fault}`));
     // Snapshots are named by the second.
     await sleep(1_000);
-    if ((await deployOnce(dataDir, out, undefined)) !== 0) faults.push(`round ${round}: it does not go on`);
+    if ((await deployOnce(dataDir, out)) !== 0) faults.push(`round ${round}: it does not go on`);
     const { applied: then, faults: left } = lookAt(path);
     if (then.length !== all) faults.push(`round ${round}: ${then.length} of ${all} migrations are applied in the end`);
     faults.push(...left.map((fault) => `round ${round}, in the end: ${fault}`));
-    say(`migrations ${round + 1} of ${rounds}: killed after ${after} ms, ${applied.length} of ${all} were applied`);
+    const when = target === undefined ? `after ${afterMs} ms` : `at migration ${target}`;
+    say(`migrations ${round + 1} of ${rounds}: killed ${when}, ${applied.length} of ${all} were applied`);
   }
   return { faults, met };
 }
@@ -296,7 +318,9 @@ async function lookAtKeys(
   return { faults, wrapped, sealed };
 }
 
-const LONGEST_MS = 4_000;
+/** Answers of each job until the kill; both take some ten to be done. */
+const MOST_ANSWERS = 8;
+const LONGEST_MS = 30_000;
 
 export async function killRenewals(options: WorkKillOptions): Promise<WorkKillReport> {
   const { rounds, dataDir, say = () => {} } = options;
@@ -336,16 +360,21 @@ export async function killRenewals(options: WorkKillOptions): Promise<WorkKillRe
     try {
       await reEncrypt({ start: true, rows: 0 });
       let up = true;
+      const answers = { fields: 0, keys: 0 };
       const working = [
         (async () => {
-          while (up) await reEncrypt({ rows: 200 });
+          for (; up; answers.fields++) await reEncrypt({ rows: 60 });
         })(),
         (async () => {
-          while (up) await rewrap();
+          for (; up; answers.keys++) await rewrap();
         })(),
       ].map((work) => work.catch(() => undefined));
-      const after = random.between(10, LONGEST_MS);
-      await sleep(after);
+      const [fields, keys] = [random.between(0, MOST_ANSWERS), random.between(0, MOST_ANSWERS)];
+      const beganAt = performance.now();
+      while (answers.fields < fields && answers.keys < keys && performance.now() - beganAt < LONGEST_MS) await sleep(1);
+      // Somewhere within what comes next.
+      await sleep(random.between(0, 60));
+      const after = Math.round(performance.now() - beganAt);
       process.kill(stack.workerdPid(), "SIGKILL");
       await stack.died;
       up = false;
