@@ -32,8 +32,8 @@ export const dashboardPage = accountPage({ path: "/", params: z.object({}) }, as
     unsentClaims(hub, clinicId),
     viewed({ hub, user, correlationId }, "claims.view", "claims"),
   ]);
-  const todo = [...questions.items, ...unsent].slice(0, WAITING);
-  const lines = await claimLines(hub, clinicId, [...latest.items, ...todo]);
+  const waiting = [...questions.items, ...unsent].slice(0, WAITING);
+  const lines = await claimLines(hub, clinicId, [...latest.items, ...waiting]);
   return {
     type: "page",
     title: ui.t("dashboard.title"),
@@ -45,8 +45,8 @@ export const dashboardPage = accountPage({ path: "/", params: z.object({}) }, as
         counts={counts}
         days={daysFrom(counted, today, offset)}
         latest={lines.slice(0, latest.items.length)}
-        todo={lines.slice(latest.items.length)}
-        todoCount={(counts.infoRequested ?? 0) + unsentCount}
+        waiting={lines.slice(latest.items.length)}
+        waitingCount={(counts.infoRequested ?? 0) + unsentCount}
       />
     ),
   };

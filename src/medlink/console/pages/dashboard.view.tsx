@@ -21,13 +21,13 @@ export interface DashboardProps {
   readonly days: readonly Day[];
   readonly latest: readonly ClaimLine[];
   /** Insurers' questions, and claims that could not be sent. */
-  readonly todo: readonly ClaimLine[];
-  readonly todoCount: number;
+  readonly waiting: readonly ClaimLine[];
+  readonly waitingCount: number;
 }
 
 const EVERY_MS = 5_000;
 
-export const DashboardView = ({ ui, name, counts, days, latest, todo, todoCount }: DashboardProps) => {
+export const DashboardView = ({ ui, name, counts, days, latest, waiting, waitingCount }: DashboardProps) => {
   const of = (status: ClaimStatus): number => counts[status] ?? 0;
   const bars = (pick: (day: Day) => number) => days.map(pick);
   return (
@@ -42,9 +42,9 @@ export const DashboardView = ({ ui, name, counts, days, latest, todo, todoCount 
         <div class="stats">
           <Stat
             label={ui.t("dashboard.attention")}
-            value={ui.number(todoCount)}
+            value={ui.number(waitingCount)}
             note={ui.t("dashboard.attentionNote")}
-            tone={todoCount > 0 ? "warn" : "neutral"}
+            tone={waitingCount > 0 ? "warn" : "neutral"}
           />
           <Stat
             label={ui.t("dashboard.open")}
@@ -85,12 +85,12 @@ export const DashboardView = ({ ui, name, counts, days, latest, todo, todoCount 
           />
         </Card>
         <Card title={ui.t("dashboard.waiting")}>
-          <Live id="dashboard-todo" everyMs={EVERY_MS}>
-            {todo.length === 0 ? (
+          <Live id="dashboard-waiting" everyMs={EVERY_MS}>
+            {waiting.length === 0 ? (
               <p class="quiet">{ui.t("dashboard.waitingEmpty")}</p>
             ) : (
-              <ul class="todo">
-                {todo.map((claim) => (
+              <ul class="waiting">
+                {waiting.map((claim) => (
                   <li>
                     <ClaimLink ui={ui} claimId={claim.claimId} type={claim.type} />
                     <span>{claim.patient ?? ui.t("claims.erased")}</span>
