@@ -201,6 +201,12 @@ export const jobStart = (
       limits.startsPerSecond,
     );
 
+/** Whether a submission is under way, whose request has no hash here before core's answer is recorded. */
+export async function isSubmitting(db: D1Database, now: number): Promise<boolean> {
+  const row = await db.prepare(`SELECT ${RUNNING} > 0 AS isSubmitting`).bind(now).first<{ isSubmitting: number }>();
+  return row?.isSubmitting === 1;
+}
+
 /** The clinics with a job that waits, one step of an index each. */
 const WAITING_CLINICS = `waiting (clinic_id) AS (
   SELECT MIN(clinic_id) FROM auto_submit_jobs WHERE ${WAITING}

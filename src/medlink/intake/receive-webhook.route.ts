@@ -4,6 +4,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { type ProblemCode, problemDocument, statusOf } from "../../platform/problem.ts";
+import { isSubmitting } from "../auto-submit/jobs.store.ts";
 import { DECIDE_AGAIN_LIMIT, isTaken, isVersionMoved } from "../batch.store.ts";
 import { findBridgeRequestByHash } from "../bridge/bridge.store.ts";
 import { applyLedgerEvent } from "../claims/claim-state.ts";
@@ -14,6 +15,9 @@ import { type Answer, none, ok, openOperation, readText, refuse } from "../opera
 import { findErasedRequest } from "../retention/erasure.store.ts";
 import { isAuthentic, type ReceivedEvent, readEvent, type WebhookHeaders } from "./webhook.ts";
 import { isKnownEvent, webhookEventInsert } from "./webhook-events.store.ts";
+
+/** In all less than the second after which the relay takes a receiver for slow. */
+const LOOK_AGAIN_AFTER_MS = [25, 50, 100, 200, 400] as const;
 
 const PROBLEM_OF = {
   "not-json": ["invalid_json", "The body is not JSON."],
@@ -80,7 +84,7 @@ export const receiveWebhook = openOperation(
 async function applyEvent(hub: Hub, event: ReceivedEvent, correlationId: string): Promise<Answer> {
   const { eventId, eventType, requestIdHash } = event;
   for (let round = 0; round < DECIDE_AGAIN_LIMIT; round++) {
-    const writing = await statementsFor(hub, event);
+    const writing = await findWriting(hub, event);
     if (writing === undefined) {
       const message = "No claim here has this request yet. Try again.";
       return ok(404, { ok: false, retryable: true, message });
@@ -108,6 +112,22 @@ interface Writing {
   readonly statements: readonly D1PreparedStatement[];
   /** The first event about its claim: how long after the claim was queued. */
   readonly firstAfterMs?: number | undefined;
+}
+
+/**
+ * Core's callback may be faster than the record of its answer to the submission. While one is under way, a request that is not known
+ * is looked for again: the relay's next try would be a second or more away.
+ */
+async function findWriting(hub: Hub, event: ReceivedEvent): Promise<Writing | "known" | undefined> {
+  let mayCome = true;
+  for (const waitMs of LOOK_AGAIN_AFTER_MS) {
+    const writing = await statementsFor(hub, event);
+    if (writing !== undefined || !mayCome) return writing;
+    // What was recorded since that look is found by the next one.
+    mayCome = await isSubmitting(hub.db, hub.now());
+    if (mayCome) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+  return statementsFor(hub, event);
 }
 
 /**

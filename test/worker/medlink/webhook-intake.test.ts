@@ -86,6 +86,33 @@ describe("webhook intake", () => {
     expect(await response.json()).toEqual({ ok: false, retryable: true, message: expect.any(String) });
   });
 
+  it("applies a callback that comes before core's answer to the submission is there", async () => {
+    const early = hashFor(n++);
+    let callback: Promise<Response> | undefined;
+    hub.answer = async (request) => {
+      const { externalRequestId: requestId } = await request.json<{ externalRequestId: string }>();
+      callback = postEvent(hub, early);
+      await scheduler.wait(60);
+      return Response.json({ requestId, requestIdHash: early }, { status: 201 });
+    };
+    const { body } = await session.read("POST", "/api/claims", CLAIM);
+    await hub.runQueue();
+    const response = await callback;
+    expect(response?.status).toBe(200);
+    expect(await response?.json()).toMatchObject({ claimId: body.claimId });
+  });
+
+  it("answers an unknown hash 404 while other submissions are under way for long", async () => {
+    let callback: Response | undefined;
+    hub.answer = async () => {
+      callback = await postEvent(hub, hashFor(999_998));
+      return Response.json({ error: "busy" }, { status: 503 });
+    };
+    await session.read("POST", "/api/claims", CLAIM);
+    await hub.runQueue();
+    expect(callback?.status).toBe(404);
+  });
+
   it("accepts the previous signing secret during a rotation", async () => {
     const rotated = new TestHub({
       ITRANS_WEBHOOK_SIGNING_SECRET: "the-new-webhook-secret-of-a-rotation-01",
