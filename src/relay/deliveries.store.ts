@@ -169,15 +169,33 @@ const LIST_PENDING = `SELECT ${LISTED}
   WHERE (?1 IS NULL OR d.tenant_id = ?1) AND (?2 IS NULL OR d.destination_id = ?2)
   ORDER BY o.due_at, o.outbox_id LIMIT ?3`;
 
-/** Before this outbox id they are looked for. ?4 that of the cursor. */
-const BEFORE = "MIN(CAST(?4 AS INTEGER), COALESCE((SELECT MAX(outbox_id) FROM outbox), 0) + 1)";
+/** Of what was delivered, by its events. */
+export const DELIVERED_ORDERS = ["newest", "oldest"] as const;
+export type DeliveredOrder = (typeof DELIVERED_ORDERS)[number];
 
-/** ?3 rows. */
-const LIST_DELIVERED = `SELECT ${LISTED} FROM outbox AS o
-  WHERE o.outbox_id < ${BEFORE} AND o.outbox_id >= ${BEFORE} - ${DELIVERIES_LOOKED_AT} AND o.state = 'delivered' AND ${IN_FILTER}
-  ORDER BY o.outbox_id DESC LIMIT ?3`;
+const FIRST_ID = "COALESCE((SELECT MIN(outbox_id) FROM outbox), 0)";
+const LAST_ID = "COALESCE((SELECT MAX(outbox_id) FROM outbox), 0)";
 
-const LOOKED_TO = `SELECT ${BEFORE.replace("?4", "?1")} - ${DELIVERIES_LOOKED_AT} AS lookedTo, (SELECT MIN(outbox_id) FROM outbox) AS oldest`;
+/** ?3 rows, ?4 the outbox id of the cursor. */
+const LIST_DELIVERED: Readonly<Record<DeliveredOrder, { readonly page: string; readonly seen: string }>> = {
+  newest: walk(`MIN(CAST(?4 AS INTEGER), ${LAST_ID} + 1)`, { beyond: "<", upTo: ">=", step: "-" }, FIRST_ID),
+  oldest: walk(`MAX(CAST(?4 AS INTEGER), ${FIRST_ID} - 1)`, { beyond: ">", upTo: "<=", step: "+" }, LAST_ID),
+};
+
+/** @param start beyond this id. @param last the last id that there is. `seen` takes the id of the cursor as its only parameter. */
+function walk(
+  start: string,
+  { beyond, upTo, step }: { readonly beyond: string; readonly upTo: string; readonly step: "+" | "-" },
+  last: string,
+): { readonly page: string; readonly seen: string } {
+  const end = `${start} ${step} ${DELIVERIES_LOOKED_AT}`;
+  return {
+    page: `SELECT ${LISTED} FROM outbox AS o
+      WHERE o.outbox_id ${beyond} ${start} AND o.outbox_id ${upTo} ${end} AND o.state = 'delivered' AND ${IN_FILTER}
+      ORDER BY o.outbox_id ${step === "-" ? "DESC" : "ASC"} LIMIT ?3`,
+    seen: `SELECT ${end} AS lookedTo, (${last}) ${beyond} (${end}) AS isMore`.replaceAll("?4", "?1"),
+  };
+}
 
 interface DeliveryPage {
   readonly deliveries: readonly ListedDelivery[];
@@ -186,18 +204,20 @@ interface DeliveryPage {
 
 /**
  * Deliveries of one status, a page at a time: dead ones newest first, pending ones by when they are due, delivered ones by their events,
- * newest first. A page of delivered ones looks at DELIVERIES_LOOKED_AT ids, so it may have fewer than `limit`, or none, and a next one.
+ * newest first unless asked otherwise. A page of delivered ones looks at DELIVERIES_LOOKED_AT ids, so it may have fewer than `limit`, or none, and a next one.
  */
 export async function listDeliveries(
   db: D1Database,
   status: DeliveryStatus,
   filter: DeliveryFilter,
   limit: number,
-  after?: DeliveryCursor,
+  { after, order = "newest" }: { readonly after?: DeliveryCursor | undefined; readonly order?: DeliveredOrder } = {},
 ): Promise<DeliveryPage> {
   switch (status) {
-    case "delivered":
-      return listDelivered(db, filter, limit, after?.outboxId ?? Number.MAX_SAFE_INTEGER);
+    case "delivered": {
+      const first = order === "newest" ? Number.MAX_SAFE_INTEGER : 0;
+      return listDelivered(db, filter, limit, { order, after: after?.outboxId ?? first });
+    }
     case "dead":
       return listInOrder(
         db,
@@ -235,19 +255,19 @@ async function listDelivered(
   db: D1Database,
   { tenantId, destinationId }: DeliveryFilter,
   limit: number,
-  before: number,
+  { order, after }: { readonly order: DeliveredOrder; readonly after: number },
 ): Promise<DeliveryPage> {
-  const [found, seen] = await db.batch<ListedDelivery & { readonly oldest: number | null; readonly lookedTo: number }>([
-    db.prepare(LIST_DELIVERED).bind(tenantId ?? null, destinationId ?? null, limit + 1, before),
-    db.prepare(LOOKED_TO).bind(before),
+  const { page, seen } = LIST_DELIVERED[order];
+  const [found, looked] = await db.batch<ListedDelivery & { readonly isMore: number; readonly lookedTo: number }>([
+    db.prepare(page).bind(tenantId ?? null, destinationId ?? null, limit + 1, after),
+    db.prepare(seen).bind(after),
   ]);
   const results: readonly ListedDelivery[] = found?.results ?? [];
   const deliveries = results.slice(0, limit);
   const last = deliveries.at(-1);
   if (results.length > limit && last !== undefined) return { deliveries, next: { at: 0, outboxId: last.outboxId } };
-  const { oldest = null, lookedTo = 0 } = seen?.results[0] ?? {};
-  const more = oldest !== null && oldest < lookedTo;
-  return { deliveries, next: more ? { at: 0, outboxId: lookedTo } : null };
+  const { isMore = 0, lookedTo = 0 } = looked?.results[0] ?? {};
+  return { deliveries, next: isMore === 1 ? { at: 0, outboxId: lookedTo } : null };
 }
 
 const MAX_OF_REQUEST = 500;

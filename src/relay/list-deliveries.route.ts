@@ -3,7 +3,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CoreAppEnv } from "../core/app.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
-import { DELIVERY_STATUSES, deliveriesOfRequest, listDeliveries } from "./deliveries.store.ts";
+import { DELIVERED_ORDERS, DELIVERY_STATUSES, deliveriesOfRequest, listDeliveries } from "./deliveries.store.ts";
 import { EVENT_TYPES } from "./event-type.ts";
 import { WAITS_FROM } from "./lanes.store.ts";
 import { tenantInView } from "./tenant-in-view.ts";
@@ -15,8 +15,12 @@ const querySchema = z.object({
     .openapi({
       param: { name: "status", in: "query" },
       description:
-        "Delivered ones come by their events, newest first, dead ones newest first, pending ones by when they are due.",
+        "Delivered ones come by their events, newest first unless asked otherwise, dead ones newest first, pending ones by when they are due.",
     }),
+  order: z
+    .enum(DELIVERED_ORDERS)
+    .default("newest")
+    .openapi({ param: { name: "order", in: "query" }, description: "Which of the delivered ones come first." }),
   destination: z
     .string()
     .max(64)
@@ -93,14 +97,14 @@ const route = createRoute({
 
 export function registerListDeliveries(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
-    const { status, destination, request, cursor, limit } = c.req.valid("query");
+    const { status, order, destination, request, cursor, limit } = c.req.valid("query");
     const { principal, settings } = c.var;
     const filter = { tenantId: tenantInView(principal), destinationId: destination };
     const [at, outboxId] = cursor?.split(".").map(Number) ?? [];
     const after = at === undefined || outboxId === undefined ? undefined : { at, outboxId };
     const listed =
       request === undefined
-        ? await listDeliveries(c.env.DB, status, filter, limit, after)
+        ? await listDeliveries(c.env.DB, status, filter, limit, { after, order })
         : {
             deliveries: await deliveriesOfRequest(
               c.env.DB,

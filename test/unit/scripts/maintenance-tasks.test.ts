@@ -6,16 +6,15 @@ import { runTasks, TASKS } from "../../../scripts/lib/maintenance/tasks.ts";
 const DAY_MS = 86_400_000;
 const NOW = 1_000 * DAY_MS;
 
-/** A core that has nothing but deliveries, which it lists from the newest on as the real one does. */
+/** A core that has nothing but deliveries, which it lists from the oldest event on, as the real one does when asked. */
 let deliveredAt: readonly number[] = [];
 let server: Server;
 let url = "";
 beforeAll(async () => {
   server = createServer((request, response) => {
     const { searchParams } = new URL(request.url ?? "", "http://core");
-    const before = Number(searchParams.get("cursor")?.split(".")[0] ?? Number.POSITIVE_INFINITY);
     const limit = Number(searchParams.get("limit"));
-    const found = deliveredAt.filter((at) => at < before);
+    const found = searchParams.get("order") === "oldest" ? deliveredAt : deliveredAt.toReversed();
     const next = found.length > limit ? "1.1" : null;
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify({ deliveries: found.slice(0, limit).map((at) => ({ deliveredAt: at })), next }));
@@ -27,7 +26,8 @@ beforeAll(async () => {
 afterAll(() => void server.close());
 
 async function looked(days: readonly number[], retention?: string) {
-  deliveredAt = days.map((age) => NOW - age * DAY_MS);
+  // In the order of their events, which is nearly that of their deliveries.
+  deliveredAt = days.toReversed().map((age) => NOW - age * DAY_MS);
   const site: DeploySite = {
     urls: { "itrans-core": url, "itrans-relay": url, "medlink-hub": url },
     keys: { core: "key", hub: "key", workflow: "key" },

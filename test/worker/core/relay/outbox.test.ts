@@ -556,6 +556,7 @@ describe("cost", () => {
     await sweepDue(watched, T0, 10);
     await listDeadLetters(watched, { tenantId: undefined }, 10);
     for (const status of DELIVERY_STATUSES) await listDeliveries(watched, status, { tenantId: undefined }, 10);
+    await listDeliveries(watched, "delivered", { tenantId: undefined }, 10, { order: "oldest" });
     const request = { ledgerId: "main", requestIdHash: "subject-1" };
     await deliveriesOfRequest(watched, request, { tenantId: undefined });
     await parkExpired(watched, T0, 10);

@@ -339,6 +339,20 @@ describe("deliveries", () => {
     expect((await call(`${at}?cursor=${second.next}`)).json.next).toBeNull();
   });
 
+  test("come from the oldest on where that is asked for, a page at a time too", async () => {
+    await addRows({ outboxId: 120_000, state: "delivered" });
+    const first = (await call(`${at}?order=oldest&limit=4`)).json;
+    expect(first.deliveries.map(({ outboxId }: { outboxId: number }) => outboxId)).toEqual([1, 2, 3, 4]);
+    const second = (await call(`${at}?order=oldest&cursor=${first.next}`)).json;
+    expect(second.deliveries.map(({ outboxId }: { outboxId: number }) => outboxId)).toEqual([5, 6]);
+    const third = (await call(`${at}?order=oldest&cursor=${second.next}`)).json;
+    expect(third.deliveries).toEqual([]);
+    const fourth = (await call(`${at}?order=oldest&cursor=${third.next}`)).json;
+    expect(fourth.deliveries.map(({ outboxId }: { outboxId: number }) => outboxId)).toEqual([120_000]);
+    expect(fourth.next).toBeNull();
+    expect(await idsOf("order=oldest&destination=b")).toEqual([2, 4, 6]);
+  });
+
   test("of other statuses: pending ones by when they are due, dead ones newest first", async () => {
     expect(await idsOf("status=pending")).toEqual([8, 7]);
     expect((await call(`${at}?status=pending`)).json.deliveries[0]).toMatchObject({ dueAt: T0 - 7, deliveredAt: null });
