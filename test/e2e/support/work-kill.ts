@@ -188,7 +188,7 @@ export async function killMigrations(options: WorkKillOptions): Promise<WorkKill
 // --- keys
 
 const SUBJECTS = 2_000;
-const PATIENTS = 600;
+const PATIENTS = 1_000;
 const LEDGER = "main";
 
 interface Secrets {
@@ -318,9 +318,30 @@ async function lookAtKeys(
   return { faults, wrapped, sealed };
 }
 
-/** Answers of each job until the kill; both take some ten to be done. */
-const MOST_ANSWERS = 8;
-const LONGEST_MS = 30_000;
+/** Until the rows that a kill waits for are under the key of now. */
+const LONGEST_MS = 60_000;
+/** Of the rounds wanted: a kill that came before or after the work meets nothing and is made again. */
+const MOST_TRIES = 3;
+
+type Renewed = "keys" | "fields";
+
+const ROWS_OF: Readonly<Record<Renewed, number>> = { keys: SUBJECTS, fields: PATIENTS };
+
+/** How many rows are under the key whose id this is, read beside the running worker. */
+function renewedRows(path: string, what: Renewed, keyId: string): number {
+  const sqlite = new DatabaseSync(path, { readOnly: true });
+  try {
+    const [query, value] =
+      what === "keys"
+        ? (["SELECT COUNT(*) AS n FROM payload_keys WHERE master_key_id = ?", keyId] as const)
+        : (["SELECT COUNT(*) AS n FROM patients WHERE personal_sealed LIKE ?", `${keyId}.%`] as const);
+    return Number(sqlite.prepare(query).get(value)?.n ?? 0);
+  } catch {
+    return 0; // it is being written: looked at again
+  } finally {
+    sqlite.close();
+  }
+}
 
 export async function killRenewals(options: WorkKillOptions): Promise<WorkKillReport> {
   const { rounds, dataDir, say = () => {} } = options;
@@ -342,12 +363,18 @@ export async function killRenewals(options: WorkKillOptions): Promise<WorkKillRe
   let stack = await start();
   await stack.dispose();
   const pairs = await fill(dataDir, current);
+  const fileOf: Readonly<Record<Renewed, string>> = {
+    keys: fileWith(dataDir, "payload_keys"),
+    fields: fileWith(dataDir, "patients"),
+  };
   const ask = (url: string, key: string, body: unknown) =>
     callAgain(url, { method: "POST", headers: { "x-api-key": key }, body, timeoutMs: 60_000 });
   const rewrap = () => ask(`${stack.urls.core}/operations/rewrap`, secrets.OPERATOR_API_KEY ?? "", undefined);
   const reEncrypt = (body: unknown) =>
     ask(`${stack.urls.hub}/api/admin/re-encrypt`, secrets.HUB_OPERATOR_API_KEY ?? "", body);
-  for (let round = 0; round < rounds; round++) {
+  let underWay = 0;
+  for (let round = 0; underWay < rounds && round < rounds * MOST_TRIES; round++) {
+    const target: Renewed = underWay % 2 === 0 ? "keys" : "fields";
     const before = current;
     current = { master: randomBytes(32).toString("base64url"), fields: randomBytes(32).toString("base64url") };
     Object.assign(values, {
@@ -360,20 +387,23 @@ export async function killRenewals(options: WorkKillOptions): Promise<WorkKillRe
     try {
       await reEncrypt({ start: true, rows: 0 });
       let up = true;
-      const answers = { fields: 0, keys: 0 };
       const working = [
         (async () => {
-          for (; up; answers.fields++) await reEncrypt({ rows: 60 });
+          while (up) await reEncrypt({ rows: 60 });
         })(),
         (async () => {
-          for (; up; answers.keys++) await rewrap();
+          while (up) await rewrap();
         })(),
       ].map((work) => work.catch(() => undefined));
-      const [fields, keys] = [random.between(0, MOST_ANSWERS), random.between(0, MOST_ANSWERS)];
+      const { payload, field } = await keyringsOf([current]);
+      const keyId = target === "keys" ? payload.currentKeyId : field.currentKeyId;
+      const wanted = random.between(1, ROWS_OF[target] / 2);
       const beganAt = performance.now();
-      while (answers.fields < fields && answers.keys < keys && performance.now() - beganAt < LONGEST_MS) await sleep(1);
+      while (renewedRows(fileOf[target], target, keyId) < wanted && performance.now() - beganAt < LONGEST_MS) {
+        await sleep(LOOK_EVERY_MS);
+      }
       // Somewhere within what comes next.
-      await sleep(random.between(0, 60));
+      await sleep(random.between(0, 20));
       const after = Math.round(performance.now() - beganAt);
       process.kill(stack.workerdPid(), "SIGKILL");
       await stack.died;
@@ -384,8 +414,10 @@ export async function killRenewals(options: WorkKillOptions): Promise<WorkKillRe
 
       const cut = await lookAtKeys(stack, [current, before], pairs);
       faults.push(...cut.faults.map((fault) => `round ${round}: ${fault}`));
-      counted(met, `keys ${cut.wrapped === 0 ? "before" : cut.wrapped === SUBJECTS ? "late" : "between"}`);
-      counted(met, `fields ${cut.sealed === 0 ? "before" : cut.sealed === PATIENTS ? "late" : "between"}`);
+      const renewed = target === "keys" ? cut.wrapped : cut.sealed;
+      const meets = renewed === 0 ? "before" : renewed === ROWS_OF[target] ? "late" : "between";
+      counted(met, `${target} ${meets}`);
+      if (meets === "between") underWay += 1;
 
       const open = async (): Promise<boolean> => {
         const wrapped = await rewrap();
@@ -405,10 +437,11 @@ export async function killRenewals(options: WorkKillOptions): Promise<WorkKillRe
       // The old keys alone could open what was left: nothing is.
       const end = await lookAtKeys(stack, [current], pairs);
       faults.push(...end.faults.map((fault) => `round ${round}, in the end: ${fault}`));
-      say(`keys ${round + 1} of ${rounds}: killed after ${after} ms at ${cut.wrapped} keys and ${cut.sealed} fields`);
+      say(`renewal ${underWay} of ${rounds}: killed after ${after} ms at ${cut.wrapped} keys and ${cut.sealed} fields`);
     } finally {
       await stack.dispose();
     }
   }
+  if (underWay < rounds) faults.push(`only ${underWay} of ${rounds} kills came while rows were renewed`);
   return { faults, met };
 }
