@@ -4,13 +4,12 @@
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { parseCheckpointText } from "../src/ledger/checkpoint.ts";
-import { parseNote, parseVerifierKey } from "../src/ledger/note.ts";
+import { parseVerifierKey } from "../src/ledger/note.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
 import { verifyBundle } from "./lib/verify-bundle.ts";
-import type { ChainPins } from "./lib/verify-chain.ts";
-import { readVerifierState, verifyLog } from "./lib/verify-log.ts";
+import { verifyLog } from "./lib/verify-log.ts";
+import type { Pins } from "./lib/verify-pins.ts";
 import { EXIT_CODES, type Report } from "./lib/verify-report.ts";
 
 const USAGE = `npm run verify -- BUNDLE-FILE | LOG-URL [options]
@@ -18,14 +17,17 @@ const USAGE = `npm run verify -- BUNDLE-FILE | LOG-URL [options]
   --key VKEY         the log's verifier key, from somewhere else than the log; once for each key during a rotation
   --chain-id ID      the chain that holds the anchors
   --contract ADDR    the anchor contract
-  --rpc URL          a node of that chain, best your own; without it the chain is not asked
-  --state FILE       remembers what was checked and the newest checkpoint seen, and goes on from there
+  --rpc URL          a node of that chain, best your own; without it the chain is not asked, and the report says so
+  --no-chain         for a log that no chain anchors: the key alone is enough, and the report says that you asked for it
+  --state FILE       remembers what was checked and the newest checkpoint seen, and goes on from there; a bundle is compared
+                     with that checkpoint, and only the first one is remembered
   --token TOKEN      the auditor's token, for a log that is not public (or AUDITOR_TOKEN)
   --entry FILE       the entry's bytes, for a bundle in text form
   --fetches N        fetches under way at once (8)
   --json             the report as one JSON object
 
-Exit codes: 0 valid, 1 invalid, 2 unverified (no key pinned, or something could not be reached), 3 wrong use.`;
+Exit codes: 0 valid, 1 invalid, 2 unverified (key, chain id or contract not pinned, something could not be reached, or an
+anchor seen before is no longer on the chain), 3 wrong use.`;
 
 const WRONG_USE = 3;
 
@@ -38,6 +40,7 @@ function readArguments() {
         "chain-id": { type: "string" },
         contract: { type: "string" },
         rpc: { type: "string" },
+        "no-chain": { type: "boolean", default: false },
         state: { type: "string" },
         token: { type: "string" },
         entry: { type: "string" },
@@ -73,45 +76,23 @@ async function main(): Promise<number> {
     throw new Failure("--fetches is a number from 2 to 64");
   }
   const printer = makePrinter(process.stdout, process.env);
+  const pins: Pins = { keys, chainId, contract, rpcUrl, withoutChain: values["no-chain"] };
+  const stateFile = values.state;
   const report = /^https?:\/\//i.test(subject)
-    ? await verifyLog(
-        subject,
-        { keys, chain: chainPins(rpcUrl, chainId, contract) },
-        {
-          token: values.token ?? process.env.AUDITOR_TOKEN,
-          stateFile: values.state,
-          fetchesAtOnce,
-          ...(process.stderr.isTTY ? { onProgress: progressBar() } : {}),
-        },
-      )
-    : await verifyBundle(subject, readText(subject), {
-        keys,
-        chainId,
-        contract,
-        rpcUrl,
+    ? await verifyLog(subject, pins, {
+        token: values.token ?? process.env.AUDITOR_TOKEN,
+        stateFile,
+        fetchesAtOnce,
+        ...(process.stderr.isTTY ? { onProgress: progressBar() } : {}),
+      })
+    : await verifyBundle(subject, readText(subject), pins, {
         entry: values.entry === undefined ? undefined : new Uint8Array(readBytes(values.entry)),
-        seen: values.state === undefined ? undefined : seenCheckpoint(values.state),
+        stateFile,
       });
   if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
   if (values.json) console.log(JSON.stringify(report, null, 2));
   else print(report, printer);
   return EXIT_CODES[report.status];
-}
-
-function chainPins(
-  rpcUrl: string | undefined,
-  chainId: number | undefined,
-  contract: string | undefined,
-): ChainPins | undefined {
-  if (rpcUrl === undefined) return undefined;
-  if (chainId === undefined || contract === undefined) throw new Failure("--rpc needs --chain-id and --contract");
-  return { rpcUrl, chainId, contract };
-}
-
-function seenCheckpoint(path: string) {
-  const note = readVerifierState(path)?.seen.note;
-  const parsed = note === undefined ? undefined : parseNote(note);
-  return parsed && parseCheckpointText(parsed.text);
 }
 
 function readBytes(path: string): Buffer {
@@ -152,6 +133,7 @@ function print(report: Report, printer: Printer): void {
   for (const { name, status, detail } of report.checks) printer.fact(name, `${words[status]}: ${detail}`);
   if (report.rootHash !== undefined) printer.fact("root", report.rootHash);
   for (const { type, detail } of report.findings) printer.warn(`${type}: ${detail}`);
+  for (const [type, count] of Object.entries(report.omitted)) printer.warn(`${type}: ${count} more, not listed`);
 }
 
 main().then(

@@ -11,18 +11,19 @@ import { formatVerifierKey, isKeyName, makeCosigner, parseVerifierKey } from "..
 import { readIfThere, writeAtomically } from "./lib/atomic-file.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { startWitness } from "./lib/witness-server.ts";
+import { heldAlone } from "./lib/witness-state.ts";
 
 const USAGE = `npm run witness -- --name NAME --log VKEY [options]
 
   --name NAME      this witness's name, a URL without scheme such as witness.clinic.example/w1
   --log VKEY       verifier key of a log to witness (its /ledger/log/key); once for each key
-  --data DIR       where its key and state are kept (.data/witness)
+  --data DIR       where its key and state are kept (.data/witness); a second witness on this machine may share it
   --host HOST      address to listen on (127.0.0.1)
   --port PORT      port to listen on (3005)
 
 The key is made once. WITNESS_KEY (32 bytes as 43 characters of base64url) in the environment stands over it.`;
 
-async function seedFrom(path: string): Promise<Uint8Array> {
+function seedFrom(path: string): Uint8Array {
   const given = process.env.WITNESS_KEY ?? readIfThere(path)?.trim();
   if (given !== undefined) {
     const seed = parseSeed(given);
@@ -60,7 +61,9 @@ async function main(): Promise<void> {
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Failure("--port is a number up to 65535");
   mkdirSync(values.data, { recursive: true });
-  const seed = await seedFrom(join(values.data, "key"));
+  const keyFile = join(values.data, "key");
+  // Two that start at once must not make two keys.
+  const seed = heldAlone(keyFile, () => seedFrom(keyFile));
   const cosigner = makeCosigner(name, await importSigningKey(seed), () => Math.floor(Date.now() / 1_000));
   const stateFile = join(values.data, "state.json");
   mkdirSync(dirname(stateFile), { recursive: true });

@@ -1,6 +1,6 @@
 /**
  * The tree over leaf hashes as they come, held against the tiles that a log serves. It follows the definition of tiles and
- * shares nothing with what makes them.
+ * shares nothing with what makes them. A leaf that nobody can say is undefined, and so is whatever it is hashed into.
  */
 import { EMPTY_ROOT, HASH_BYTES, type Hash, nodeHash } from "../../src/ledger/hash.ts";
 import { type HashTile, TILE_WIDTH } from "../../src/ledger/layout.ts";
@@ -15,20 +15,24 @@ export interface TreeState {
 /** A tile that must be served with these hashes. */
 export interface ExpectedTile {
   readonly tile: HashTile;
-  readonly hashes: readonly Hash[];
+  readonly hashes: readonly MaybeHash[];
 }
 
-function foldPairs(hashes: readonly Hash[]): Hash {
-  const [first, ...rest] = hashes;
-  if (first === undefined) throw new RangeError("nothing to fold");
-  if (rest.length === 0) return first;
+export type MaybeHash = Hash | undefined;
+
+const joined = (left: MaybeHash, right: MaybeHash): MaybeHash =>
+  left === undefined || right === undefined ? undefined : nodeHash(left, right);
+
+function foldPairs(hashes: readonly MaybeHash[]): MaybeHash {
+  if (hashes.length === 0) throw new RangeError("nothing to fold");
+  if (hashes.length === 1) return hashes[0];
   const half = hashes.length / 2;
-  return nodeHash(foldPairs(hashes.slice(0, half)), foldPairs(hashes.slice(half)));
+  return joined(foldPairs(hashes.slice(0, half)), foldPairs(hashes.slice(half)));
 }
 
 export class TreeCheck {
   #size = 0;
-  readonly #levels: Hash[][] = [];
+  readonly #levels: MaybeHash[][] = [];
 
   constructor(state?: TreeState) {
     if (state === undefined) return;
@@ -41,10 +45,10 @@ export class TreeCheck {
   }
 
   /** @returns tiles that became full. */
-  push(leaf: Hash): readonly ExpectedTile[] {
+  push(leaf: MaybeHash): readonly ExpectedTile[] {
     const full: ExpectedTile[] = [];
     this.#size += 1;
-    let hash: Hash = leaf;
+    let hash = leaf;
     for (let level = 0; ; level++) {
       this.#levels[level] ??= [];
       const hashes = this.#levels[level] ?? [];
@@ -66,29 +70,40 @@ export class TreeCheck {
     });
   }
 
-  /** RFC 6962 section 2.1, over what is left of each level from the right. */
-  root(): Hash {
-    let root: Hash | undefined;
+  /** RFC 6962 section 2.1, over what is left of each level from the right. @returns undefined when a leaf is not known. */
+  root(): MaybeHash {
+    let root: MaybeHash;
+    let begun = false;
     for (const hashes of this.#levels) {
       let rest = hashes;
       while (rest.length > 0) {
         let width = 1;
         while (rest.length % (2 * width) === 0) width *= 2;
         const subtree = foldPairs(rest.slice(rest.length - width));
-        root = root === undefined ? subtree : nodeHash(subtree, root);
+        root = begun ? joined(subtree, root) : subtree;
+        begun = true;
         rest = rest.slice(0, rest.length - width);
       }
     }
-    return root ?? EMPTY_ROOT;
+    return begun ? root : EMPTY_ROOT;
   }
 
+  /** @throws RangeError when a leaf is not known: nobody goes on from such a tree. */
   state(): TreeState {
-    return { size: this.#size, levels: this.#levels.map((hashes) => hashes.map(toHex)) };
+    const known = (hash: MaybeHash): string => {
+      if (hash === undefined) throw new RangeError("a leaf of the tree is not known");
+      return toHex(hash);
+    };
+    return { size: this.#size, levels: this.#levels.map((hashes) => hashes.map(known)) };
   }
 }
 
-/** Whether a served tile begins with these hashes and has no others. */
-export function isTile(bytes: Uint8Array, hashes: readonly Hash[]): boolean {
+/** Whether a served tile has these hashes and no others; where one is not known, any will do. */
+export function isTile(bytes: Uint8Array, hashes: readonly MaybeHash[]): boolean {
   if (bytes.length !== hashes.length * HASH_BYTES) return false;
-  return hashes.every((hash, i) => toHex(hash) === toHex(bytes.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES)));
+  return hashes.every((hash, i) => hash === undefined || toHex(hash) === toHex(hashIn(bytes, i)));
 }
+
+/** The hash at a position of a tile. */
+export const hashIn = (tile: Uint8Array, position: number): Hash =>
+  tile.slice(position * HASH_BYTES, (position + 1) * HASH_BYTES);

@@ -3,38 +3,50 @@ import { hashesFromHex, PROOF_HEADER, type ProofBundle, parseBundle, parseTextPr
 import { type Checkpoint, openCheckpoint, parseCheckpointText } from "../../src/ledger/checkpoint.ts";
 import { decodeEntry } from "../../src/ledger/entry.ts";
 import { type Hash, leafHash } from "../../src/ledger/hash.ts";
-import { parseNote, strictBase64, type VerifierKey } from "../../src/ledger/note.ts";
+import { parseNote, strictBase64 } from "../../src/ledger/note.ts";
 import { verifyConsistency, verifyInclusion } from "../../src/ledger/proof.ts";
 import { fromHex, toHex } from "../../src/platform/encoding.ts";
 import { anchorsOfTransaction, type ChainPins, ChainUnavailable, checkChain } from "./verify-chain.ts";
+import { chainOf, type Pins } from "./verify-pins.ts";
 import { type Report, Reporter } from "./verify-report.ts";
+import { checkOrigin, readVerifierState, type VerifierState, withSeen, writeVerifierState } from "./verify-state.ts";
 
-export interface BundlePins {
-  /** Keys of the log; empty: nothing is pinned. */
-  readonly keys: readonly VerifierKey[];
-  readonly chainId: number | undefined;
-  readonly contract: string | undefined;
-  /** A node to ask; undefined: offline. */
-  readonly rpcUrl: string | undefined;
+export interface BundleOptions {
   /** The entry's bytes, for the text form, which does not hold them. */
   readonly entry: Uint8Array | undefined;
-  /** The newest checkpoint seen of this log. */
-  readonly seen: Checkpoint | undefined;
+  /** What a verification of the same log remembered, or will. */
+  readonly stateFile: string | undefined;
 }
 
-export async function verifyBundle(subject: string, text: string, pins: BundlePins): Promise<Report> {
+export async function verifyBundle(
+  subject: string,
+  text: string,
+  pins: Pins,
+  { entry: entryBeside, stateFile }: BundleOptions,
+): Promise<Report> {
   const reporter = new Reporter();
+  const chain = chainOf(pins, reporter);
+  const state = stateFile === undefined ? undefined : readVerifierState(stateFile);
   const parsed = parse(text);
   if (parsed === undefined) {
     reporter.fail("bundle", "bundle-malformed", "it is neither the text nor the JSON form of a proof");
     return reporter.report({ subject, origin: undefined, size: undefined, rootHash: undefined });
   }
-  const checkpoint = await checkCheckpoint(reporter, parsed.checkpoint, pins);
-  const entry = parsed.bundle === undefined ? pins.entry : strictBase64(parsed.bundle.entry);
+  const checkpoint = await openedCheckpoint(reporter, parsed.checkpoint, pins);
   if (checkpoint !== undefined) {
-    checkEntry(reporter, parsed, entry, checkpoint);
+    checkOrigin(state, checkpoint.origin, "bundle");
+    if (state !== undefined) compareWithSeen(reporter, state, checkpoint);
+    checkEntry(
+      reporter,
+      parsed,
+      parsed.bundle === undefined ? entryBeside : strictBase64(parsed.bundle.entry),
+      checkpoint,
+    );
     if (parsed.bundle === undefined) reporter.skip("anchor", "the text form holds no anchor");
-    else await checkAnchor(reporter, parsed.bundle, checkpoint, pins);
+    else await checkAnchor(reporter, parsed.bundle, checkpoint, pins, chain);
+    if (state === undefined && stateFile !== undefined) {
+      rememberFirst(reporter, stateFile, checkpoint, parsed.checkpoint, pins);
+    }
   }
   return reporter.report({
     subject,
@@ -68,32 +80,50 @@ function parse(text: string): Parsed | undefined {
   return { index, hashes: hashesFromHex(inclusionProof), checkpoint, bundle };
 }
 
-async function checkCheckpoint(reporter: Reporter, note: string, pins: BundlePins): Promise<Checkpoint | undefined> {
-  let checkpoint: Checkpoint | undefined;
+async function openedCheckpoint(reporter: Reporter, note: string, pins: Pins): Promise<Checkpoint | undefined> {
   if (pins.keys.length === 0) {
     const parsed = parseNote(note);
-    checkpoint = parsed && parseCheckpointText(parsed.text);
+    const checkpoint = parsed && parseCheckpointText(parsed.text);
     if (checkpoint === undefined) {
       reporter.fail("checkpoint", "checkpoint-refused", "it is not a checkpoint");
       return undefined;
     }
     reporter.unverified("checkpoint", "no key is pinned (--key), so anyone may have signed it");
-  } else {
-    const opened = await openCheckpoint(note, pins.keys);
-    if (opened.type === "refused") {
-      reporter.fail("checkpoint", "checkpoint-refused", opened.reason);
-      return undefined;
-    }
-    checkpoint = opened.checkpoint;
-    reporter.ok("checkpoint", `${checkpoint.origin} at ${checkpoint.size} entries, signed by the pinned key`);
+    return checkpoint;
   }
-  const { seen } = pins;
-  if (seen !== undefined && seen.origin === checkpoint.origin && seen.size === checkpoint.size) {
-    if (toHex(seen.root) !== toHex(checkpoint.root)) {
-      reporter.fail("earlier view", "checkpoint-not-extending", `another tree of ${seen.size} entries was seen before`);
-    }
+  const opened = await openCheckpoint(note, pins.keys);
+  if (opened.type === "refused") {
+    reporter.fail("checkpoint", "checkpoint-refused", opened.reason);
+    return undefined;
   }
+  const { checkpoint } = opened;
+  reporter.ok("checkpoint", `${checkpoint.origin} at ${checkpoint.size} entries, signed by the pinned key`);
   return checkpoint;
+}
+
+const EARLIER_VIEW = "earlier view";
+
+function compareWithSeen(reporter: Reporter, { seen }: VerifierState, checkpoint: Checkpoint): void {
+  if (seen.size !== checkpoint.size) {
+    reporter.skip(
+      EARLIER_VIEW,
+      `a checkpoint of ${seen.size} entries was seen before, the bundle has one of ${checkpoint.size}: a bundle has no proof between them, so what is remembered stays as it is; verify the log itself with this --state`,
+    );
+  } else if (seen.rootHash !== toHex(checkpoint.root)) {
+    const detail = `another tree of ${seen.size} entries was seen before`;
+    reporter.fail(EARLIER_VIEW, "checkpoint-not-extending", detail);
+  } else reporter.ok(EARLIER_VIEW, `it is the checkpoint of ${seen.size} entries seen before`);
+}
+
+/** Only where nothing was remembered: a bundle can not show that its checkpoint extends another. */
+function rememberFirst(reporter: Reporter, path: string, checkpoint: Checkpoint, note: string, pins: Pins): void {
+  const nothing = "nothing was seen of this log before";
+  if (pins.keys.length === 0 || reporter.findingCount > 0) {
+    reporter.skip(EARLIER_VIEW, `${nothing}; what is not verified is not remembered`);
+  } else {
+    writeVerifierState(path, withSeen(undefined, checkpoint, note));
+    reporter.skip(EARLIER_VIEW, `${nothing}; the checkpoint of ${checkpoint.size} entries is remembered now`);
+  }
 }
 
 function checkEntry(reporter: Reporter, parsed: Parsed, entry: Uint8Array | undefined, checkpoint: Checkpoint): void {
@@ -125,7 +155,8 @@ async function checkAnchor(
   reporter: Reporter,
   { anchor, index }: ProofBundle,
   checkpoint: Checkpoint,
-  pins: BundlePins,
+  pins: Pins,
+  chain: ChainPins | undefined,
 ): Promise<void> {
   if (anchor === null) return reporter.skip("anchor", "the bundle holds no anchor: the entry was not on the chain yet");
   const { size, rootHash } = anchor;
@@ -141,14 +172,13 @@ async function checkAnchor(
   if (!verifyConsistency(size, checkpoint.size, fromHex(rootHash), checkpoint.root, proof)) {
     return wrong(`the checkpoint's tree does not extend the anchored one of ${size} entries`);
   }
-  const { chainId, contract, rpcUrl } = pins;
-  if (rpcUrl === undefined || chainId === undefined || contract === undefined) {
+  if (chain === undefined) {
+    const why = pins.withoutChain ? "--no-chain" : "no node was named (--rpc)";
     return reporter.skip(
       "anchor",
-      `the checkpoint extends the tree of ${size} entries that is said to be anchored in block ${anchor.blockNumber}; the chain was not asked (--rpc, --chain-id, --contract)`,
+      `the checkpoint extends the tree of ${size} entries that is said to be anchored in block ${anchor.blockNumber}; the chain was not asked: ${why}`,
     );
   }
-  const chain: ChainPins = { rpcUrl, chainId, contract };
   try {
     await checkChain(chain);
     const found = (await anchorsOfTransaction(chain, anchor.txHash)).find((candidate) => candidate.size === size);

@@ -3,26 +3,26 @@
  * on the chain. It remembers what it has checked and the newest checkpoint it has seen, so the next run goes on from there.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import * as z from "zod";
 import { type Checkpoint, openCheckpoint } from "../../src/ledger/checkpoint.ts";
 import { decodeEntry } from "../../src/ledger/entry.ts";
-import { HASH_BYTES, leafHash, NO_ENTRY_HASH } from "../../src/ledger/hash.ts";
+import { HASH_BYTES, leafHash } from "../../src/ledger/hash.ts";
 import { TILE_WIDTH, type Tile, tilePath } from "../../src/ledger/layout.ts";
 import { parseVerifierKey, type VerifierKey } from "../../src/ledger/note.ts";
 import { proveConsistency, type ReadTile, verifyConsistency } from "../../src/ledger/proof.ts";
 import { fromHex, fromUtf8, toHex } from "../../src/platform/encoding.ts";
-import { readIfThere, writeAtomically } from "./atomic-file.ts";
-import { Failure } from "./fail.ts";
 import { type LogSource, LogUnavailable, logSource } from "./log-source.ts";
-import { type ExpectedTile, isTile, TreeCheck } from "./tree-check.ts";
+import { type ExpectedTile, hashIn, isTile, type MaybeHash, TreeCheck } from "./tree-check.ts";
 import { type ChainAnchor, type ChainPins, ChainUnavailable, checkChain, readAnchors } from "./verify-chain.ts";
-import { type Report, Reporter } from "./verify-report.ts";
-
-export interface LogPins {
-  /** Keys of the log; empty: nothing is pinned. */
-  readonly keys: readonly VerifierKey[];
-  readonly chain: ChainPins | undefined;
-}
+import { chainOf, type Pins } from "./verify-pins.ts";
+import { type FindingType, type Report, Reporter } from "./verify-report.ts";
+import {
+  checkOrigin,
+  NOTHING_CHECKED,
+  readVerifierState,
+  type VerifierState,
+  withSeen,
+  writeVerifierState,
+} from "./verify-state.ts";
 
 export interface LogOptions {
   readonly token: string | undefined;
@@ -31,43 +31,16 @@ export interface LogOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Findings of one kind beyond this many are counted, not listed: a log of another kind would fill the disk. */
-const MAX_LISTED = 1_000;
 const SAVE_EVERY_BUNDLES = 64;
 /** How long an anchor may be ahead of the newest checkpoint before that counts. */
 const LAG_ATTEMPTS = 4;
 const LAG_PAUSE_MS = 1_500;
 const MAX_CACHED_TILES = 2_000;
-
-const hex = z.string().regex(/^[0-9a-f]{64}$/);
-const size = z.number().int().nonnegative();
-const stateSchema = z.object({
-  version: z.literal(1),
-  origin: z.string(),
-  /** The newest checkpoint seen that extends every one before it. */
-  seen: z.object({ size, rootHash: hex, note: z.string() }),
-  /** Full bundles checked so far. */
-  checked: z.object({ size, headHash: hex, lastAt: z.string(), levels: z.array(z.array(hex)) }),
-  /** The newest anchor that was held against the log. */
-  anchor: z.object({ size, rootHash: hex }).optional(),
-});
-export type VerifierState = z.output<typeof stateSchema>;
-
-const NOTHING_CHECKED: VerifierState["checked"] = { size: 0, headHash: NO_ENTRY_HASH, lastAt: "", levels: [] };
-
-/** @throws Failure on a file that is not a verifier's: what can not be read is never taken for nothing seen. */
-export function readVerifierState(path: string): VerifierState | undefined {
-  const text = readIfThere(path);
-  if (text === undefined) return undefined;
-  try {
-    return stateSchema.parse(JSON.parse(text));
-  } catch {
-    throw new Failure(`${path} is not the state of a verification`);
-  }
-}
+/** A checkpoint may promise any size: after so many bundles in a row of which nothing is served the rest is not asked for. */
+const MAX_UNSERVED_BUNDLES = 256;
 
 /** @param url the log's base URL, or that of the service whose log is at /ledger/log. */
-export async function verifyLog(url: string, pins: LogPins, options: LogOptions): Promise<Report> {
+export async function verifyLog(url: string, pins: Pins, options: LogOptions): Promise<Report> {
   const run = new LogVerification(url, pins, options);
   return run.report();
 }
@@ -82,9 +55,28 @@ interface Opened {
   readonly note: string;
 }
 
+/** An entry's place in a bundle; without bytes its hash is its tile's, where that is served. */
+interface Slot {
+  readonly bytes: Uint8Array | undefined;
+  readonly leaf: MaybeHash;
+}
+
+type SizedRoot = NonNullable<VerifierState["anchor"]>;
+
+interface ChainView {
+  /** Oldest first, from the one after `known` on when the chain still has that. */
+  readonly anchors: readonly ChainAnchor[];
+  /** The newest anchor that an earlier run held against the log, whether the chain still has it or not. */
+  readonly known: SizedRoot | undefined;
+  /** Whether `known` was met, or there is none. */
+  readonly reachesKnown: boolean;
+  readonly faults: readonly string[];
+}
+
 class LogVerification {
   readonly #url: string;
-  readonly #pins: LogPins;
+  readonly #pins: Pins;
+  readonly #chain: ChainPins | undefined;
   readonly #options: LogOptions;
   readonly #reporter = new Reporter();
   readonly #tiles = new Map<string, Promise<Uint8Array | undefined>>();
@@ -92,9 +84,10 @@ class LogVerification {
   #state: VerifierState | undefined;
   #keys: readonly VerifierKey[] = [];
 
-  constructor(url: string, pins: LogPins, options: LogOptions) {
+  constructor(url: string, pins: Pins, options: LogOptions) {
     this.#url = url;
     this.#pins = pins;
+    this.#chain = chainOf(pins, this.#reporter);
     this.#options = options;
     this.#source = logSource(url, options.token);
   }
@@ -147,36 +140,27 @@ class LogVerification {
       return undefined;
     }
     const { checkpoint } = opened;
-    if (this.#state !== undefined && this.#state.origin !== checkpoint.origin) {
-      throw new Failure(`the state file is of ${this.#state.origin}, this log is ${checkpoint.origin}`);
-    }
+    checkOrigin(this.#state, checkpoint.origin, "log");
     return { checkpoint, note };
   }
 
   async #verify(first: Opened): Promise<void> {
-    const anchors = await this.#readAnchors();
-    const newest = await this.#catchUp(first, anchors?.list.at(-1)?.size ?? 0);
+    const chain = await this.#readAnchors();
+    const newest = await this.#catchUp(first, chain?.anchors.at(-1)?.size ?? 0);
     if (newest === undefined) return;
     const { checkpoint, note } = newest;
     this.#reporter.ok("checkpoint", `${checkpoint.origin} at ${checkpoint.size} entries`);
     // What does not extend the checkpoint seen before is looked through, and never becomes the measure.
     const extending = await this.#extendsSeen(checkpoint);
-    if (extending) {
-      this.#save({
-        checked: NOTHING_CHECKED,
-        ...this.#state,
-        version: 1,
-        origin: checkpoint.origin,
-        seen: { size: checkpoint.size, rootHash: toHex(checkpoint.root), note },
-      });
-    }
+    if (extending) this.#save(withSeen(this.#state, checkpoint, note));
     await this.#checkEntries(checkpoint, extending);
-    if (anchors === undefined) return;
-    const agree = await this.#checkAnchors(anchors.list, anchors.after, checkpoint);
-    const anchor = anchors.list.at(-1);
-    if (extending && agree && anchor !== undefined && this.#state !== undefined) {
-      this.#save({ ...this.#state, anchor: { size: anchor.size, rootHash: anchor.rootHash } });
-    }
+    if (chain === undefined) return;
+    const agree = await this.#checkAnchors(chain, checkpoint);
+    const newestAnchor = chain.anchors.at(-1);
+    if (!extending || !agree || newestAnchor === undefined || this.#state === undefined) return;
+    // What a chain has lost stays known until a larger anchor was shown to extend it.
+    if (newestAnchor.size <= (chain.known?.size ?? 0)) return;
+    this.#save({ ...this.#state, anchor: { size: newestAnchor.size, rootHash: newestAnchor.rootHash } });
   }
 
   /** A log publishes within seconds of a commit; an anchor of a commit may be a little earlier. */
@@ -259,7 +243,8 @@ class LogVerification {
     const earlier = remember ? this.#state?.checked : undefined;
     const resumed = earlier !== undefined && earlier.size <= size ? earlier : NOTHING_CHECKED;
     const tree = new TreeCheck(resumed);
-    let { headHash, lastAt } = resumed;
+    let { lastAt } = resumed;
+    let headHash: string | undefined = resumed.headHash;
     const start = tree.size / TILE_WIDTH;
     const count = Math.ceil(size / TILE_WIDTH) - start;
     const widthOf = (index: number): number => Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
@@ -281,76 +266,127 @@ class LogVerification {
         asked += 1;
       }
     };
+    let unserved = 0;
     for (let i = 0; i < count; i++) {
       ask();
       const next = ahead.shift();
       if (next === undefined) break;
       const index = start + i;
       const width = widthOf(index);
-      const entries = await this.#entriesOf(index, width, await next.bundle);
       const level0 = await next.tile;
-      if (entries === undefined) return;
+      const slots = await this.#slotsOf(index, width, await next.bundle, level0);
+      unserved = level0 === undefined && slots.every(({ bytes }) => bytes === undefined) ? unserved + 1 : 0;
       const expected: ExpectedTile[] = [];
-      const leaves = entries.map((bytes, offset) => {
+      for (const [offset, { bytes, leaf }] of slots.entries()) {
         const seq = index * TILE_WIDTH + offset;
-        const leaf = leafHash(bytes);
-        const entry = decodeEntry(bytes);
-        if (entry === undefined) this.#found("entry-unreadable", `entry ${seq} is not in canonical form`);
-        else {
+        const entry = bytes && decodeEntry(bytes);
+        if (bytes !== undefined && entry === undefined) {
+          this.#found("entry-unreadable", `entry ${seq} is not in canonical form`);
+        }
+        if (entry !== undefined) {
           if (entry.seq !== seq) this.#found("seq-gap", `entry ${seq} says it is entry ${entry.seq}`);
-          if (entry.prev !== headHash)
+          if (headHash !== undefined && entry.prev !== headHash)
             this.#found("prev-mismatch", `entry ${seq} does not name its predecessor's hash`);
           if (entry.at < lastAt) this.#found("time-runs-backwards", `entry ${seq} is earlier than its predecessor`);
           lastAt = entry.at;
         }
-        headHash = toHex(leaf);
+        // After an entry that is not served the chain begins anew with what the next one says.
+        headHash = bytes === undefined || leaf === undefined ? undefined : toHex(leaf);
         expected.push(...tree.push(leaf));
-        return leaf;
-      });
-      if (level0 === undefined || !isTile(level0, leaves)) {
-        this.#found("tile-mismatch", `tile/0 of entries ${index * TILE_WIDTH} on has not the hashes of its entries`);
-        if (level0 !== undefined) this.#nameEntries(index, leaves, level0);
       }
+      this.#checkLeaves(index, slots, level0);
       await this.#checkTiles(expected.filter(({ tile }) => tile.level > 0));
       const full = width === TILE_WIDTH;
       const pause = full && ((i + 1) % SAVE_EVERY_BUNDLES === 0 || tree.size + TILE_WIDTH > size);
-      if (pause && remember && this.#state !== undefined && this.#reporter.findingCount === before) {
+      const clean = this.#reporter.findingCount === before;
+      if (pause && clean && remember && this.#state !== undefined && headHash !== undefined) {
         const levels = tree.state().levels.map((hashes) => [...hashes]);
         this.#save({ ...this.#state, checked: { size: tree.size, headHash, lastAt, levels } });
       }
       this.#options.onProgress?.(tree.size, size);
+      if (unserved >= MAX_UNSERVED_BUNDLES && tree.size < size) {
+        this.#found(
+          "truncated",
+          `the checkpoint promises entries ${tree.size} to ${size - 1}; they were not asked for`,
+        );
+        this.#reporter.failed(
+          "entries and tiles",
+          `see the findings; nothing was served of ${unserved} bundles in a row, entries from ${tree.size} on were not asked for`,
+        );
+        return;
+      }
     }
     await this.#checkTiles(tree.partial().filter(({ tile }) => tile.level > 0));
-    if (toHex(tree.root()) !== toHex(checkpoint.root)) {
+    const root = tree.root();
+    if (root !== undefined && toHex(root) !== toHex(checkpoint.root)) {
       this.#found("root-mismatch", `the tree over the ${size} entries has another root than the checkpoint`);
     }
-    const whole = this.#reporter.findingCount === before;
-    const told = resumed === undefined || resumed.size === 0 ? `all ${size}` : `${resumed.size} to ${size}`;
-    if (whole)
+    const told = resumed.size === 0 ? `all ${size}` : `${resumed.size} to ${size}`;
+    if (this.#reporter.findingCount === before) {
       this.#reporter.ok("entries and tiles", `entries ${told} were read and hashed; their tiles and root agree`);
-    else this.#reporter.skip("entries and tiles", "see the findings");
+    } else {
+      const rootless = root === undefined ? "; the root could not be computed, as hashes are missing" : "";
+      this.#reporter.failed("entries and tiles", `see the findings; entries ${told} were looked at${rootless}`);
+    }
   }
 
-  /** The checkpoint promises the entries: a bundle that is not there is a promise broken, not a lost connection. */
-  async #entriesOf(
+  /**
+   * The checkpoint promises the entries: one that is not there is a promise broken, not a lost connection. The tile has its
+   * hash nevertheless, so that the tree can be made and the entries after it be checked.
+   */
+  async #slotsOf(
     index: number,
     width: number,
     fetched: Uint8Array | undefined,
-  ): Promise<readonly Uint8Array[] | undefined> {
-    const bytes = fetched ?? (await this.#source.fetchFile(tilePath({ kind: "entries", index, width: TILE_WIDTH })));
-    const entries = bytes && splitBundle(bytes)?.slice(0, width);
-    if (entries !== undefined && entries.length === width) return entries;
-    const there = index * TILE_WIDTH + (entries?.length ?? 0);
-    this.#found("truncated", `the checkpoint promises entry ${there}; the log does not serve it`);
-    return undefined;
+    level0: Uint8Array | undefined,
+  ): Promise<readonly Slot[]> {
+    const whole = width === TILE_WIDTH ? undefined : tilePath({ kind: "entries", index, width: TILE_WIDTH });
+    const bundle = fetched ?? (whole === undefined ? undefined : await this.#source.fetchFile(whole));
+    const served = bundle === undefined ? [] : splitBundle(bundle).slice(0, width);
+    if (served.length === width) return served.map((bytes) => ({ bytes, leaf: leafHash(bytes) }));
+    const first = index * TILE_WIDTH;
+    const hashes =
+      level0?.length === width * HASH_BYTES ? Array.from({ length: width }, (_, i) => hashIn(level0, i)) : undefined;
+    const slots: Slot[] = Array.from({ length: width }, (_, i) => ({ bytes: undefined, leaf: hashes?.[i] }));
+    const places = hashes && new Map(hashes.map((hash, i) => [toHex(hash), i]));
+    for (const [position, bytes] of served.entries()) {
+      const leaf = leafHash(bytes);
+      // Where one was left out, the others are found by their hashes.
+      const place = places === undefined ? position : places.get(toHex(leaf));
+      if (place !== undefined) slots[place] = { bytes, leaf };
+      else
+        this.#found(
+          "entry-hash-mismatch",
+          `an entry served among ${first} to ${first + width - 1} is not in their tile`,
+        );
+    }
+    let from: number | undefined;
+    for (let i = 0; i <= width; i++) {
+      const gone = i < width && slots[i]?.bytes === undefined;
+      if (gone) from ??= i;
+      else if (from !== undefined) {
+        const what = i - from === 1 ? `entry ${first + from}` : `entries ${first + from} to ${first + i - 1}`;
+        this.#found(
+          "truncated",
+          `the checkpoint promises ${what}; the log does not serve ${i - from === 1 ? "it" : "them"}`,
+        );
+        from = undefined;
+      }
+    }
+    return slots;
   }
 
-  #nameEntries(index: number, leaves: readonly Uint8Array[], tile: Uint8Array): void {
+  #checkLeaves(index: number, slots: readonly Slot[], level0: Uint8Array | undefined): void {
+    const first = index * TILE_WIDTH;
+    const leaves = slots.map(({ leaf }) => leaf);
+    if (level0 !== undefined && isTile(level0, leaves)) return;
+    const path = tilePath({ kind: "hashes", level: 0, index, width: slots.length });
+    const what = level0 === undefined ? "is not served" : `has not the hashes of its entries, ${first} on`;
+    this.#found("tile-mismatch", `${path} ${what}`);
+    if (level0 === undefined) return;
     for (const [offset, leaf] of leaves.entries()) {
-      const served = tile.slice(offset * HASH_BYTES, (offset + 1) * HASH_BYTES);
-      if (toHex(served) === toHex(leaf)) continue;
-      const seq = index * TILE_WIDTH + offset;
-      this.#found("entry-hash-mismatch", `entry ${seq} does not hash to the hash in its tile`);
+      if (leaf === undefined || toHex(hashIn(level0, offset)) === toHex(leaf)) continue;
+      this.#found("entry-hash-mismatch", `entry ${first + offset} does not hash to the hash in its tile`);
     }
   }
 
@@ -365,20 +401,17 @@ class LogVerification {
     );
   }
 
-  async #readAnchors(): Promise<
-    { readonly list: readonly ChainAnchor[]; readonly after: VerifierState["anchor"] } | undefined
-  > {
-    const { chain } = this.#pins;
+  async #readAnchors(): Promise<ChainView | undefined> {
+    const chain = this.#chain;
     if (chain === undefined) {
-      this.#reporter.skip("anchors", "the chain was not asked (--rpc, --chain-id, --contract)");
+      const why = this.#pins.withoutChain ? "--no-chain" : "no node was named (--rpc)";
+      this.#reporter.skip("anchors", `the chain was not asked: ${why}`);
       return undefined;
     }
     try {
       await checkChain(chain);
       const known = this.#state?.anchor;
-      const { anchors, reachesKnown, faults } = await readAnchors(chain, known);
-      for (const fault of faults) this.#found("anchor-mismatch", fault);
-      return { list: anchors, after: reachesKnown ? known : undefined };
+      return { ...(await readAnchors(chain, known)), known };
     } catch (error) {
       if (!(error instanceof ChainUnavailable)) throw error;
       this.#reporter.unverified("anchors", error.message);
@@ -386,35 +419,55 @@ class LogVerification {
     }
   }
 
-  /** Each anchor extends the one before it, and the checkpoint the last: by proofs from the log's own tiles. */
-  async #checkAnchors(
-    anchors: readonly ChainAnchor[],
-    after: VerifierState["anchor"],
-    checkpoint: Checkpoint,
-  ): Promise<boolean> {
+  /**
+   * Each anchor extends the one before it, and the checkpoint the last: by proofs from the log's own tiles. One that an earlier
+   * run has seen and the chain no longer has stays among them: the log is held to what it once anchored.
+   * @returns whether nothing is wrong; an anchor that is gone is no finding, since a node may lag behind.
+   */
+  async #checkAnchors({ anchors, known, reachesKnown, faults }: ChainView, checkpoint: Checkpoint): Promise<boolean> {
     const before = this.#reporter.findingCount;
-    let previous = after;
-    for (const anchor of anchors) {
-      if (anchor.size > checkpoint.size) {
-        this.#found("truncated", `the chain anchors ${anchor.size} entries, the checkpoint has ${checkpoint.size}`);
+    for (const fault of faults) this.#found("anchor-mismatch", fault);
+    const replaced = anchors.some(({ size }) => size === known?.size);
+    if (known !== undefined && !reachesKnown && replaced) {
+      this.#found(
+        "anchor-mismatch",
+        `the chain's anchor of ${known.size} entries has another root than was seen before`,
+      );
+    }
+    const points: SizedRoot[] = [...anchors];
+    if (known !== undefined && !replaced) {
+      const larger = points.findIndex(({ size }) => size > known.size);
+      points.splice(larger === -1 ? points.length : larger, 0, known);
+    }
+    let previous: SizedRoot | undefined;
+    for (const { size, rootHash } of points) {
+      if (size > checkpoint.size) {
+        const where = size === known?.size ? "was seen to anchor" : "anchors";
+        this.#found("truncated", `the chain ${where} ${size} entries, the checkpoint has ${checkpoint.size}`);
         continue;
       }
       const from = previous;
-      previous = { size: anchor.size, rootHash: anchor.rootHash };
+      previous = { size, rootHash };
       if (from === undefined) continue;
-      const to = { size: anchor.size, root: fromHex(anchor.rootHash) };
-      if (!(await this.#isConsistent(from, to, checkpoint.size))) {
-        this.#found("anchor-mismatch", `the anchor of ${anchor.size} entries does not extend that of ${from.size}`);
+      if (!(await this.#isConsistent(from, { size, root: fromHex(rootHash) }, checkpoint.size))) {
+        this.#found("anchor-mismatch", `the anchor of ${size} entries does not extend that of ${from.size}`);
       }
     }
     if (previous !== undefined && !(await this.#isConsistent(previous, checkpoint, checkpoint.size))) {
       this.#found("anchor-mismatch", `the checkpoint does not extend the anchor of ${previous.size} entries`);
     }
     const agree = this.#reporter.findingCount === before;
-    if (!agree) this.#reporter.skip("anchors", "see the findings");
-    else if (previous === undefined) this.#reporter.ok("anchors", "the chain holds no anchor yet");
-    else {
-      const since = after === undefined ? "" : ` since that of ${after.size} entries`;
+    const newest = anchors.at(-1)?.size ?? 0;
+    if (!agree) this.#reporter.failed("anchors", "see the findings");
+    if (known !== undefined && !reachesKnown && !replaced && faults.length === 0) {
+      const instead = newest === 0 ? "it holds none" : `its newest is of ${newest}`;
+      this.#reporter.unverified(
+        "anchors",
+        `the anchor of ${known.size} entries seen before is no longer on the chain, ${instead}: the node lags behind, or the chain was reorganized or is another`,
+      );
+    } else if (agree && previous === undefined) this.#reporter.ok("anchors", "the chain holds no anchor yet");
+    else if (agree && previous !== undefined) {
+      const since = known === undefined ? "" : ` since that of ${known.size} entries`;
       this.#reporter.ok(
         "anchors",
         `${anchors.length} anchors on the chain${since}, each extends the one before; the newest holds ${previous.size} entries`,
@@ -423,26 +476,25 @@ class LogVerification {
     return agree;
   }
 
-  #found(type: Parameters<Reporter["finding"]>[0], detail: string): void {
-    if (this.#reporter.findingCount < MAX_LISTED) this.#reporter.finding(type, detail);
+  #found(type: FindingType, detail: string): void {
+    this.#reporter.finding(type, detail);
   }
 
   #save(state: VerifierState): void {
     this.#state = state;
     const { stateFile } = this.#options;
-    if (stateFile !== undefined) writeAtomically(stateFile, `${JSON.stringify(state)}\n`);
+    if (stateFile !== undefined) writeVerifierState(stateFile, state);
   }
 }
 
-/** Entries of a bundle: uint16 big-endian length, then the bytes; undefined when it does not end where an entry ends. */
-function splitBundle(bytes: Uint8Array): readonly Uint8Array[] | undefined {
+/** Entries of a bundle: uint16 big-endian length, then the bytes; those before the first that is cut short. */
+function splitBundle(bytes: Uint8Array): readonly Uint8Array[] {
   const entries: Uint8Array[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let offset = 0;
-  while (offset < bytes.length) {
-    if (offset + 2 > bytes.length) return undefined;
+  while (offset + 2 <= bytes.length) {
     const end = offset + 2 + view.getUint16(offset);
-    if (end > bytes.length) return undefined;
+    if (end > bytes.length) break;
     entries.push(bytes.slice(offset + 2, end));
     offset = end;
   }

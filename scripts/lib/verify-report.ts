@@ -30,7 +30,7 @@ export interface Check {
 }
 
 export interface Report {
-  /** `valid`: nothing wrong, and the log's key was pinned. `unverified`: nothing wrong was found, which says little. */
+  /** `valid`: nothing wrong, and all was pinned that was wanted. `unverified`: nothing wrong was found, which says little. */
   readonly status: "valid" | "invalid" | "unverified";
   readonly subject: string;
   readonly origin: string | undefined;
@@ -38,12 +38,18 @@ export interface Report {
   readonly rootHash: string | undefined;
   readonly checks: readonly Check[];
   readonly findings: readonly Finding[];
+  /** Findings that were counted and not listed, by kind. */
+  readonly omitted: Readonly<Partial<Record<FindingType, number>>>;
 }
+
+/** Findings of one kind beyond this many are counted, not listed: a log of another kind would fill the disk. */
+export const MAX_LISTED_OF_A_KIND = 1_000;
 
 /** Collects a report. A finding fails its check; a reason why nothing can be said makes the whole unverified. */
 export class Reporter {
   readonly #checks: Check[] = [];
   readonly #findings: Finding[] = [];
+  readonly #counts = new Map<FindingType, number>();
   #unverified = false;
 
   ok(name: string, detail: string): void {
@@ -51,12 +57,19 @@ export class Reporter {
   }
 
   fail(name: string, type: FindingType, detail: string): void {
-    this.#findings.push({ type, detail });
+    this.finding(type, detail);
+    this.failed(name, detail);
+  }
+
+  /** For a check whose findings were reported one by one. */
+  failed(name: string, detail: string): void {
     this.#checks.push({ name, status: "failed", detail });
   }
 
   finding(type: FindingType, detail: string): void {
-    this.#findings.push({ type, detail });
+    const count = (this.#counts.get(type) ?? 0) + 1;
+    this.#counts.set(type, count);
+    if (count <= MAX_LISTED_OF_A_KIND) this.#findings.push({ type, detail });
   }
 
   skip(name: string, detail: string): void {
@@ -69,13 +82,20 @@ export class Reporter {
     this.skip(name, detail);
   }
 
+  /** All there were, listed or not. */
   get findingCount(): number {
-    return this.#findings.length;
+    let all = 0;
+    for (const count of this.#counts.values()) all += count;
+    return all;
   }
 
   report(about: Pick<Report, "subject" | "origin" | "size" | "rootHash">): Report {
     const status = this.#findings.length > 0 ? "invalid" : this.#unverified ? "unverified" : "valid";
-    return { status, ...about, checks: this.#checks, findings: this.#findings };
+    const omitted: Partial<Record<FindingType, number>> = {};
+    for (const [type, count] of this.#counts) {
+      if (count > MAX_LISTED_OF_A_KIND) omitted[type] = count - MAX_LISTED_OF_A_KIND;
+    }
+    return { status, ...about, checks: this.#checks, findings: this.#findings, omitted };
   }
 }
 

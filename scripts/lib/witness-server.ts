@@ -1,22 +1,20 @@
 /**
  * A witness (c2sp.org/tlog-witness): cosigns a log's checkpoint when it extends every one that it cosigned before.
  *
- * Invariant: for each origin the stored checkpoint only grows, by proof. Deciding and storing are one step: requests are
- * taken one after the other, and what is cosigned is on disk before the cosignature leaves.
+ * Invariant: for each origin the stored checkpoint only grows, by proof. What was decided on is compared again when it is stored,
+ * so that of several witnesses on one state only one cosigns what follows it; what is cosigned is on disk before the
+ * cosignature leaves.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import * as z from "zod";
 import type { NoteSigner, VerifierKey } from "../../src/ledger/note.ts";
 import {
   cosignatureLines,
   decideAddCheckpoint,
   SIZE_CONTENT_TYPE,
   type WitnessDecision,
-  type WitnessedCheckpoint,
 } from "../../src/ledger/witness.ts";
 import { toHex } from "../../src/platform/encoding.ts";
-import { readIfThere, writeAtomically } from "./atomic-file.ts";
-import { Failure } from "./fail.ts";
+import { WitnessState } from "./witness-state.ts";
 
 /** A checkpoint with many signatures and a proof of 63 hashes fit well. */
 const MAX_BODY_BYTES = 100_000;
@@ -26,6 +24,7 @@ export interface WitnessOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Several witnesses with one key may share it, on one machine. */
   readonly stateFile: string;
   readonly logs: readonly VerifierKey[];
   readonly cosigner: NoteSigner;
@@ -37,26 +36,6 @@ export interface RunningWitness {
   close(): Promise<void>;
 }
 
-const stateSchema = z.object({
-  version: z.literal(1),
-  logs: z.record(z.string(), z.object({ size: z.number().int().nonnegative(), rootHash: z.string().length(64) })),
-});
-
-/** @throws Failure on a file that is not a witness's: what can not be read is never taken for nothing seen. */
-function readState(path: string): Map<string, WitnessedCheckpoint> {
-  const text = readIfThere(path);
-  if (text === undefined) return new Map();
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    parsed = undefined;
-  }
-  const state = stateSchema.safeParse(parsed);
-  if (!state.success) throw new Failure(`${path} is not the state of a witness`);
-  return new Map(Object.entries(state.data.logs));
-}
-
 interface Answer {
   readonly status: number;
   readonly body: string;
@@ -66,17 +45,18 @@ interface Answer {
 export async function startWitness(options: WitnessOptions): Promise<RunningWitness> {
   const logs = new Map<string, readonly VerifierKey[]>();
   for (const key of options.logs) logs.set(key.name, [...(logs.get(key.name) ?? []), key]);
-  let known = readState(options.stateFile);
+  const state = new WitnessState(options.stateFile);
+  state.read();
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
 
   async function addCheckpoint(body: string): Promise<Answer> {
+    const known = state.read();
     const decision = await decideAddCheckpoint(body, logs, (origin) => known.get(origin));
     if (decision.type !== "cosign") return refusal(decision);
     const { origin, size, root } = decision.checkpoint;
-    const next = new Map(known).set(origin, { size, rootHash: toHex(root) });
-    writeAtomically(options.stateFile, `${JSON.stringify({ version: 1, logs: Object.fromEntries(next) }, null, 2)}\n`);
-    known = next;
+    const result = state.replace(origin, known.get(origin), { size, rootHash: toHex(root) });
+    if (!result.stored) return refusal({ type: "conflict", size: result.instead?.size ?? 0 });
     options.onEvent?.({ event: "cosigned", origin, size });
     return { status: 200, body: await cosignatureLines(decision.text, [options.cosigner]) };
   }

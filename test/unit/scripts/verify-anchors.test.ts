@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Contract, JsonRpcProvider, Wallet } from "ethers";
@@ -8,13 +8,14 @@ import { deployLedgerAnchor } from "../../../scripts/deploy-contract.ts";
 import { verifyBundle } from "../../../scripts/lib/verify-bundle.ts";
 import { readAnchors } from "../../../scripts/lib/verify-chain.ts";
 import { verifyLog } from "../../../scripts/lib/verify-log.ts";
+import type { Pins } from "../../../scripts/lib/verify-pins.ts";
 import { LEDGER_ANCHOR } from "../../../src/anchor/contract.ts";
 import { formatTextProof, hexHashes, type ProofBundle } from "../../../src/ledger/bundle.ts";
 import { formatVerifierKey, type NoteSigner } from "../../../src/ledger/note.ts";
 import { proveConsistency, proveInclusion } from "../../../src/ledger/proof.ts";
 import { toBase64, toHex, utf8 } from "../../../src/platform/encoding.ts";
 import { ANVIL_CHAIN_ID, ANVIL_KEYS, type Anvil, startAnvil } from "../../support/anvil.ts";
-import { filesOf, linkedEntries, logSigner, type ServedLog, serveLog } from "../../support/served-log.ts";
+import { filesOf, linkedEntries, logSigner, ORIGIN, type ServedLog, serveLog } from "../../support/served-log.ts";
 import { readerOf } from "../../support/tree.ts";
 
 const SIZE = 300;
@@ -70,10 +71,11 @@ afterAll(async () => {
 });
 
 const chainOf = (contract: string) => ({ rpcUrl: anvil.url, chainId: ANVIL_CHAIN_ID, contract });
+const freshState = (): string => join(mkdtempSync(join(tmpdir(), "verify-")), "state.json");
 const verify = (contract: string, stateFile?: string) =>
   verifyLog(
     log.url,
-    { keys: [signer.key], chain: chainOf(contract) },
+    { keys: [signer.key], ...chainOf(contract), withoutChain: false },
     { token: undefined, stateFile, fetchesAtOnce: 4 },
   );
 
@@ -90,7 +92,7 @@ describe("the anchors of a log", () => {
   });
 
   it("are not read again once they were checked", async () => {
-    const stateFile = join(mkdtempSync(join(tmpdir(), "verify-")), "state.json");
+    const stateFile = freshState();
     await verify(contractAddress, stateFile);
     const report = await verify(contractAddress, stateFile);
     expect(report.checks).toContainEqual(
@@ -126,10 +128,9 @@ describe("the anchors of a log", () => {
   });
 
   it("are unverified when the node is of another chain, or there is no contract", async () => {
-    const keys = [signer.key];
     const options = { token: undefined, stateFile: undefined, fetchesAtOnce: 4 };
-    const other = { ...chainOf(contractAddress), chainId: 5 };
-    expect((await verifyLog(log.url, { keys, chain: other }, options)).status).toBe("unverified");
+    const other = { ...chainOf(contractAddress), keys: [signer.key], withoutChain: false, chainId: 5 };
+    expect((await verifyLog(log.url, other, options)).status).toBe("unverified");
     expect((await verify(`0x${"12".repeat(20)}`)).status).toBe("unverified");
   });
 });
@@ -162,16 +163,32 @@ describe("a proof bundle", () => {
       ...over,
     };
   }
-  const pins = () => ({
+  /** Without an anchor, of another log than the one that is served. */
+  async function bundleOf(others: typeof entries, index: number): Promise<ProofBundle> {
+    const { files, note } = await filesOf(others, signer);
+    const entry = others[index];
+    if (entry === undefined) throw new Error("no entry");
+    return {
+      format: "itrans-proof@v1",
+      ledgerId: "main",
+      index,
+      entry: toBase64(utf8(entry.body)),
+      entryHash: entry.hashHex,
+      inclusionProof: hexHashes(await proveInclusion(index, others.length, others.length, readerOf(files))),
+      checkpoint: note,
+      anchor: null,
+    };
+  }
+  const pins = (): Pins => ({
     keys: [signer.key],
     chainId: ANVIL_CHAIN_ID,
     contract: contractAddress,
     rpcUrl: anvil.url,
-    entry: undefined,
-    seen: undefined,
+    withoutChain: false,
   });
-  const check = async (value: ProofBundle, over: Partial<Parameters<typeof verifyBundle>[2]> = {}) =>
-    verifyBundle("a bundle", JSON.stringify(value), { ...pins(), ...over });
+  const options = { entry: undefined, stateFile: undefined };
+  const check = async (value: ProofBundle, over: Partial<Pins> = {}, stateFile?: string) =>
+    verifyBundle("a bundle", JSON.stringify(value), { ...pins(), ...over }, { entry: undefined, stateFile });
 
   it("is valid up to the block, with the key, the contract and a node", async () => {
     const report = await check(await bundle());
@@ -189,6 +206,61 @@ describe("a proof bundle", () => {
     expect(offline.status).toBe("valid");
     expect(offline.checks.at(-1)).toMatchObject({ name: "anchor", status: "not-checked" });
     expect((await check(await bundle(), { keys: [] })).status).toBe("unverified");
+  });
+
+  it("is unverified with the key alone, whatever contract its anchor names, unless the chain is not wanted", async () => {
+    const good = await bundle();
+    if (good.anchor === null) throw new Error("no anchor");
+    const elsewhere = { ...good, anchor: { ...good.anchor, chainId: 1, contractAddress: `0x${"12".repeat(20)}` } };
+    const none = { chainId: undefined, contract: undefined, rpcUrl: undefined };
+    const report = await check(elsewhere, none);
+    expect(report.status).toBe("unverified");
+    expect(report.checks[0]).toMatchObject({ name: "pins", detail: expect.stringContaining("--chain-id") });
+    expect((await check(good, { ...none, chainId: ANVIL_CHAIN_ID })).status).toBe("unverified");
+    const asked = await check(good, { ...none, withoutChain: true });
+    expect(asked).toMatchObject({ status: "valid", checks: [{ name: "pins" }, {}, {}, {}, { status: "not-checked" }] });
+  });
+
+  it("is compared with the checkpoint seen before, and says when it can not be", async () => {
+    const stateFile = freshState();
+    const view = async (value: ProofBundle) => {
+      const report = await check(value, {}, stateFile);
+      return { status: report.status, view: report.checks.find(({ name }) => name === "earlier view") };
+    };
+    expect(await view(await bundle())).toEqual({
+      status: "valid",
+      view: expect.objectContaining({
+        status: "not-checked",
+        detail: expect.stringContaining("300 entries is remembered"),
+      }),
+    });
+    expect(await view(await bundle())).toEqual({ status: "valid", view: expect.objectContaining({ status: "ok" }) });
+    const kept = readFileSync(stateFile, "utf8");
+
+    expect(await view(await bundleOf(linkedEntries(400), 100))).toEqual({
+      status: "valid",
+      view: {
+        name: "earlier view",
+        status: "not-checked",
+        detail: expect.stringMatching(
+          /of 300 entries was seen before, the bundle has one of 400: .*no proof between them/,
+        ),
+      },
+    });
+    expect(await view(await bundleOf(linkedEntries(SIZE, "rewritten"), 100))).toEqual({
+      status: "invalid",
+      view: expect.objectContaining({ status: "failed" }),
+    });
+    expect(readFileSync(stateFile, "utf8")).toBe(kept);
+    writeFileSync(stateFile, kept.replace(ORIGIN, "other.example/log"));
+    await expect(view(await bundle())).rejects.toThrow("the state file is of other.example/log, this bundle is");
+  });
+
+  it("is not remembered when it is not verified", async () => {
+    const stateFile = freshState();
+    await check(await bundle(), { keys: [] }, stateFile);
+    await check({ ...(await bundle()), index: 99 }, {}, stateFile);
+    expect(existsSync(stateFile)).toBe(false);
   });
 
   it("names what was changed in it", async () => {
@@ -215,7 +287,7 @@ describe("a proof bundle", () => {
       expect(report.status).toBe("invalid");
       expect(report.findings.map(({ type }) => type)).toContain(finding);
     }
-    expect((await verifyBundle("x", "{}", pins())).findings).toEqual([
+    expect((await verifyBundle("x", "{}", pins(), options)).findings).toEqual([
       expect.objectContaining({ type: "bundle-malformed" }),
     ]);
   });
@@ -225,10 +297,10 @@ describe("a proof bundle", () => {
     const hashes = await proveInclusion(100, SIZE, SIZE, readerOf(log.files));
     const text = formatTextProof({ index: 100, hashes, checkpoint: good.checkpoint });
     const entry = utf8(entries[100]?.body ?? "");
-    expect((await verifyBundle("x", text, { ...pins(), entry })).status).toBe("valid");
-    expect((await verifyBundle("x", text, pins())).status).toBe("unverified");
+    expect((await verifyBundle("x", text, pins(), { ...options, entry })).status).toBe("valid");
+    expect((await verifyBundle("x", text, pins(), options)).status).toBe("unverified");
     const wrong = utf8(entries[101]?.body ?? "");
-    expect((await verifyBundle("x", text, { ...pins(), entry: wrong })).status).toBe("invalid");
+    expect((await verifyBundle("x", text, pins(), { ...options, entry: wrong })).status).toBe("invalid");
   });
 
   it("is checked by the command, whose exit code tells valid, invalid, unverified and wrong use apart", async () => {
@@ -242,13 +314,27 @@ describe("a proof bundle", () => {
           resolve({ code: typeof error?.code === "number" ? error.code : 0, out: stdout }),
         );
       });
-    const valid = await run([path, "--key", key, "--json"]);
+    const pinned = ["--key", key, "--chain-id", String(ANVIL_CHAIN_ID), "--contract", contractAddress];
+    const valid = await run([path, ...pinned, "--json"]);
     expect(valid.code).toBe(0);
     expect(JSON.parse(valid.out)).toMatchObject({ status: "valid", size: SIZE });
     expect((await run([path])).code).toBe(2);
+    expect((await run([path, "--key", key])).code).toBe(2);
     writeFileSync(path, JSON.stringify(await bundle(100, { index: 99 })));
     expect((await run([path, "--key", key])).code).toBe(1);
     expect((await run(["/nowhere", "--key", key])).code).toBe(3);
-    expect((await run([log.url, "--key", key])).code).toBe(0);
+    const alone = await run([log.url, "--key", key]);
+    expect(alone).toEqual({
+      code: 2,
+      out: expect.stringContaining("no chain id (--chain-id) and no contract (--contract)"),
+    });
+    const asked = await run([log.url, "--key", key, "--no-chain"]);
+    expect(asked).toEqual({ code: 0, out: expect.stringContaining("not checked: the chain was not looked at") });
+    const unasked = await run([log.url, ...pinned]);
+    expect(unasked).toEqual({
+      code: 0,
+      out: expect.stringContaining("the chain was not asked: no node was named (--rpc)"),
+    });
+    expect((await run([log.url, ...pinned, "--no-chain"])).code).toBe(3);
   }, 60_000);
 });

@@ -1,10 +1,12 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type RunningWitness, startWitness } from "../../../scripts/lib/witness-server.ts";
 import { importSigningKey } from "../../../src/ledger/ed25519.ts";
-import { makeCosigner, type NoteSigner, openNote } from "../../../src/ledger/note.ts";
+import { formatVerifierKey, makeCosigner, type NoteSigner, openNote } from "../../../src/ledger/note.ts";
 import { proveConsistency } from "../../../src/ledger/proof.ts";
 import { askWitness } from "../../../src/ledger/witness.client.ts";
 import { formatAddCheckpoint } from "../../../src/ledger/witness.ts";
@@ -34,10 +36,30 @@ beforeEach(async () => {
 });
 afterEach(() => witness.close());
 
-const post = async (body: string) => {
-  const response = await fetch(`${witness.url}/add-checkpoint`, { method: "POST", body });
+const post = async (body: string, to: { readonly url: string } = witness) => {
+  const response = await fetch(`${to.url}/add-checkpoint`, { method: "POST", body });
   return { status: response.status, type: response.headers.get("content-type"), body: await response.text() };
 };
+/** The command itself, and what it says when it is ready. */
+function spawned(data: string) {
+  const args = ["scripts/witness.ts", "--name", "witness.example/w1", "--log", formatVerifierKey(signer.key)];
+  const child = spawn(process.execPath, [...args, "--data", data, "--port", "0"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const serving = new Promise<{ readonly key: string; readonly url: string }>((resolve, reject) => {
+    let said = "";
+    child.stdout.setEncoding("utf8");
+    child.stdout.on("data", (chunk: string) => {
+      said += chunk;
+      const [, key] = /^key +(\S+)$/m.exec(said) ?? [];
+      const [, url] = /^serving +(\S+)\/add-checkpoint$/m.exec(said) ?? [];
+      if (key !== undefined && url !== undefined) resolve({ key, url });
+    });
+    child.once("exit", () => reject(new Error(`the witness ended: ${said}`)));
+  });
+  return { child, serving };
+}
+
 const logAt = (size: number, marker?: string) =>
   filesOf(marker === undefined ? entries.slice(0, size) : linkedEntries(size, marker), signer);
 
@@ -123,11 +145,99 @@ describe("a witness", () => {
     await post(await request(0, 10));
     const sizes = Array.from({ length: 20 }, (_, i) => 11 + i);
     const bodies = await Promise.all(sizes.map((size) => request(10, size)));
-    const answers = await Promise.all(bodies.map(post));
+    const answers = await Promise.all(bodies.map((body) => post(body)));
     const won = sizes.filter((_, i) => answers[i]?.status === 200);
     expect(won).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 409)).toHaveLength(19);
     expect(JSON.parse(readFileSync(stateFile, "utf8")).logs[ORIGIN].size).toBe(won[0]);
+  });
+
+  it("shares its state with another on the same file: what one cosigned, the other does not contradict", async () => {
+    const other = await start();
+    try {
+      expect((await post(await request(0, 100))).status).toBe(200);
+      const { note } = await logAt(100, "rewritten");
+      const fork = formatAddCheckpoint({ oldSize: 0, proof: [], checkpoint: note });
+      expect(await post(fork, other)).toMatchObject({ status: 409, body: "100\n" });
+      expect((await post(await request(100, 200), other)).status).toBe(200);
+      expect(await post(await request(100, 150))).toMatchObject({ status: 409, body: "200\n" });
+      expect((await post(await request(200, 300))).status).toBe(200);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it("is one of several at most that cosigns what follows a size, when their requests race", async () => {
+    const others = await Promise.all([start(), start(), start()]);
+    try {
+      let size = 10;
+      await post(await request(0, size));
+      for (let round = 0; round < 5; round++) {
+        const from = size;
+        const bodies = await Promise.all([11, 12, 13, 14].map((more) => request(from, from + more)));
+        const answers = await Promise.all([witness, ...others].map((one, i) => post(bodies[i] ?? "", one)));
+        expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 409, 409, 409]);
+        size = from + 11 + answers.findIndex((answer) => answer.status === 200);
+        expect(JSON.parse(readFileSync(stateFile, "utf8")).logs[ORIGIN].size).toBe(size);
+      }
+    } finally {
+      await Promise.all(others.map((other) => other.close()));
+    }
+  });
+
+  it("cosigns nothing more when its state went back or vanished under it", async () => {
+    await post(await request(0, 100));
+    const older = readFileSync(stateFile, "utf8");
+    await post(await request(100, 200));
+    const newest = readFileSync(stateFile, "utf8");
+    writeFileSync(stateFile, older);
+    expect((await post(await request(100, 300))).status).toBe(500);
+    rmSync(stateFile);
+    expect((await post(await request(0, 300))).status).toBe(500);
+    writeFileSync(stateFile, newest);
+    expect((await post(await request(200, 300))).status).toBe(200);
+  });
+
+  it("run as two processes on the same data has one key, and cosigns only one of two histories", async () => {
+    const data = mkdtempSync(join(tmpdir(), "witness-"));
+    const both = [spawned(data), spawned(data)] as const;
+    try {
+      const [one, two] = await Promise.all(both.map(({ serving }) => serving));
+      if (one === undefined || two === undefined) throw new Error("no witness");
+      expect(one.key).toBe(two.key);
+      const bodies = [await request(0, 100), await request(0, 150)];
+      const answers = await Promise.all([one, two].map((each, i) => post(bodies[i] ?? "", each)));
+      expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 409]);
+      const { size } = JSON.parse(readFileSync(join(data, "state.json"), "utf8")).logs[ORIGIN];
+      const { note } = await logAt(size, "rewritten");
+      const fork = formatAddCheckpoint({ oldSize: 0, proof: [], checkpoint: note });
+      for (const each of [one, two]) expect((await post(fork, each)).status).toBe(409);
+    } finally {
+      for (const { child } of both) child.kill("SIGKILL");
+    }
+  });
+
+  it("waits for a process that is writing, and answers by what that one wrote", async () => {
+    const data = mkdtempSync(join(tmpdir(), "witness-"));
+    const { child, serving } = spawned(data);
+    const lock = new DatabaseSync(join(data, "state.json.lock"));
+    try {
+      const running = await serving;
+      lock.exec("BEGIN IMMEDIATE");
+      let answered = false;
+      const answer = post(await request(0, 100), running).finally(() => {
+        answered = true;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      expect(answered).toBe(false);
+      const logs = { [ORIGIN]: { size: 50, rootHash: toHex((await logAt(50, "rewritten")).root) } };
+      writeFileSync(join(data, "state.json"), JSON.stringify({ version: 1, logs }));
+      lock.exec("COMMIT");
+      expect(await answer).toMatchObject({ status: 409, body: "50\n" });
+    } finally {
+      lock.close();
+      child.kill("SIGKILL");
+    }
   });
 
   it("does not take a damaged state for nothing seen", async () => {
