@@ -20,7 +20,7 @@
  */
 import { fromHex, toHex, utf8 } from "../platform/encoding.ts";
 import { type Hash, leafHash, NO_ENTRY_HASH } from "./hash.ts";
-import { partialTiles, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
+import { endOf, partialTiles, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
 import { proveConsistency, type ReadTile, rootFromTiles, verifyConsistency } from "./proof.ts";
 import { EMPTY_EDGE, encodeBundle, extendEdge, partialContents, rootOfEdge, type TileEdge } from "./tiles.ts";
 
@@ -284,10 +284,6 @@ async function writePartials(port: PublisherPort, step: Step, limits: PublishLim
   }
   await writeAll(port, files, limits, promised);
 }
-
-/** Entries that a file covers the last of. */
-const endOf = (tile: Tile): number =>
-  (tile.index * TILE_WIDTH + tile.width) * (tile.kind === "entries" ? 1 : TILE_WIDTH ** tile.level);
 
 /** What a checkpoint has named is never overwritten; what nobody was promised may be left over from lost entries. */
 async function writeAll(
