@@ -5,14 +5,16 @@
  * anyone sees it, and only a larger tree that is proved to extend it takes its place.
  *
  * Order of writes: bundles and tiles to R2, the signed checkpoint and the progress to own storage (compared and set in one
- * transaction, synced), its record to D1, the checkpoint to R2, the mark that it was released to own storage. `src/ledger/publish.ts`
- * says why, and what a crash between any two leaves. Cosignatures come after the release and never hold it up.
+ * transaction, synced), the cosignatures that come in `COSIGN_PATIENCE_MS` to own storage, the checkpoint's record to D1, the checkpoint
+ * to R2, the mark that it was released to own storage. `src/ledger/publish.ts` says why, and what a crash between any two leaves. A
+ * cosignature that comes later goes out at the next write, or to D1 alone when its checkpoint is the newest no more.
  *
  * One round at a time: awaiting D1 or R2 opens the input gate, so overlapping calls are joined explicitly.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { CoreEnv } from "../src/core/env.ts";
 import { openCheckpoint, signCheckpoint } from "../src/ledger/checkpoint.ts";
+import { Cosigning } from "../src/ledger/cosigning.ts";
 import { isFull } from "../src/ledger/layout.ts";
 import {
   overwriteLogFile,
@@ -23,14 +25,15 @@ import {
   writeCheckpointFile,
   writeLogFileOnce,
 } from "../src/ledger/log.store.ts";
-import { type LogSettings, logSettings, logSigners, type Witness } from "../src/ledger/log-settings.ts";
-import { formatNote, formatVerifierKey, type Note, type NoteSigner, parseNote } from "../src/ledger/note.ts";
+import { type LogSettings, logSettings, logSigners } from "../src/ledger/log-settings.ts";
+import { formatVerifierKey, isSignedBy, type NoteSigner, parseNote } from "../src/ledger/note.ts";
 import { proveConsistency } from "../src/ledger/proof.ts";
 import {
   newestCheckpoint,
   readCommittedEntries,
   readCommittedHead,
   recordCheckpoint,
+  recordCosignature,
 } from "../src/ledger/publish.store.ts";
 import {
   type PublisherPort,
@@ -50,6 +53,8 @@ import { type CoreSettings, coreSettingsSchema } from "../src/platform/settings.
 const MAX_ROUNDS = 4;
 const WRITES_AT_ONCE = 6;
 const MAX_RETRY_DELAY_MS = 60_000;
+/** How long a release waits for witnesses: a commit is published within two seconds, whatever they do. */
+const COSIGN_PATIENCE_MS = 500;
 /** An alarm that is this late is taken for lost. */
 const DUE_GRACE_MS = 2_000;
 
@@ -88,7 +93,9 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
   #signers: readonly NoteSigner[] | undefined;
   #running: Promise<void> | undefined;
   #again = false;
-  #cosigning: Promise<void> | undefined;
+  readonly #cosigning: Cosigning;
+  /** What the last release waited for witnesses: the next round begins by so much earlier. */
+  #gatheringMs = 0;
   #failures = 0;
   #last: PublishResult | { readonly type: "failed"; readonly reason: string } | undefined;
   #checkpointWrittenAt = 0;
@@ -101,6 +108,7 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
     this.#ledgerId = ctx.id.name ?? this.#settings.LEDGER_ID;
     this.#log = logSettings(this.#settings, { ...env });
     this.#store = new PublisherStateStore(ctx.storage);
+    this.#cosigning = this.#makeCosigning();
   }
 
   /** Asks for a round soon, however often this is called. @returns when it begins, epoch ms. */
@@ -110,7 +118,7 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
     // Due and not begun yet: an alarm set now would take its place and put the round off.
     if (this.#dueAt !== undefined && systemNow() - this.#dueAt < DUE_GRACE_MS) return this.#dueAt;
     const { LEDGER_PUBLISH_DELAY_MS: delay, LEDGER_PUBLISH_INTERVAL_MS: interval } = this.#settings;
-    const at = Math.max(systemNow() + delay, this.#checkpointWrittenAt + interval);
+    const at = Math.max(systemNow() + delay, this.#checkpointWrittenAt + interval - this.#gatheringMs);
     this.#dueAt = at;
     await this.ctx.storage.setAlarm(at);
     return at;
@@ -170,13 +178,13 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
         this.#failures = 0;
         this.#last = result;
         if (result.type === "catching-up") this.#again = true;
-        if (result.type === "current") this.#startCosigning(this.#log);
+        if (result.type === "current") this.#cosigning.askMissing();
         if (result.type === "refused") log("error", "publish.refused", { reason: result.reason });
         if (result.type === "published") {
           log("debug", "publish.released", { size: result.signed.size });
           await this.#prune(result);
-          this.#startCosigning(this.#log);
         }
+        if (result.type !== "refused" && this.#store.load().cosignedSince === true) await this.wake();
       } catch (error) {
         this.#failures += 1;
         this.#last = { type: "failed", reason: reasonOf(error) };
@@ -210,7 +218,13 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
       loadState: () => this.#loadState(),
       saveBuilt: (built) => store.saveBuilt(built),
       compareAndSet: (expected, next, built) => store.compareAndSet(expected, next, built),
-      markReleased: (note) => store.markReleased(note),
+      cosign: async (signed) => {
+        const began = systemNow();
+        await this.#cosigning.gather();
+        this.#gatheringMs = Math.min(COSIGN_PATIENCE_MS, systemNow() - began);
+        return store.load().cosignedNote ?? signed.note;
+      },
+      markReleased: (signed, note) => store.markReleased(signed, note),
       readHead: () => readCommittedHead(db, ledgerId),
       readEntries: (from, to) => readCommittedEntries(db, ledgerId, from, to),
       writeOnce: (path, bytes) => writeLogFileOnce(bucket, ledgerId, path, bytes),
@@ -221,6 +235,9 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
       sign: (size, root) => signCheckpoint({ origin: log.origin, size, root }, signers),
       record: (signed) => recordCheckpoint(db, ledgerId, signed),
       release: async (note) => {
+        // The round began early for the witnesses' sake; when they were quicker than last time, the write has to wait.
+        const early = this.#checkpointWrittenAt + this.#settings.LEDGER_PUBLISH_INTERVAL_MS - systemNow();
+        if (log.witnesses.length > 0 && early > 0) await scheduler.wait(Math.min(early, COSIGN_PATIENCE_MS));
         await writeCheckpointFile(bucket, ledgerId, note);
         this.#checkpointWrittenAt = systemNow();
       },
@@ -256,51 +273,38 @@ export class LedgerPublisher extends DurableObject<CoreEnv> {
     return this.#store.load();
   }
 
-  /** Asks the witnesses that have not cosigned the newest checkpoint; the cron asks again those that did not answer. */
-  #startCosigning(log: EnabledLog): void {
-    const { signed, cosignedNote } = this.#store.load();
-    const note = signed && parseNote(cosignedNote ?? signed.note);
-    if (signed === undefined || note === undefined || this.#cosigning !== undefined) return;
-    const missing = log.witnesses.filter(
-      ({ key }) => !note.signatures.some(({ name, keyId }) => name === key.name && keyId === key.keyId),
-    );
-    if (missing.length === 0) return;
-    this.#cosigning = this.#cosign(signed, note, missing)
-      .catch((error: unknown) =>
-        makeLog("itrans-core", this.env)("warn", "publish.cosign-failed", { reason: reasonOf(error) }),
-      )
-      .finally(() => {
-        this.#cosigning = undefined;
-        // While witnesses took their time a newer checkpoint may have come out.
-        if (this.#store.load().signed?.note !== signed.note) this.#startCosigning(log);
-      });
-    this.ctx.waitUntil(this.#cosigning);
-  }
-
-  async #cosign(signed: SignedCheckpoint, note: Note, witnesses: readonly Witness[]): Promise<void> {
-    const readTile = tileReader(this.env.LEDGER, this.#ledgerId);
-    const results = await Promise.all(
-      witnesses.map(async (witness) => {
+  #makeCosigning(): Cosigning {
+    const log = makeLog("itrans-core", this.env);
+    const store = this.#store;
+    return new Cosigning(this.#log.type === "disabled" ? [] : this.#log.witnesses, COSIGN_PATIENCE_MS, {
+      ask: async (witness, signed) => {
         const result = await askWitness(witness, {
           size: signed.size,
-          text: note.text,
+          text: parseNote(signed.note)?.text ?? "",
           note: signed.note,
-          oldSize: this.#store.witnessSize(witness.key.name),
-          prove: (from) => proveConsistency(from, signed.size, signed.size, readTile),
+          oldSize: store.witnessSize(witness.key.name),
+          prove: (from) =>
+            proveConsistency(from, signed.size, signed.size, tileReader(this.env.LEDGER, this.#ledgerId)),
           timeoutMs: this.#settings.LEDGER_WITNESS_TIMEOUT_MS,
         });
-        if (result.type === "cosigned") this.#store.saveWitnessSize(witness.key.name, signed.size);
-        else makeLog("itrans-core", this.env)("warn", "publish.not-cosigned", { reason: result.type });
+        if (result.type === "cosigned") store.saveWitnessSize(witness.key.name, signed.size);
         return result;
-      }),
-    );
-    const cosignatures = results.flatMap((result) => (result.type === "cosigned" ? [result.signature] : []));
-    if (cosignatures.length === 0) return;
-    const cosigned = formatNote({ ...note, signatures: [...note.signatures, ...cosignatures] });
-    const wait = this.#checkpointWrittenAt + this.#settings.LEDGER_PUBLISH_INTERVAL_MS - systemNow();
-    if (wait > 0) await scheduler.wait(wait);
-    // Released by a round, like every checkpoint: an older one must never land on a newer one.
-    if (this.#store.saveCosigned(signed, cosigned)) await this.publish();
+      },
+      save: async (signed, signature) => {
+        if (!store.addCosignature(signed, signature)) {
+          await recordCosignature(this.env.DB, this.#ledgerId, signed, signature);
+        } else if (store.load().cosignedSince === true) await this.wake();
+      },
+      lacking: ({ key }) => {
+        const { signed, cosignedNote } = store.load();
+        const note = signed && parseNote(cosignedNote ?? signed.note);
+        return note === undefined || isSignedBy(note, key) ? undefined : signed;
+      },
+      failed: (reason) => log("warn", "publish.not-cosigned", { reason }),
+      inBackground: (work) => this.ctx.waitUntil(work),
+      now: systemNow,
+      wait: (ms) => scheduler.wait(ms),
+    });
   }
 }
 

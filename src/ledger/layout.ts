@@ -21,6 +21,10 @@ export type HashTile = Extract<Tile, { kind: "hashes" }>;
 
 export const isFull = (tile: Tile): boolean => tile.width === TILE_WIDTH;
 
+/** Entries of the smallest tree that has all of a tile or bundle. */
+export const endOf = (tile: Tile): number =>
+  (tile.index * TILE_WIDTH + tile.width) * (tile.kind === "entries" ? 1 : TILE_WIDTH ** tile.level);
+
 /** The index in groups of three digits, every group but the last prefixed `x`: 1234067 is `x001/x234/067`. */
 function indexPath(index: number): string {
   const digits = String(index);

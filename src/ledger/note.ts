@@ -113,6 +113,16 @@ export function parseNote(note: string): Note | undefined {
   return { text: note.slice(0, split + 1), signatures };
 }
 
+/** @returns undefined when that key's signature is in the note already, or the text is no note. */
+export function withSignature(note: string, signature: NoteSignature): string | undefined {
+  const parsed = parseNote(note);
+  if (parsed === undefined || isSignedBy(parsed, signature)) return undefined;
+  return formatNote({ ...parsed, signatures: [...parsed.signatures, signature] });
+}
+
+export const isSignedBy = ({ signatures }: Note, key: Pick<NoteSignature, "name" | "keyId">): boolean =>
+  signatures.some(({ name, keyId }) => name === key.name && keyId === key.keyId);
+
 export type OpenedNote =
   | { readonly type: "verified"; readonly note: Note; readonly keys: readonly VerifierKey[] }
   | { readonly type: "malformed" }

@@ -1,4 +1,5 @@
 /** What publishing reads from the database, and its record of every published checkpoint. */
+import { type NoteSignature, withSignature } from "./note.ts";
 import type { CommittedEntry, CommittedHead, SignedCheckpoint } from "./publish.ts";
 
 /** The committed head, from the primary. */
@@ -63,6 +64,35 @@ export async function recordCheckpoint(
       .prepare("UPDATE checkpoints SET note = ?4 WHERE ledger_id = ?1 AND size = ?2 AND root_hash = ?3 AND note <> ?4")
       .bind(ledgerId, size, rootHash, note),
   ]);
+}
+
+/** Others may add theirs at the same moment: each attempt changes only the note that it read. */
+const ADD_ATTEMPTS = 5;
+
+/**
+ * A cosignature of a checkpoint that a newer one has replaced: it stays evidence of what that witness saw.
+ * @throws when it can not be written.
+ */
+export async function recordCosignature(
+  db: D1Database,
+  ledgerId: string,
+  { size, rootHash }: { readonly size: number; readonly rootHash: string },
+  signature: NoteSignature,
+): Promise<void> {
+  for (let attempt = 1; attempt <= ADD_ATTEMPTS; attempt++) {
+    const stored = await db
+      .prepare("SELECT note FROM checkpoints WHERE ledger_id = ? AND size = ? AND root_hash = ?")
+      .bind(ledgerId, size, rootHash)
+      .first<string>("note");
+    const note = stored === null ? undefined : withSignature(stored, signature);
+    if (stored === null || note === undefined) return;
+    const { meta } = await db
+      .prepare("UPDATE checkpoints SET note = ?4 WHERE ledger_id = ?1 AND size = ?2 AND root_hash = ?3 AND note = ?5")
+      .bind(ledgerId, size, rootHash, note, stored)
+      .run();
+    if (meta.changes > 0) return;
+  }
+  throw new Error(`the note of the checkpoint of ${size} entries kept changing`);
 }
 
 export interface RecordedCheckpoint {

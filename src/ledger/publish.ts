@@ -12,13 +12,15 @@
  *   4. partial bundle and tiles are written;
  *   5. the consistency with the last signed checkpoint is proved from the tiles as they can be read now;
  *   6. the checkpoint is signed, then compared and set in own storage with the progress: from here on it is a promise;
- *   7. it is recorded in the database, then released to readers, then marked as released.
+ *   7. witnesses are given a bounded time to cosign it; what they sign is in own storage;
+ *   8. it is recorded in the database with what cosignatures came, then released to readers, then marked as released.
+ * A cosignature that comes later is released by a round of its own; when there is a newer checkpoint, it is only recorded.
  * A crash between any two leaves something that the next round finds or does again: what is written is determined by the
  * entries, so writing it twice is writing it once.
  */
 import { fromHex, toHex, utf8 } from "../platform/encoding.ts";
 import { type Hash, leafHash, NO_ENTRY_HASH } from "./hash.ts";
-import { partialTiles, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
+import { endOf, partialTiles, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
 import { proveConsistency, type ReadTile, rootFromTiles, verifyConsistency } from "./proof.ts";
 import { EMPTY_EDGE, encodeBundle, extendEdge, partialContents, rootOfEdge, type TileEdge } from "./tiles.ts";
 
@@ -48,8 +50,10 @@ export interface PublisherState {
   readonly signed: SignedCheckpoint | undefined;
   /** The note of `signed` with witnesses' cosignatures; undefined before the first. */
   readonly cosignedNote: string | undefined;
-  /** Whether readers see `signed`, with its cosignatures. */
+  /** Whether readers see `signed`. */
   readonly released: boolean;
+  /** Whether cosignatures have come that readers do not see yet. */
+  readonly cosignedSince?: boolean;
   readonly built: Built;
 }
 
@@ -71,8 +75,13 @@ export interface PublisherPort {
   saveBuilt(built: Built): Promise<void>;
   /** Sets `next`, and what was built for it, if `expected` is there. Durable when it resolves. @returns whether it was set. */
   compareAndSet(expected: SignedCheckpoint | undefined, next: SignedCheckpoint, built: Built): Promise<boolean>;
-  /** @param note what was released. */
-  markReleased(note: string): Promise<void>;
+  /**
+   * Asks the witnesses for their cosignatures of what was signed last, and stores them; bounded. Absent: there are none.
+   * @returns the note with those that came.
+   */
+  readonly cosign?: (signed: SignedCheckpoint) => Promise<string>;
+  /** @param note what was released: with the cosignatures that there were. */
+  markReleased(signed: SignedCheckpoint, note: string): Promise<void>;
   /** Undefined: nothing was ever committed. */
   readHead(): Promise<CommittedHead | undefined>;
   /** Entries `from` up to `to`, in order; at most 1,024. */
@@ -144,7 +153,7 @@ export async function publishRound(port: PublisherPort, limits: PublishLimits): 
 }
 
 async function round(port: PublisherPort, limits: PublishLimits): Promise<PublishResult> {
-  const { signed, cosignedNote, released, built: before } = await port.loadState();
+  const { signed, cosignedNote, released, cosignedSince = false, built: before } = await port.loadState();
   if (signed !== undefined && !released) await releaseSigned(port, signed, cosignedNote ?? signed.note);
   const head = await port.readHead();
   const size = head?.size ?? 0;
@@ -152,7 +161,14 @@ async function round(port: PublisherPort, limits: PublishLimits): Promise<Publis
   if (head === undefined || size === 0) return { type: "current" };
   if (signed?.size === size) {
     if (signed.rootHash !== head.rootHash) throw new Refused("root-mismatch");
-    if (signed.signedBy === port.signedBy) return { type: "current" };
+    if (signed.signedBy === port.signedBy) {
+      if (released && cosignedSince) await releaseSigned(port, signed, cosignedNote ?? signed.note);
+      return { type: "current" };
+    }
+  }
+  // What comes out next takes its place: readers are spared a checkpoint, and the bucket a write.
+  if (signed !== undefined && released && cosignedSince) {
+    await port.record({ ...signed, note: cosignedNote ?? signed.note });
   }
 
   // Built beyond the head means that the database lost entries nobody was promised: they are built again from the first.
@@ -175,14 +191,14 @@ async function round(port: PublisherPort, limits: PublishLimits): Promise<Publis
     signedAt: port.now(),
   };
   if (!(await port.compareAndSet(signed, next, step.built))) throw new Refused("overtaken");
-  await releaseSigned(port, next, next.note);
+  await releaseSigned(port, next, (await port.cosign?.(next)) ?? next.note);
   return { type: "published", signed: next, completed: step.completed };
 }
 
 async function releaseSigned(port: PublisherPort, signed: SignedCheckpoint, note: string): Promise<void> {
   await port.record({ ...signed, note });
   await port.release(note);
-  await port.markReleased(note);
+  await port.markReleased(signed, note);
 }
 
 interface Step {
@@ -268,10 +284,6 @@ async function writePartials(port: PublisherPort, step: Step, limits: PublishLim
   }
   await writeAll(port, files, limits, promised);
 }
-
-/** Entries that a file covers the last of. */
-const endOf = (tile: Tile): number =>
-  (tile.index * TILE_WIDTH + tile.width) * (tile.kind === "entries" ? 1 : TILE_WIDTH ** tile.level);
 
 /** What a checkpoint has named is never overwritten; what nobody was promised may be left over from lost entries. */
 async function writeAll(

@@ -35,6 +35,24 @@ export const notYetPublished = (size: number): Problem => ({
   retryAfterSeconds: NEXT_CHECKPOINT_SECONDS,
 });
 
+let released: { readonly bucket: R2Bucket; readonly ledgerId: string; readonly size: number } | undefined;
+
+/**
+ * Entries of the newest checkpoint that readers see, as far as it must be known: once released is always released, so what this
+ * isolate has seen is not read again for what it covers.
+ * @param needed a smaller answer was read just now; 0 before the first checkpoint.
+ */
+export async function releasedSize(bucket: R2Bucket, ledgerId: string, needed: number): Promise<number> {
+  const known = released?.bucket === bucket && released.ledgerId === ledgerId ? released.size : 0;
+  if (known >= needed) return known;
+  const note = await readCheckpointFile(bucket, ledgerId);
+  if (note === undefined) return 0;
+  const parsed = parseNote(note);
+  const size = Math.max(known, (parsed && parseCheckpointText(parsed.text))?.size ?? 0);
+  released = { bucket, ledgerId, size };
+  return size;
+}
+
 export interface Published {
   readonly checkpoint: Checkpoint;
   readonly note: string;

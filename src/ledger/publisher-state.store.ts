@@ -1,5 +1,6 @@
 /** The publisher's memory: the Durable Object's own SQLite. */
 import { fromHex, toHex } from "../platform/encoding.ts";
+import { type NoteSignature, withSignature } from "./note.ts";
 import type { Built, PublisherState, SignedCheckpoint } from "./publish.ts";
 import { NOTHING_BUILT } from "./publish.ts";
 
@@ -14,6 +15,12 @@ interface SignedRow extends Record<string, SqlStorageValue> {
 }
 
 const HASH_HEX = 64;
+
+/** Values of `released`. */
+const NOT_RELEASED = 0;
+const RELEASED = 1;
+/** Released, and cosignatures have come since. */
+const COSIGNED_SINCE = 2;
 
 export class PublisherStateStore {
   readonly #storage: DurableObjectStorage;
@@ -46,7 +53,8 @@ export class PublisherStateStore {
     return {
       signed: row && signedFromRow(row),
       cosignedNote: row?.cosigned_note ?? undefined,
-      released: row?.released === 1,
+      released: row !== undefined && row.released !== NOT_RELEASED,
+      cosignedSince: row?.released === COSIGNED_SINCE,
       built: this.#built(),
     };
   }
@@ -122,23 +130,36 @@ export class PublisherStateStore {
   /** A checkpoint that others hold when own storage has none: it has been released. */
   async recover(signed: SignedCheckpoint): Promise<void> {
     if (!(await this.compareAndSet(undefined, signed, undefined))) throw new Error("a checkpoint is stored already");
-    await this.markReleased(signed.note);
+    await this.markReleased(signed, signed.note);
   }
 
-  /** Nothing happens when what is to be released has changed since. A mark that a crash loses is a release done twice. */
-  async markReleased(note: string): Promise<void> {
-    this.#storage.sql.exec(`UPDATE signed_checkpoint SET released = 1 WHERE COALESCE(cosigned_note, note) = ?`, note);
-  }
-
-  /** The next round releases it. @returns false when a newer checkpoint was signed meanwhile. */
-  saveCosigned(signed: SignedCheckpoint, note: string): boolean {
-    return (
-      this.#storage.sql.exec(
-        `UPDATE signed_checkpoint SET cosigned_note = ?1, released = 0 WHERE note = ?2`,
-        note,
-        signed.note,
-      ).rowsWritten > 0
+  /**
+   * Nothing happens when a newer checkpoint was signed since. A mark that a crash loses is a release done twice.
+   * @param note what was released; cosignatures that came meanwhile are not in it.
+   */
+  async markReleased(signed: SignedCheckpoint, note: string): Promise<void> {
+    this.#storage.sql.exec(
+      `UPDATE signed_checkpoint SET released = CASE WHEN COALESCE(cosigned_note, note) = ?2 THEN ${RELEASED} ELSE ${COSIGNED_SINCE} END
+       WHERE note = ?1`,
+      signed.note,
+      note,
     );
+  }
+
+  /** Adds to the last signed checkpoint. @returns false when that is another tree by now. */
+  addCosignature({ size, rootHash }: SignedCheckpoint, signature: NoteSignature): boolean {
+    return this.#storage.transactionSync(() => {
+      const row = this.#row();
+      if (row === undefined || row.size !== size || row.root_hash !== rootHash) return false;
+      const note = withSignature(row.cosigned_note ?? row.note, signature);
+      if (note === undefined) return true;
+      this.#storage.sql.exec(
+        `UPDATE signed_checkpoint SET cosigned_note = ?,
+           released = CASE released WHEN ${NOT_RELEASED} THEN ${NOT_RELEASED} ELSE ${COSIGNED_SINCE} END`,
+        note,
+      );
+      return true;
+    });
   }
 
   /** The size that a witness cosigned last, as far as we know; a guess that its answer corrects. */
@@ -151,7 +172,7 @@ export class PublisherStateStore {
 
   saveWitnessSize(name: string, size: number): void {
     this.#storage.sql.exec(
-      `INSERT INTO witness_sizes (name, size) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET size = ?2`,
+      `INSERT INTO witness_sizes (name, size) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET size = MAX(size, ?2)`,
       name,
       size,
     );

@@ -35,11 +35,7 @@ export async function anchorSlice(port: ScrubPort, state: ScrubState): Promise<S
   const last = anchors.at(-1);
   const over = last === undefined || anchors.length < ANCHORS;
   return {
-    state: withFindings(
-      over ? next(moved, "anchor-events") : { ...moved, cursor: String(last.size) },
-      findings,
-      port.now(),
-    ),
+    state: withFindings(over ? next(moved, "anchor-events") : { ...moved, cursor: String(last.size) }, findings, port),
     cost: anchors.length,
     completed: false,
   };
@@ -62,7 +58,7 @@ export async function anchorEventSlice(port: ScrubPort, state: ScrubState): Prom
   if (over) findings.push(...endsEarly(earlier, remembered, "anchor-missing"));
   const moved = { ...state, anchorEvents: remembered };
   return {
-    state: withFindings(over ? next(moved, "files") : moved, findings, port.now()),
+    state: withFindings(over ? next(moved, "files") : moved, findings, port),
     cost: events.length,
     completed: false,
   };

@@ -48,9 +48,9 @@ export async function beginRound(port: ScrubPort, state: ScrubState): Promise<Sc
       erased: 0,
       chainChecked: chain !== undefined,
       signaturesChecked: opened !== undefined,
-      omitted: 0,
+      omitted: {},
     },
     findings,
-    port.now(),
+    port,
   );
 }

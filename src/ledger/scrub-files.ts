@@ -1,7 +1,7 @@
 /** The published files: those the log says must be there, and those that have no place. */
 import { fileFinding, sameBytes } from "./check-log.ts";
 import type { Finding } from "./finding.ts";
-import { parseTilePath, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
+import { endOf, parseTilePath, TILE_WIDTH, type Tile, tilePath } from "./layout.ts";
 import type { ScrubPort } from "./scrub-port.ts";
 import { complete, type ScrubState, type Slice, withFindings } from "./scrub-state.ts";
 
@@ -68,14 +68,10 @@ export async function fileSlice(port: ScrubPort, state: ScrubState): Promise<Sli
     if (expected !== undefined && sameBytes(part, expected)) return;
     findings.push({ type: "tile-mismatch", place, detail: `${place} is not the beginning of its tile` });
   });
-  const checked = withFindings(state, findings, port.now());
+  const checked = withFindings(state, findings, port);
   if (cursor !== undefined) return { state: { ...checked, cursor }, cost: paths.length, completed: false };
   return { state: complete(checked, port.now()), cost: paths.length, completed: true };
 }
-
-/** Entries that a file covers the last of. */
-const endOf = (tile: Tile): number =>
-  (tile.index * TILE_WIDTH + tile.width) * (tile.kind === "entries" ? 1 : TILE_WIDTH ** tile.level);
 
 /** The widest form of the tile in the published tree, which the log phase has checked. */
 async function wholeOf(port: ScrubPort, state: ScrubState, tile: Tile): Promise<Uint8Array | undefined> {

@@ -72,12 +72,12 @@ export async function scrubLog(port: ScrubPort, state: ScrubState): Promise<Scru
         return [];
       })
     ).state;
-    now = withFindings(now, await comparing, port.now());
+    now = withFindings(now, await comparing, port);
     comparing = compareFiles(port, files);
     comparing.catch(() => undefined);
   }
   await reading;
-  return withFindings(now, await comparing, port.now());
+  return withFindings(now, await comparing, port);
 }
 
 async function checkLogSlice(
@@ -125,7 +125,7 @@ async function checkLogSlice(
     ...(over ? { phase: "subjects", at: 0, rootHash: walk.position().tree.size === 0 ? "" : walk.rootHex() } : {}),
   };
   return {
-    state: withFindings(advanced, findings, port.now()),
+    state: withFindings(advanced, findings, port),
     cost: until - from,
     completed: false,
   };

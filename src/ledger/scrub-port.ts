@@ -56,6 +56,8 @@ export interface Owner {
 export interface ScrubPort {
   readonly hasher: Hasher;
   now(): number;
+  /** Hears of every finding at once, also of those that the state has no room for. */
+  readonly found?: (findings: readonly Finding[]) => void;
   /** Undefined: nothing was ever signed. */
   readPromised(): Promise<PromisedCheckpoint | undefined>;
   /** The checkpoint that readers see. */

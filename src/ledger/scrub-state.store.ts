@@ -19,7 +19,9 @@ export class ScrubStateStore {
     // Written by `save` alone; fields that a newer version added take their first value.
     const stored: ScrubState = JSON.parse(row.state);
     if (typeof stored.round !== "number") throw new Error("the stored scrub is damaged");
-    return { ...NEVER_SCRUBBED, ...stored };
+    // An earlier version counted what it left out without the types; the next round counts anew.
+    const omitted = typeof stored.omitted === "object" ? stored.omitted : {};
+    return { ...NEVER_SCRUBBED, ...stored, omitted };
   }
 
   save(state: ScrubState): void {

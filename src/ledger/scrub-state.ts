@@ -1,8 +1,8 @@
 /** Where the scrub is and what it has found: JSON that is kept between slices. */
 import { LOG_START, type LogPosition } from "./check-log.ts";
-import { type Finding, findingKey } from "./finding.ts";
+import { type Finding, type FindingType, findingKey } from "./finding.ts";
 import { type Memory, NOTHING_REMEMBERED, type Remembered } from "./scrub-memory.ts";
-import type { PromisedCheckpoint } from "./scrub-port.ts";
+import type { PromisedCheckpoint, ScrubPort } from "./scrub-port.ts";
 
 export const PHASES = ["log", "subjects", "owners", "anchors", "anchor-events", "files"] as const;
 export type Phase = (typeof PHASES)[number];
@@ -13,6 +13,8 @@ export interface SeenFinding {
   readonly lastSeenAt: number;
   readonly round: number;
 }
+
+export type Omitted = { readonly [Type in FindingType]?: number };
 
 /** JSON; kept between slices. Times epoch ms. */
 export interface ScrubState {
@@ -41,8 +43,8 @@ export interface ScrubState {
   readonly chainChecked: boolean;
   readonly signaturesChecked: boolean;
   readonly findings: Readonly<Record<string, SeenFinding>>;
-  /** Findings of this round that there was no room for. */
-  readonly omitted: number;
+  /** Findings of this round that there was no room for, by type. */
+  readonly omitted: Omitted;
   readonly lastCompletedAt: number | null;
   readonly lastSize: number;
   readonly lastErased: number;
@@ -70,13 +72,14 @@ export const NEVER_SCRUBBED: ScrubState = {
   chainChecked: false,
   signaturesChecked: false,
   findings: {},
-  omitted: 0,
+  omitted: {},
   lastCompletedAt: null,
   lastSize: 0,
   lastErased: 0,
 };
 
-const MAX_FINDINGS = 1_000;
+/** Of all types together. When there is no more room, the type with the most of them gives way to one that has fewer. */
+export const MAX_FINDINGS = 1_000;
 
 export interface Slice {
   readonly state: ScrubState;
@@ -86,22 +89,48 @@ export interface Slice {
   readonly completed: boolean;
 }
 
-export function withFindings(state: ScrubState, found: readonly Finding[], now: number): ScrubState {
+/** What was found takes its place in the state. A flood of one type leaves room for every other. */
+export function withFindings(
+  state: ScrubState,
+  found: readonly Finding[],
+  port: Pick<ScrubPort, "now" | "found">,
+): ScrubState {
   if (found.length === 0) return state;
-  const findings = { ...state.findings };
-  let { omitted } = state;
-  let room = MAX_FINDINGS - Object.keys(findings).length;
+  port.found?.(found);
+  const now = port.now();
+  const findings = new Map(Object.entries(state.findings));
+  const omitted: { [Type in FindingType]?: number } = { ...state.omitted };
+  const keys = keysByType(findings.values());
   for (const finding of found) {
     const key = findingKey(finding);
-    const seen = findings[key];
-    if (seen === undefined && room <= 0) {
-      omitted += 1;
-      continue;
+    const seen = findings.get(key);
+    const own = keys.get(finding.type) ?? [];
+    if (seen === undefined) {
+      if (findings.size >= MAX_FINDINGS) {
+        const most = [...keys.values()].reduce((a, b) => (b.length > a.length ? b : a), own);
+        const last = most.length > own.length + 1 ? most.pop() : undefined;
+        const yielded = last === undefined ? undefined : findings.get(last);
+        const left = yielded?.finding.type ?? finding.type;
+        omitted[left] = (omitted[left] ?? 0) + 1;
+        if (last === undefined) continue;
+        findings.delete(last);
+      }
+      own.push(key);
+      keys.set(finding.type, own);
     }
-    if (seen === undefined) room -= 1;
-    findings[key] = { finding, firstSeenAt: seen?.firstSeenAt ?? now, lastSeenAt: now, round: state.round };
+    findings.set(key, { finding, firstSeenAt: seen?.firstSeenAt ?? now, lastSeenAt: now, round: state.round });
   }
-  return { ...state, findings, omitted };
+  return { ...state, findings: Object.fromEntries(findings), omitted };
+}
+
+function keysByType(seen: Iterable<SeenFinding>): Map<FindingType, string[]> {
+  const keys = new Map<FindingType, string[]>();
+  for (const { finding } of seen) {
+    const own = keys.get(finding.type);
+    if (own === undefined) keys.set(finding.type, [findingKey(finding)]);
+    else own.push(findingKey(finding));
+  }
+  return keys;
 }
 
 /** The beginning of a phase. */
@@ -147,6 +176,7 @@ export interface ScrubReport {
   readonly chainChecked: boolean;
   readonly signaturesChecked: boolean;
   readonly omittedFindings: number;
+  readonly omittedByType: Omitted;
   readonly findings: readonly (Finding & { readonly firstSeenAt: number; readonly lastSeenAt: number })[];
 }
 
@@ -168,7 +198,8 @@ export function scrubReport(state: ScrubState): ScrubReport {
     erasedSubjects: state.lastErased,
     chainChecked: state.chainChecked,
     signaturesChecked: state.signaturesChecked,
-    omittedFindings: state.omitted,
+    omittedFindings: Object.values(state.omitted).reduce((total, count) => total + count, 0),
+    omittedByType: state.omitted,
     findings: Object.values(state.findings).map(({ finding, firstSeenAt, lastSeenAt }) => ({
       ...finding,
       firstSeenAt,

@@ -11,13 +11,13 @@ export async function subjectSlice(port: ScrubPort, state: ScrubState): Promise<
   const to = Math.min(state.size, state.at + SUBJECT_ENTRIES);
   if (state.at >= to) return { state: endLog(port, next(state, "owners")), cost: 0, completed: false };
   const { findings, erased } = await port.checkSubjects(state.at, to);
-  const checked = withFindings({ ...state, at: to, erased: state.erased + erased }, findings, port.now());
+  const checked = withFindings({ ...state, at: to, erased: state.erased + erased }, findings, port);
   return { state: checked, cost: to - state.at, completed: false };
 }
 
 function endLog(port: ScrubPort, state: ScrubState): ScrubState {
   const early = endsEarly(state.memory?.checkpoints, state.checkpoints, "checkpoint-missing");
-  return withFindings(state, early, port.now());
+  return withFindings(state, early, port);
 }
 
 export async function ownerSlice(port: ScrubPort, state: ScrubState): Promise<Slice> {
@@ -46,7 +46,7 @@ export async function ownerSlice(port: ScrubPort, state: ScrubState): Promise<Sl
       ? { ...state, table: state.table + 1, cursor: "" }
       : { ...state, cursor: String(last) };
   return {
-    state: withFindings(moved, findings, port.now()),
+    state: withFindings(moved, findings, port),
     cost: Math.ceil(owners.length / 10),
     completed: false,
   };

@@ -43,7 +43,7 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-const NO_CHAIN: ScrubParts["chain"] = { readChain: async () => undefined, isOnChain: async () => undefined };
+export const NO_CHAIN: ScrubParts["chain"] = { readChain: async () => undefined, isOnChain: async () => undefined };
 
 export function makeScrubPort(parts: ScrubParts): ScrubPort & VerifyPort {
   const { db, bucket, ledgerId, vault, logKeys } = parts;
@@ -160,7 +160,11 @@ export async function scrubPortOf(
   return { port, close: () => client?.destroy() };
 }
 
-function chainOf(client: ChainClient, chainId: number): ScrubParts["chain"] {
+/** What the chain says of anchors; it says nothing of those on another chain or contract. */
+export function chainOf(
+  client: Pick<ChainClient, "contract" | "newestAnchor" | "anchorsIn">,
+  chainId: number,
+): ScrubParts["chain"] {
   return {
     async readChain() {
       const newest = await client.newestAnchor();

@@ -12,9 +12,9 @@ import { FINDING_TYPES, type Finding, findingKey } from "./finding.ts";
 import { wholeNumber } from "./proof-schema.ts";
 import { scrubberOf } from "./scrub.cron.ts";
 import { scrubPortOf } from "./scrub.edge.ts";
-import { scrubSlice } from "./scrub.ts";
-import { NEVER_SCRUBBED, type ScrubReport, scrubReport } from "./scrub-state.ts";
+import type { ScrubReport } from "./scrub-state.ts";
 import { type Verification, verifyNewest, verifyRange } from "./verify.ts";
+import { verifyFull } from "./verify-full.ts";
 
 /** Entries re-read and re-hashed in one answer; a ledger up to this size is gone through as a whole. */
 export const SEGMENT_LENGTH = 2_048;
@@ -43,6 +43,9 @@ const scrubSchema = z.object({
   chainChecked: z.boolean().openapi({ description: "Whether a node could be asked for the anchors." }),
   signaturesChecked: z.boolean(),
   omittedFindings: z.number().int(),
+  omittedByType: z
+    .partialRecord(z.enum(FINDING_TYPES), z.number().int())
+    .openapi({ description: "Findings there was no room for; full=true tells of each." }),
 });
 
 const reportSchema = z
@@ -111,7 +114,8 @@ const route = createRoute({
   request: { query: querySchema },
   responses: {
     200: {
-      description: "Nothing wrong was found. With full=true: lines of progress, then the report.",
+      description:
+        "Nothing wrong was found. With full=true: lines of progress and a line for each finding, then the report.",
       content: { ...content, "application/x-ndjson": { schema: z.string() } },
     },
     ...problemResponses(400, 401, 403, 429),
@@ -227,10 +231,11 @@ const scrubFields = (scrub: ScrubReport) => ({
     chainChecked: scrub.chainChecked,
     signaturesChecked: scrub.signaturesChecked,
     omittedFindings: scrub.omittedFindings,
+    omittedByType: scrub.omittedByType,
   },
 });
 
-/** A round of its own, in bounded memory: a line after each slice, the report last. */
+/** A line for each finding and after each slice, the report last. */
 function streamFull(c: Context<CoreAppEnv>): Response {
   const lines = new TransformStream<Uint8Array, Uint8Array>();
   const writer = lines.writable.getWriter();
@@ -239,34 +244,24 @@ function streamFull(c: Context<CoreAppEnv>): Response {
   const run = async (): Promise<void> => {
     const { port, close } = await scrubPortOf(c.env, c.var.settings);
     try {
-      let state = NEVER_SCRUBBED;
-      for (let over = false; !over; ) {
-        const slice = await scrubSlice(port, state);
-        state = slice.state;
-        over = slice.completed;
-        const { phase, position, findings } = scrubReport(state);
-        if (!over) await say({ type: "progress", phase, position, findings: findings.length });
-      }
-      const { findings, lastSize, lastCompletedAt, erasedSubjects, chainChecked, signaturesChecked } =
-        scrubReport(state);
-      const valid = findings.length === 0;
+      const { report, found } = await verifyFull(port, say);
+      const valid = found === 0;
       await say({
         type: "report",
         status: valid ? "valid" : "invalid",
         valid,
         method: "full",
-        size: lastSize,
+        size: report.lastSize,
         verifiedFrom: 0,
-        verifiedThrough: lastSize,
-        verifiedAt: isoOrNull(lastCompletedAt),
-        erasedSubjects,
-        chainChecked,
-        signaturesChecked,
-        omittedFindings: state.omitted,
-        findings: allFindings(
-          findings.map(({ firstSeenAt: _first, lastSeenAt: _last, ...finding }) => finding),
-          undefined,
-        ),
+        verifiedThrough: report.lastSize,
+        verifiedAt: isoOrNull(report.lastCompletedAt),
+        erasedSubjects: report.erasedSubjects,
+        chainChecked: report.chainChecked,
+        signaturesChecked: report.signaturesChecked,
+        found,
+        omittedFindings: report.omittedFindings,
+        omittedByType: report.omittedByType,
+        findings: report.findings.map(({ firstSeenAt: _first, lastSeenAt: _last, ...finding }) => finding),
       });
     } catch (error) {
       await say({ type: "report", ...unverified(c, error) });

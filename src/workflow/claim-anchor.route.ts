@@ -7,6 +7,7 @@ import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { findClaimOf } from "./id-lookup.edge.ts";
+import { subjectSeqs } from "./request.store.ts";
 import { claimIdParam } from "./request-params.ts";
 
 const answerSchema = anchorViewSchema
@@ -37,8 +38,8 @@ export function registerClaimAnchor(app: OpenAPIHono<CoreAppEnv>): void {
     if (found === undefined) {
       return answerProblem(c, { code: "not_found", detail: "There is no claim of this id in your tenant." });
     }
-    const { claimId, claimIdHash, createdSeq, finalizedSeq, settlementSeq } = found.claim;
-    const seq = settlementSeq ?? finalizedSeq ?? createdSeq;
+    const { claimId, claimIdHash, createdSeq } = found.claim;
+    const [seq = createdSeq] = await subjectSeqs(c.env.DB, settings.LEDGER_ID, claimIdHash);
     const anchor = await entryAnchor(c.env, settings, seq);
     return c.json({ claimId, claimIdHash, seq, ...anchor, correlationId }, 200);
   });

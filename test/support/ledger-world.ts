@@ -16,7 +16,7 @@ import {
 import { formatVerifierKey, makeSigner, type NoteSigner } from "../../src/ledger/note.ts";
 import { readCommittedEntries, readCommittedHead, recordCheckpoint } from "../../src/ledger/publish.store.ts";
 import { NOTHING_BUILT, type PublisherState, publishRound } from "../../src/ledger/publish.ts";
-import { makeScrubPort } from "../../src/ledger/scrub.edge.ts";
+import { chainOf, makeScrubPort, NO_CHAIN } from "../../src/ledger/scrub.edge.ts";
 import { scrubSlice } from "../../src/ledger/scrub.ts";
 import type { PromisedCheckpoint } from "../../src/ledger/scrub-port.ts";
 import { NEVER_SCRUBBED, type ScrubState, scrubReport } from "../../src/ledger/scrub-state.ts";
@@ -33,6 +33,7 @@ import { seededRandom } from "../e2e/support/random.ts";
 import { INSURER, refIdOf, submitCommand } from "./commands.ts";
 import { migratedCore } from "./d1-sqlite.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
+import { MemoryChain } from "./memory-chain.ts";
 
 export const LEDGER = "main";
 const ORIGIN = "test.invalid/log";
@@ -54,6 +55,8 @@ export interface Stored {
   readonly db: D1Database;
   readonly bucket: MemoryBucket;
   readonly promised: PromisedCheckpoint | undefined;
+  /** Undefined: no node is configured. */
+  readonly chain?: MemoryChain;
 }
 
 const portOver = (stored: Stored, keys: { readonly vault: Vault; readonly signer: NoteSigner }) =>
@@ -64,7 +67,7 @@ const portOver = (stored: Stored, keys: { readonly vault: Vault; readonly signer
     vault: async () => keys.vault,
     logKeys: [keys.signer.key],
     promised: async () => stored.promised,
-    chain: { readChain: async () => undefined, isOnChain: async () => undefined },
+    chain: stored.chain === undefined ? NO_CHAIN : chainOf(stored.chain, CHAIN.chainId),
     now: Date.now,
   });
 
@@ -95,7 +98,7 @@ export async function logFindings(db: D1Database, ledgerId: string): Promise<rea
     vault: testVault,
     logKeys: [],
     promised: async () => undefined,
-    chain: { readChain: async () => undefined, isOnChain: async () => undefined },
+    chain: NO_CHAIN,
     now: Date.now,
   });
   return (await verifyNewest(port, 100_000)).findings;
@@ -105,6 +108,7 @@ export class LedgerWorld {
   readonly db: D1Database;
   readonly sqlite: DatabaseSync;
   readonly bucket = new MemoryBucket();
+  readonly chain = new MemoryChain(CHAIN.contractAddress);
   readonly vault: Vault;
   readonly signer: NoteSigner;
   #published: PublisherState = { signed: undefined, cosignedNote: undefined, released: false, built: NOTHING_BUILT };
@@ -356,6 +360,7 @@ export class LedgerWorld {
       const block = { blockNumber: size + 100, blockHash: `0x${"cd".repeat(32)}` as const, logIndex: 0 };
       const anchor = { size, root, previousSize: this.#anchored, txHash: hash, ...block, confirmedAt: at + 2 };
       changes.push({ type: "confirmed", anchor: { ...anchor, sent: { nonce, transaction } } });
+      this.chain.add({ size, root, previousSize: this.#anchored, txHash: hash, ...block });
       this.#anchored = size;
     }
     for (const change of changes) await this.db.batch([...recordStatements(this.db, CHAIN, change)]);

@@ -10,6 +10,7 @@ import { EMPTY_TREE, PURE_HASHER, Tree } from "../../src/ledger/check-tree.ts";
 import { encodeEntry } from "../../src/ledger/entry.ts";
 import type { Finding, FindingType } from "../../src/ledger/finding.ts";
 import { toHex, utf8 } from "../../src/platform/encoding.ts";
+import type { MemoryChain } from "./memory-chain.ts";
 
 export type Value = string | number | null;
 export type Row = Readonly<Record<string, Value>>;
@@ -31,37 +32,79 @@ export interface AttackedBucket {
 export interface Attacked {
   readonly db: AttackedDb;
   readonly bucket: AttackedBucket;
+  readonly chain: MemoryChain;
 }
 
 export type Random = () => number;
 
+/** What a change is about: an attribute of findings, and the values of it that name this change. */
+export interface About {
+  readonly name: "seq" | "size" | "subject" | "place";
+  readonly values: readonly (string | number)[];
+}
+
 export interface Done {
   readonly what: string;
-  /** The finding that names it is one of these, about this place. */
+  /** The finding that names it is one of these, about this. */
   readonly types: readonly FindingType[];
-  readonly about?: Pick<Finding, "seq" | "size" | "subject"> | undefined;
+  /** Undefined: it is about the ledger as a whole. */
+  readonly about?: About | undefined;
 }
 
 /** Undefined: there was nothing to change. */
 type Mutation = (attacked: Attacked, random: Random) => Promise<Done | undefined>;
 
-/** With its key, its payload or its entries gone too, what a subject holds can not be looked into: what is named then is that. */
-const masks = (finding: Finding, about: Done["about"]): boolean =>
-  about?.subject !== undefined &&
-  finding.subject === about.subject &&
-  ["key-missing", "key-unreadable", "payload-missing", "payload-unreadable", "replay-failed"].includes(finding.type);
+/** Findings that are about more than one row, and so do not say which; every other must be about the very thing that was changed. */
+const ABOUT_ALL: Readonly<Record<About["name"], readonly FindingType[]>> = {
+  /** The head, and what was promised of the log as a whole. */
+  seq: ["head-mismatch", "root-mismatch", "truncated"],
+  /** What an earlier round remembers is a digest over all rows up to a size. */
+  size: ["checkpoint-missing", "anchor-missing"],
+  subject: [],
+  place: [],
+};
 
-export const isNamed = ({ types, about }: Done, findings: readonly Finding[], exactly: boolean): boolean =>
-  findings.some(
-    (finding) =>
-      (types.includes(finding.type) || (!exactly && masks(finding, about))) &&
-      (!exactly ||
-        about === undefined ||
-        Object.entries(about).every(([name, value]) => {
-          const found = new Map<string, unknown>(Object.entries(finding)).get(name);
-          return found === undefined || found === value;
-        })),
-  );
+/** With its key, its payload or its entries gone too, what a subject holds can not be looked into: what is named then is that. */
+const MASKS: readonly FindingType[] = [
+  "key-missing",
+  "key-unreadable",
+  "payload-missing",
+  "payload-unreadable",
+  "replay-failed",
+];
+
+function isAbout({ about }: Done, finding: Finding): boolean {
+  if (about === undefined) return true;
+  const value = finding[about.name];
+  return value === undefined ? ABOUT_ALL[about.name].includes(finding.type) : about.values.includes(value);
+}
+
+const names = (done: Done, finding: Finding): boolean => done.types.includes(finding.type) && isAbout(done, finding);
+
+const masks = ({ about }: Done, { type, subject }: Finding): boolean =>
+  about?.name === "subject" && subject !== undefined && about.values.includes(subject) && MASKS.includes(type);
+
+/** Whether the second may have undone or hidden the first: both are about the same thing. */
+function overlap(one: Done, two: Done): boolean {
+  if (one.about === undefined || two.about === undefined) {
+    return one.about === two.about && one.types.some((type) => two.types.includes(type));
+  }
+  const { name, values } = two.about;
+  return one.about.name === name && one.about.values.some((value) => values.includes(value));
+}
+
+/** One change, or two: the changes that no finding names. Two changes of different things need a finding each. */
+export function unnamed(done: readonly Done[], findings: readonly Finding[]): readonly Done[] {
+  const [one, two] = done;
+  if (one === undefined) return [];
+  if (two === undefined) return findings.some((finding) => names(one, finding)) ? [] : [one];
+  const naming = (change: Done): readonly Finding[] =>
+    findings.filter((finding) => names(change, finding) || masks(change, finding));
+  const [first, second] = [naming(one), naming(two)];
+  if (overlap(one, two) && first.length + second.length > 0) return [];
+  if (first.length === 0 || second.length === 0) return done.filter((_, i) => (i === 0 ? first : second).length === 0);
+  return new Set([...first, ...second]).size > 1 ? [] : [two];
+}
 
 export async function dropTriggers({ db }: Attacked): Promise<void> {
   for (const { name } of await db.all("SELECT name FROM sqlite_schema WHERE type = 'trigger'")) {
@@ -132,7 +175,8 @@ interface Table {
   readonly key: string;
   readonly columns: readonly string[];
   readonly types: readonly FindingType[];
-  readonly about: (row: Row) => Done["about"];
+  /** The attribute of findings that says which row, and the column it is. */
+  readonly about: readonly [About["name"], string] | undefined;
   /** Columns that are given new values where a copy of a row is inserted. */
   readonly fresh: readonly string[];
 }
@@ -145,7 +189,7 @@ const TABLES: readonly Table[] = [
     key: "seq",
     columns: ["ledger_id", "seq", "entry_hash", "prev", "subject", "command_id", "command_index", "body"],
     types: ENTRY_TYPES,
-    about: () => undefined,
+    about: ["seq", "seq"],
     fresh: ["seq", "entry_hash", "command_id"],
   },
   {
@@ -153,7 +197,7 @@ const TABLES: readonly Table[] = [
     key: "ledger_id",
     columns: ["ledger_id", "size", "head_hash", "root_hash", "frontier", "last_at"],
     types: ["head-mismatch", "root-mismatch", "truncated", "entry-unexpected"],
-    about: () => undefined,
+    about: undefined,
     fresh: [],
   },
   {
@@ -182,7 +226,7 @@ const TABLES: readonly Table[] = [
       "erased_seq",
     ],
     types: PROJECTION,
-    about: (row) => ({ subject: str(row.request_id_hash) }),
+    about: ["subject", "request_id_hash"],
     fresh: ["submitted_seq", "request_id", "request_id_hash"],
   },
   {
@@ -203,7 +247,7 @@ const TABLES: readonly Table[] = [
       "currency",
     ],
     types: PROJECTION,
-    about: (row) => ({ subject: str(row.claim_id_hash) }),
+    about: ["subject", "claim_id_hash"],
     fresh: ["created_seq", "claim_id", "claim_id_hash"],
   },
   {
@@ -230,7 +274,7 @@ const TABLES: readonly Table[] = [
       "updated_at",
     ],
     types: PROJECTION,
-    about: (row) => ({ subject: str(row.subject) }),
+    about: ["subject", "subject"],
     fresh: ["ref_id"],
   },
   {
@@ -238,7 +282,7 @@ const TABLES: readonly Table[] = [
     key: "size",
     columns: ["ledger_id", "size", "root_hash", "note", "signed_at"],
     types: CHECKPOINT,
-    about: () => undefined,
+    about: ["size", "size"],
     fresh: ["size"],
   },
   {
@@ -261,7 +305,7 @@ const TABLES: readonly Table[] = [
       "confirmed_at",
     ],
     types: ANCHOR,
-    about: () => undefined,
+    about: ["size", "size"],
     fresh: ["size"],
   },
   {
@@ -269,7 +313,7 @@ const TABLES: readonly Table[] = [
     key: "event_id",
     columns: ["ledger_id", "event_id", "size", "type", "reason", "at", "tx_hash", "root_hash"],
     types: ANCHOR,
-    about: () => undefined,
+    about: ["size", "size"],
     fresh: ["event_id", "event_key"],
   },
   {
@@ -277,7 +321,7 @@ const TABLES: readonly Table[] = [
     key: "subject || part",
     columns: ["ledger_id", "subject_seq", "subject", "part", "ciphertext", "r2_key"],
     types: PAYLOAD,
-    about: () => undefined,
+    about: ["subject", "subject"],
     fresh: ["subject_seq"],
   },
   {
@@ -285,10 +329,18 @@ const TABLES: readonly Table[] = [
     key: "subject",
     columns: ["ledger_id", "subject_seq", "subject", "master_key_id", "wrapped"],
     types: KEY,
-    about: () => undefined,
+    about: ["subject", "subject"],
     fresh: ["subject_seq"],
   },
 ];
+
+const aboutRows = ({ about }: Table, rows: readonly Row[]): About | undefined => {
+  if (about === undefined) return undefined;
+  const [name, column] = about;
+  const values = rows.flatMap((row) => row[column] ?? []);
+  // An event of the signer itself is about no size.
+  return values.length === 0 ? undefined : { name, values };
+};
 
 /** The notes of an acknowledgement are committed to by nothing: taking them away leaves no trace. */
 const UNCOMMITTED = "part <> 'ack'";
@@ -323,7 +375,7 @@ const change =
     return {
       what: `${table.name}.${column} of ${str(row._key).slice(0, 80)} has ${moved}`,
       types,
-      about: table.about(row),
+      about: aboutRows(table, [row, { ...row, [column]: value }]),
     };
   };
 
@@ -336,7 +388,7 @@ const remove =
     return {
       what: `${table.name}: ${str(row._key).slice(0, 80)} is deleted`,
       types: table.types,
-      about: table.about(row),
+      about: aboutRows(table, [row]),
     };
   };
 
@@ -349,7 +401,11 @@ const truncate =
     for (const row of rows.slice(from)) {
       await attacked.db.run(`DELETE FROM ${table.name} WHERE ${table.key} = ?`, row._key ?? null);
     }
-    return { what: `${table.name} loses its last ${rows.length - from} rows`, types: table.types };
+    return {
+      what: `${table.name} loses its last ${rows.length - from} rows`,
+      types: table.types,
+      about: aboutRows(table, rows.slice(from)),
+    };
   };
 
 const insertCopy =
@@ -368,7 +424,10 @@ const insertCopy =
       `INSERT OR IGNORE INTO ${table.name} (${names.join(", ")}) VALUES (${marks})`,
       ...values,
     );
-    return done === 0 ? undefined : { what: `${table.name} gets a row that was never made`, types: table.types };
+    const made = Object.fromEntries(names.map((name, i) => [name, values[i] ?? null]));
+    return done === 0
+      ? undefined
+      : { what: `${table.name} gets a row that was never made`, types: table.types, about: aboutRows(table, [made]) };
   };
 
 /** Two rows exchange a column. */
@@ -384,7 +443,11 @@ const swap =
     if (unique) await set(one, hex(random, 64));
     await set(two, one[column] ?? null);
     await set(one, two[column] ?? null);
-    return { what: `two rows of ${table.name} exchange ${column}`, types: table.types };
+    return {
+      what: `two rows of ${table.name} exchange ${column}`,
+      types: table.types,
+      about: aboutRows(table, [one, two]),
+    };
   };
 
 const SWAPS: readonly (readonly [string, string])[] = [
@@ -458,7 +521,11 @@ const cutOff: Mutation = async (attacked, random) => {
   const from = Math.floor(random() * rows.length);
   await attacked.db.run("DELETE FROM ledger_entries WHERE seq >= ?", from);
   await rewriteHead(attacked);
-  return { what: `the ledger ends before entry ${from}, and its head says so`, types: ["truncated"] };
+  return {
+    what: `the ledger ends before entry ${from}, and its head says so`,
+    types: ["truncated"],
+    about: { name: "seq", values: rows.slice(from).map(({ seq }) => numberOf(seq)) },
+  };
 };
 
 /** An entry that nobody asked for, linked as it should be. */
@@ -487,17 +554,26 @@ const forge: Mutation = async (attacked, random) => {
     body,
   );
   await rewriteHead(attacked);
-  return { what: "an entry is forged at the end", types: ["projection-missing"], about: { subject } };
+  return {
+    what: "an entry is forged at the end",
+    types: ["projection-missing"],
+    about: { name: "subject", values: [subject] },
+  };
 };
 
 const publishedKeys = async ({ bucket }: Attacked, part: string): Promise<readonly string[]> =>
   (await bucket.keys()).filter((key) => key.includes(part)).toSorted();
 
-/** The subject that a stored payload belongs to. */
-const ownerOf = (key: string): Done["about"] => {
-  const subject = /^payloads\/[^/]+\/(0x[0-9a-f]{64})\//.exec(key)?.[1];
-  return subject === undefined ? undefined : { subject };
-};
+/** The subject that a stored payload belongs to, or the place of a file of the log. */
+function aboutFiles(...keys: readonly string[]): About {
+  const subjects = keys.flatMap((key) => /^payloads\/[^/]+\/(0x[0-9a-f]{64})\//.exec(key)?.[1] ?? []);
+  if (subjects.length > 0) return { name: "subject", values: subjects };
+  const places = keys.map((key) => key.replace(/^log\/[^/]+\//, ""));
+  return {
+    name: "place",
+    values: places.flatMap((place) => (place === "checkpoint" ? [place, "published"] : [place])),
+  };
+}
 
 const flipByte =
   (part: string, types: readonly FindingType[]): Mutation =>
@@ -508,7 +584,7 @@ const flipByte =
     const at = Math.floor(random() * bytes.length);
     bytes[at] = (bytes[at] ?? 0) ^ (1 + Math.floor(random() * 255));
     await attacked.bucket.put(key, bytes);
-    return { what: `byte ${at} of ${key} is another`, types, about: ownerOf(key) };
+    return { what: `byte ${at} of ${key} is another`, types, about: aboutFiles(key) };
   };
 
 const shorten =
@@ -518,7 +594,7 @@ const shorten =
     const bytes = key === undefined ? undefined : await attacked.bucket.get(key);
     if (key === undefined || bytes === undefined || bytes.length === 0) return undefined;
     await attacked.bucket.put(key, bytes.slice(0, Math.floor(random() * bytes.length)));
-    return { what: `${key} is cut short`, types, about: ownerOf(key) };
+    return { what: `${key} is cut short`, types, about: aboutFiles(key) };
   };
 
 /** Other bytes for what a forgiving reader takes for the same text of the same base64. */
@@ -537,7 +613,7 @@ const respell =
     const form = pick(forms, random);
     if (form === undefined) return undefined;
     await attacked.bucket.put(key, form);
-    return { what: `${key} is spelled otherwise`, types, about: ownerOf(key) };
+    return { what: `${key} is spelled otherwise`, types, about: aboutFiles(key) };
   };
 
 /** Older partial tiles may go: the newest answers for them. */
@@ -548,7 +624,7 @@ const loseFile =
     const key = pick(keys, random);
     if (key === undefined) return undefined;
     await attacked.bucket.delete(key);
-    return { what: `${key} is gone`, types, about: ownerOf(key) };
+    return { what: `${key} is gone`, types, about: aboutFiles(key) };
   };
 
 const swapFiles =
@@ -561,14 +637,64 @@ const swapFiles =
     if (a === undefined || b === undefined || toHex(a) === toHex(b)) return undefined;
     await attacked.bucket.put(one, b);
     await attacked.bucket.put(two, a);
-    return { what: `${one} and ${two} are exchanged`, types };
+    return { what: `${one} and ${two} are exchanged`, types, about: aboutFiles(one, two) };
   };
 
 const strangeFile: Mutation = async (attacked, random) => {
   const key = `log/main/tile/0/000.p/${1 + Math.floor(random() * 9)}`;
   if ((await attacked.bucket.get(key)) !== undefined) return undefined;
   await attacked.bucket.put(key, utf8(hex(random, 64)));
-  return { what: `${key} is put beside its tile`, types: FILE };
+  return { what: `${key} is put beside its tile`, types: FILE, about: aboutFiles(key) };
+};
+
+const CHAIN: readonly FindingType[] = ["anchor-chain-mismatch"];
+
+/** Another transaction in another block, by the row and by every event of it: only the chain knows better. */
+const rewriteAnchor: Mutation = async ({ db }, random) => {
+  const row = pick(await db.all("SELECT * FROM anchors WHERE state = 'confirmed' ORDER BY size"), random);
+  if (row === undefined) return undefined;
+  const { size = null, tx_hash: before = null } = row;
+  const [txHash, blockHash] = [`0x${hex(random, 64)}`, `0x${hex(random, 64)}`];
+  const blockNumber = numberOf(row.block_number) - 1;
+  await db.run(
+    "UPDATE anchors SET tx_hash = ?, block_number = ?, block_hash = ? WHERE size = ?",
+    txHash,
+    blockNumber,
+    blockHash,
+    size,
+  );
+  await db.run(
+    `UPDATE anchor_events SET tx_hash = ?, event_key = replace(event_key, ?, ?),
+       block_number = CASE WHEN block_number IS NULL THEN NULL ELSE ? END,
+       block_hash = CASE WHEN block_hash IS NULL THEN NULL ELSE ? END
+     WHERE size = ? AND tx_hash = ?`,
+    txHash,
+    before,
+    txHash,
+    blockNumber,
+    blockHash,
+    size,
+    before,
+  );
+  const about: About = { name: "size", values: [numberOf(size ?? undefined)] };
+  return { what: `the anchor of ${size} entries and its events are rewritten together`, types: CHAIN, about };
+};
+
+const chainHoldsAnother: Mutation = async ({ chain }, random) => {
+  const anchor = pick(chain.anchors, random);
+  if (anchor === undefined) return undefined;
+  chain.anchors = chain.anchors.map((one) => (one === anchor ? { ...one, root: hex(random, 64) } : one));
+  const about: About = { name: "size", values: [anchor.size] };
+  return { what: `the chain holds another root for ${anchor.size} entries`, types: CHAIN, about };
+};
+
+const chainHoldsFewer: Mutation = async ({ chain }, random) => {
+  const from = Math.floor(random() * chain.anchors.length);
+  const gone = chain.anchors.slice(from);
+  if (gone.length === 0) return undefined;
+  chain.anchors = chain.anchors.slice(0, from);
+  const about: About = { name: "size", values: gone.map(({ size }) => size) };
+  return { what: `the chain does not hold its last ${gone.length} anchors`, types: CHAIN, about };
 };
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -597,6 +723,9 @@ export const MUTATIONS: readonly Mutation[] = [
   respell("payloads/", PAYLOAD),
   loseFile("payloads/", PAYLOAD, undefined),
   swapFiles("payloads/", PAYLOAD),
+  rewriteAnchor,
+  chainHoldsAnother,
+  chainHoldsFewer,
 ];
 
 /** The n-th mutation of a seed: every kind in turn. */

@@ -8,9 +8,11 @@ import { seededRandom } from "../e2e/support/random.ts";
 import { d1On } from "./d1-sqlite.ts";
 import { checkEverything, grownWorld, type LedgerWorld } from "./ledger-world.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
-import { type Attacked, type Done, dropTriggers, isNamed, mutate } from "./tamper.ts";
+import type { MemoryChain } from "./memory-chain.ts";
+import { type Attacked, type Done, dropTriggers, mutate, unnamed } from "./tamper.ts";
 
-const attackedOf = (sqlite: DatabaseSync, bucket: MemoryBucket): Attacked => ({
+const attackedOf = (sqlite: DatabaseSync, bucket: MemoryBucket, chain: MemoryChain): Attacked => ({
+  chain,
   db: {
     all: async (sql, ...values) => sqlite.prepare(sql).all(...values) as Record<string, string | number | null>[],
     run: async (sql, ...values) => Number(sqlite.prepare(sql).run(...values).changes),
@@ -59,7 +61,7 @@ export class TamperedCopies {
     const file = await withFile(async (path) => {
       world.sqlite.prepare("VACUUM INTO ?").run(path);
       const sqlite = openCopy(path);
-      await dropTriggers(attackedOf(sqlite, world.bucket));
+      await dropTriggers(attackedOf(sqlite, world.bucket, world.chain));
       sqlite.close();
       return readFileSync(path);
     });
@@ -73,15 +75,17 @@ export class TamperedCopies {
       const sqlite = openCopy(path);
       try {
         const bucket = new MemoryBucket(this.#world.bucket.objects);
-        const attacked = attackedOf(sqlite, bucket);
+        const chain = this.#world.chain.copy();
+        const attacked = attackedOf(sqlite, bucket, chain);
         const random = seededRandom(seed).next;
         const done: Done[] = [];
         for (let i = 0; i < changes; i++) done.push(await mutate(attacked, n + i * 29, random));
-        const stored = { db: d1On(sqlite), bucket, promised: this.#world.promised };
+        const stored = { db: d1On(sqlite), bucket, chain, promised: this.#world.promised };
         const { findings } = await checkEverything(stored, this.#world, this.#clean);
-        return done
-          .filter((one) => !isNamed(one, findings, changes === 1))
-          .map(({ what }) => `${what} (seed ${seed}): ${JSON.stringify(findings.slice(0, 3))}`);
+        return unnamed(done, findings).map(
+          ({ what }) =>
+            `${what} (seed ${seed}, with ${done.length - 1} others: ${done.map((one) => one.what).join("; ")}): ${JSON.stringify(findings.slice(0, 5))}`,
+        );
       } finally {
         sqlite.close();
       }

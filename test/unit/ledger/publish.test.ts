@@ -51,12 +51,22 @@ class World {
   readonly records: SignedCheckpoint[] = [];
   readonly signed: { readonly size: number; readonly root: Hash }[] = [];
   checkpoint: string | undefined;
-  stored: { signed: SignedCheckpoint | undefined; released: boolean; built: Built } = {
+  stored: {
+    signed: SignedCheckpoint | undefined;
+    cosignedNote: string | undefined;
+    released: boolean;
+    cosignedSince: boolean;
+    built: Built;
+  } = {
     signed: undefined,
+    cosignedNote: undefined,
     released: false,
+    cosignedSince: false,
     built: NOTHING_BUILT,
   };
   keys = "key-1";
+  /** Whether a witness cosigns while it is waited for. */
+  witnessed = false;
   calls = 0;
   fail: { readonly at: number; readonly when: "before" | "after" } | undefined;
 
@@ -76,7 +86,7 @@ class World {
 
   port(): PublisherPort {
     return {
-      loadState: () => this.step("loadState", () => ({ ...this.stored, cosignedNote: undefined })),
+      loadState: () => this.step("loadState", () => ({ ...this.stored })),
       saveBuilt: (built) =>
         this.step("saveBuilt", () => {
           this.stored.built = built;
@@ -84,12 +94,19 @@ class World {
       compareAndSet: (expected, next, built) =>
         this.step("compareAndSet", () => {
           if (this.stored.signed !== expected) return false;
-          this.stored = { signed: next, released: false, built };
+          this.stored = { signed: next, cosignedNote: undefined, released: false, cosignedSince: false, built };
           return true;
         }),
-      markReleased: () =>
+      cosign: (signed) =>
+        this.step("cosign", () => {
+          if (this.witnessed) this.stored.cosignedNote = `${signed.note} witness`;
+          return this.stored.cosignedNote ?? signed.note;
+        }),
+      markReleased: (signed, note) =>
         this.step("markReleased", () => {
+          if (this.stored.signed?.note !== signed.note) return;
           this.stored.released = true;
+          this.stored.cosignedSince = (this.stored.cosignedNote ?? signed.note) !== note;
         }),
       readHead: () => this.step("readHead", () => this.head),
       readEntries: (from, to) => this.step("readEntries", () => this.entries.slice(from, to)),
@@ -118,12 +135,18 @@ class World {
         this.step("release", () => {
           // What readers are told they must find: everything the checkpoint promises is there before it is.
           const size = Number(note.split(" ")[0]);
-          expect(this.stored.signed?.note).toBe(note);
+          expect(this.stored.cosignedNote ?? this.stored.signed?.note).toBe(note);
           expect(this.promisesHold(size)).toBe(true);
           this.checkpoint = note;
         }),
       now: () => 1,
     };
+  }
+
+  /** What a witness that was too late does. */
+  cosignLate(): void {
+    this.stored.cosignedNote = `${this.stored.cosignedNote ?? this.stored.signed?.note} late`;
+    this.stored.cosignedSince = true;
   }
 
   promisesHold(size: number): boolean {
@@ -232,6 +255,58 @@ describe("publishing", () => {
   });
 });
 
+describe("cosignatures", () => {
+  it("that come in time are recorded and released with the checkpoint", async () => {
+    const world = new World();
+    world.witnessed = true;
+    world.commit(chain(5));
+    await world.publish();
+    expect(world.checkpoint).toMatch(/^5 .* key-1 witness$/);
+    expect(world.records.map(({ note }) => note)).toEqual([world.checkpoint]);
+    world.calls = 0;
+    expect(await world.publish()).toEqual({ type: "current" });
+    expect(world.calls).toBe(2);
+  });
+
+  it("that come after the release are released with the next round when nothing was committed since", async () => {
+    const world = new World();
+    world.commit(chain(5));
+    await world.publish();
+    world.cosignLate();
+    expect(await world.publish()).toEqual({ type: "current" });
+    expect(world.checkpoint).toMatch(/^5 .* late$/);
+    expect(world.records.at(-1)?.note).toBe(world.checkpoint);
+    expect(world.stored.cosignedSince).toBe(false);
+  });
+
+  it("that come after the release are only recorded when a larger tree is about to come out", async () => {
+    const world = new World();
+    const entries = chain(7);
+    world.commit(entries.slice(0, 5));
+    await world.publish();
+    world.cosignLate();
+    world.commit(entries);
+    const released: string[] = [];
+    const port = world.port();
+    await publishRound(
+      {
+        ...port,
+        release: (note) => {
+          released.push(note);
+          return port.release(note);
+        },
+      },
+      LIMITS,
+    );
+    expect(released.map((note) => note.split(" ")[0])).toEqual(["7"]);
+    expect(world.records.map(({ size, note }) => [size, note.endsWith("late")])).toEqual([
+      [5, false],
+      [5, true],
+      [7, false],
+    ]);
+  });
+});
+
 describe("a crash at any step", () => {
   const entries = chain(300);
   const sizes = [250, 300] as const;
@@ -254,12 +329,14 @@ describe("a crash at any step", () => {
       expect(calls).toBeGreaterThan(30);
       for (let at = 1; at <= calls; at++) {
         const world = new World();
+        world.witnessed = at % 2 === 0;
         world.fail = { at, when };
         for (const size of sizes) {
           world.commit(entries.slice(0, size), roots.get(size));
           expect(await world.settle(limits)).toEqual({ type: "current" });
         }
-        expect(world.checkpoint).toBe(`300 ${roots.get(300)} key-1`);
+        expect(world.checkpoint).toMatch(new RegExp(`^300 ${roots.get(300)} key-1(?: witness)?$`));
+        expect(world.checkpoint).toBe(world.stored.cosignedNote ?? world.stored.signed?.note);
         expect(world.stored.released).toBe(true);
         expect(world.promisesHold(300)).toBe(true);
         expect(new Map(world.signed.map(({ size, root }) => [size, toHex(root)]))).toEqual(roots);

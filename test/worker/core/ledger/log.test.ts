@@ -52,6 +52,8 @@ describe("before anything was published", () => {
   it("checkpoint, tiles and proofs answer 404 and say when to come back", async () => {
     for (const path of [
       "/ledger/log/checkpoint",
+      "/ledger/log/tile/0/x999/000",
+      "/ledger/log/tile/entries/x999/000",
       "/ledger/proof/inclusion?seq=0",
       "/ledger/proof/consistency?from=1",
     ]) {
@@ -112,6 +114,38 @@ describe("after commits", () => {
     expect(bundle).toHaveLength(7);
     const stored = await testEnv.LEDGER.list({ prefix: "log/main/tile/0/000.p/" });
     expect(stored.objects).toHaveLength(0);
+  });
+
+  it("a tile that no checkpoint covers is not published yet, though its file may be there", async () => {
+    await testEnv.LEDGER.put("log/main/tile/0/001", new Uint8Array(8_192));
+    await testEnv.LEDGER.put("log/main/tile/entries/001.p/15", new Uint8Array(10));
+    try {
+      for (const [path, there] of [
+        ["tile/0/001", "tile/0/001.p/14"],
+        ["tile/entries/001.p/15", "tile/entries/001.p/14"],
+        ["tile/0/002", "nothing of this tile"],
+        ["tile/3/000", "nothing of this tile"],
+      ] as const) {
+        const answer = await call(`/ledger/log/${path}`, { key: "" });
+        expect(answer.status).toBe(404);
+        expect(answer.headers.get("retry-after")).toBe("2");
+        expect(answer.json.message).toContain("not published yet");
+        expect(answer.json.message).toContain("covers 270 entries");
+        expect(answer.json.message).toContain(there);
+      }
+    } finally {
+      await testEnv.LEDGER.delete(["log/main/tile/0/001", "log/main/tile/entries/001.p/15"]);
+    }
+  });
+
+  it("a width that no checkpoint had is no tile, and the answer says which there is", async () => {
+    for (const folder of ["0", "entries"]) {
+      const answer = await call(`/ledger/log/tile/${folder}/001.p/13`, { key: "" });
+      expect(answer.status).toBe(404);
+      expect(answer.headers.get("retry-after")).toBeNull();
+      expect(answer.json.message).toContain("no such tile");
+      expect(answer.json.message).toContain(`tile/${folder}/001.p/14`);
+    }
   });
 
   it("answers carry type, caching and an ETag that a reader can send back", async () => {

@@ -134,21 +134,28 @@ describe("own storage that was lost", () => {
   });
 });
 
-describe("witnesses", () => {
-  it("are asked after the release; their cosignature is published with the checkpoint, and a dead one holds up nothing", async () => {
-    const cosigner = makeCosigner(
-      "witness.example/w1",
-      await importSigningKey(new Uint8Array(32).fill(5)),
-      () => 1_800_000_000,
-    );
-    const dead = makeCosigner("witness.example/dead", await importSigningKey(new Uint8Array(32).fill(6)), () => 1);
-    const logs = new Map([["localhost/ledger/log", [await logKey()]]]);
-    let known: WitnessedCheckpoint | undefined;
-    const original = globalThis.fetch;
-    globalThis.fetch = async (input, init) => {
-      const url = String(input);
-      if (url.startsWith("http://dead.invalid")) throw new TypeError("connection refused");
-      if (!url.startsWith("http://witness.invalid/add-checkpoint")) return original(input, init);
+/** A witness by the protocol, at an address of its own; it answers after `delayMs`, and never when that is undefined. */
+async function makeWitness(name: string, seed: number, delayMs: number | undefined) {
+  const cosigner = makeCosigner(
+    `witness.example/${name}`,
+    await importSigningKey(new Uint8Array(32).fill(seed)),
+    () => 1_800_000_000,
+  );
+  const logs = new Map([["localhost/ledger/log", [await logKey()]]]);
+  let known: WitnessedCheckpoint | undefined;
+  const url = `http://${name}.invalid`;
+  return {
+    key: cosigner.key,
+    setting: { url: `${url}/`, key: formatVerifierKey(cosigner.key) },
+    known: () => known,
+    async answer(input: string, init: RequestInit | undefined): Promise<Response | undefined> {
+      if (input !== `${url}/add-checkpoint`) return undefined;
+      if (delayMs === undefined) {
+        return new Promise((_resolve, reject) =>
+          init?.signal?.addEventListener("abort", () => reject(new DOMException("timed out", "TimeoutError"))),
+        );
+      }
+      if (delayMs > 0) await scheduler.wait(delayMs);
       const decision = await decideAddCheckpoint(String(init?.body), logs, () => known);
       if (decision.type === "conflict") {
         return new Response(`${decision.size}\n`, { status: 409, headers: { "content-type": "text/x.tlog.size" } });
@@ -156,40 +163,101 @@ describe("witnesses", () => {
       if (decision.type !== "cosign") return new Response(decision.type, { status: 422 });
       known = { size: decision.checkpoint.size, rootHash: toHex(decision.checkpoint.root) };
       return new Response(await cosignatureLines(decision.text, [cosigner]));
-    };
-    const witnesses = [
-      { url: "http://witness.invalid/", key: formatVerifierKey(cosigner.key) },
-      { url: "http://dead.invalid", key: formatVerifierKey(dead.key) },
-    ];
-    try {
-      for (const size of [1, 2]) {
-        await commit(size);
-        await restarted(
-          { LEDGER_WITNESSES: JSON.stringify(witnesses), LEDGER_PUBLISH_INTERVAL_MS: "0" } as Partial<CoreEnv>,
-          async (instance) => {
-            const status = await instance.publish();
-            expect(status.state).toBe("current");
-            for (let i = 0; i < 50; i++) {
-              const now = instance.status();
-              if (now.state !== "disabled" && now.cosignatures === 1) break;
-              await scheduler.wait(50);
-            }
-            await scheduler.wait(100);
-          },
-        );
-        const note = await (await testEnv.LEDGER.get("log/main/checkpoint"))?.text();
-        expect(await openNote(note ?? "", [await logKey(), cosigner.key])).toMatchObject({
-          type: "verified",
-          keys: [await logKey(), cosigner.key],
-        });
-        expect(parseNote(note ?? "")?.signatures).toHaveLength(2);
-        expect(known?.size).toBe((await head())?.size);
-        const row = await testEnv.DB.prepare("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").first();
-        expect(row).toEqual({ note });
-      }
-    } finally {
-      globalThis.fetch = original;
+    },
+  };
+}
+
+type TestWitness = Awaited<ReturnType<typeof makeWitness>>;
+
+async function withWitnesses(
+  witnesses: readonly TestWitness[],
+  over: Readonly<Record<string, string>>,
+  run: (publisher: LedgerPublisher) => Promise<void>,
+): Promise<void> {
+  const original = globalThis.fetch;
+  globalThis.fetch = async (input, init) => {
+    for (const witness of witnesses) {
+      const answer = await witness.answer(String(input), init);
+      if (answer !== undefined) return answer;
     }
+    if (String(input).startsWith("http://dead.invalid")) throw new TypeError("connection refused");
+    return original(input, init);
+  };
+  const LEDGER_WITNESSES = JSON.stringify(witnesses.map(({ setting }) => setting));
+  try {
+    await restarted({ LEDGER_WITNESSES, ...over } as Partial<CoreEnv>, run);
+  } finally {
+    globalThis.fetch = original;
+  }
+}
+
+const publishedNote = async () => (await (await testEnv.LEDGER.get("log/main/checkpoint"))?.text()) ?? "";
+const recordedNote = (size: number) =>
+  testEnv.DB.prepare("SELECT note FROM checkpoints WHERE size = ?").bind(size).first<string>("note");
+const cosigned = (note: string | null, { key }: TestWitness): boolean =>
+  parseNote(note ?? "")?.signatures.some(({ keyId }) => keyId === key.keyId) ?? false;
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 200 && !(await condition()); i++) await scheduler.wait(50);
+  expect(await condition()).toBe(true);
+}
+
+describe("witnesses", () => {
+  it("are on the checkpoint when it comes out, and a dead one holds up nothing", async () => {
+    const witness = await makeWitness("quick", 5, 0);
+    const dead = await makeWitness("dead", 6, 0);
+    const refusing = { ...dead, answer: async () => undefined };
+    for (const size of [1, 2]) {
+      await commit(size);
+      await withWitnesses([witness, refusing], { LEDGER_PUBLISH_INTERVAL_MS: "0" }, async (instance) => {
+        expect(await instance.publish()).toMatchObject({ state: "current", cosignatures: 1 });
+      });
+      const note = await publishedNote();
+      expect(await openNote(note, [await logKey(), witness.key])).toMatchObject({
+        type: "verified",
+        keys: [await logKey(), witness.key],
+      });
+      expect(parseNote(note)?.signatures).toHaveLength(2);
+      expect(witness.known()?.size).toBe((await head())?.size);
+      expect(await recordedNote((await head())?.size ?? 0)).toBe(note);
+    }
+  });
+
+  it("that answer in time are on every checkpoint of a busy log, whatever becomes of one that hangs", async () => {
+    const [prompt, hanging] = [await makeWitness("prompt", 7, 100), await makeWitness("hanging", 8, undefined)];
+    await withWitnesses([hanging, prompt], { LEDGER_PUBLISH_INTERVAL_MS: "1000" }, async (instance) => {
+      for (let round = 0; round < 5; round++) {
+        await commit(1);
+        expect(await instance.publish()).toMatchObject({ state: "current", size: (await head())?.size });
+        const note = await publishedNote();
+        expect(cosigned(note, prompt)).toBe(true);
+        expect(cosigned(await recordedNote((await head())?.size ?? 0), prompt)).toBe(true);
+        await scheduler.wait(1_000);
+      }
+    });
+  });
+
+  it("that are late are on the newest checkpoint with its next write, and on record for an older one", async () => {
+    const late = await makeWitness("late", 9, 900);
+    await withWitnesses([late], { LEDGER_PUBLISH_INTERVAL_MS: "0" }, async (instance) => {
+      await commit(1);
+      await instance.publish();
+      const older = (await head())?.size ?? 0;
+      expect(cosigned(await publishedNote(), late)).toBe(false);
+      await commit(1);
+      await instance.publish(); // before the witness has answered for the first
+      expect(cosigned(await recordedNote(older), late)).toBe(false);
+      await until(async () => cosigned(await recordedNote(older), late));
+
+      const newest = (await head())?.size ?? 0;
+      expect(newest).toBe(older + 1);
+      await until(() => late.known()?.size === newest);
+      await until(async () => {
+        await instance.publish(); // what the alarm does
+        return cosigned(await publishedNote(), late);
+      });
+      expect(await recordedNote(newest)).toBe(await publishedNote());
+    });
   });
 });
 
