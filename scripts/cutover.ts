@@ -136,6 +136,12 @@ function deployedContext(
   };
 }
 
+/** As its own files say: what this process is set to is about the environment that goes live. */
+function stagingAddresses(): { readonly core: string; readonly hub: string } | undefined {
+  const { ITRANS_CORE_URL: core = "", MEDLINK_HUB_URL: hub = "" } = valuesOf("staging", {});
+  return core === "" || hub === "" ? undefined : { core, hub };
+}
+
 async function preflight(
   printer: Printer,
   {
@@ -148,7 +154,7 @@ async function preflight(
   }: {
     readonly site: DeploySite;
     readonly signOffs: SignOffs;
-    readonly environment: string;
+    readonly environment: RemoteEnvironment;
     readonly directory: string;
     readonly gates: string;
     readonly tlsDays: number;
@@ -156,7 +162,7 @@ async function preflight(
 ): Promise<string | undefined> {
   const { commit, version } = buildFacts();
   const results = await runPreflight(
-    { site, signOffs, commit, now: Date.now(), gates, tlsDays },
+    { environment, site, signOffs, commit, now: Date.now(), gates, tlsDays, staging: stagingAddresses() },
     ({ when, title, ok, detail }) =>
       printer.line(
         `  ${ok ? printer.paint("green", "ok") : printer.paint("red", "NO")}  ${when.padEnd(5)}  ${title}: ${printer.paint("dim", detail)}`,
