@@ -6,8 +6,9 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
 import type { CutoverContext } from "./lib/cutover/context.ts";
+import { decide, otherRun } from "./lib/cutover/decisions.ts";
 import { goLiveMessage } from "./lib/cutover/messages.ts";
-import { type Cutover, type CutoverAction, STEPS } from "./lib/cutover/plan.ts";
+import { type Acceptance, type Cutover, type CutoverAction, STEPS } from "./lib/cutover/plan.ts";
 import {
   preflightPage,
   readSignOffs,
@@ -18,7 +19,7 @@ import {
 } from "./lib/cutover/preflight.ts";
 import { rehearsalContext, rehearsalSignOffs } from "./lib/cutover/rehearsal.ts";
 import { rollBack } from "./lib/cutover/rollback.ts";
-import { backupOf, newestCutover, runCutover } from "./lib/cutover/run.ts";
+import { backupOf, newestCutover, readCutover, runCutover, writeCutover } from "./lib/cutover/run.ts";
 import { openDatabase } from "./lib/databases.ts";
 import { prepare, requireCommitted } from "./lib/deploy/before.ts";
 import { deployedNameOf, objectMigrationIn, REHEARSED } from "./lib/deploy/rehearsal.ts";
@@ -34,15 +35,19 @@ import { progressBar } from "./lib/progress-bar.ts";
 const USAGE = `npm run cutover:preflight -- --env staging|production   the list from T-48h to T-0; exit 0 is a go
 npm run cutover           -- --env staging|production   the eleven steps, then four hours of watching the rollback triggers
 npm run cutover           -- --rehearse                 the same against the local system, which is started for it, compressed
+npm run cutover           -- --env staging|production --accept N --reason TEXT
+                                                        goes on although N of the first ten claims did not get through
 npm run rollback          -- --env staging|production   what the newest cutover deployed goes back, hub first
 
 A cutover wants a go of the last 24 hours for the commit that is here. It stops at a step that fails and says what to do; the same
-command goes on from there. An immediate trigger rolls everything back. All is written to .local/cutover/<time>/.
+command goes on from there. An immediate trigger rolls everything back. One that stopped with auto-submit on watches the triggers for the
+rest of the four hours: the same command from another terminal tells it to go on. All is written to .local/cutover/<time>/.
 
   --sign-offs FILE   who signed what (.local/cutover/<env>-sign-offs.json; made empty when it is not there)
   --tls-days N       how long certificates must hold (90)
   --compress N       divides every time that is watched, for staging
-  --reason TEXT      why it is rolled back
+  --reason TEXT      why it is rolled back, or why claims are accepted
+  --by NAME          who accepts (the signed-in user)
 
 Addresses and keys are in .env.<environment>, as for npm run deploy:*; and the clinic of the synthetic claim: CUTOVER_CLINIC_EMAIL,
 CUTOVER_CLINIC_PASSWORD, CUTOVER_PATIENT_ID, CUTOVER_PROVIDER_ID, CUTOVER_INSURER_ID, whose insurer answers by itself.`;
@@ -59,6 +64,8 @@ const options = {
   "tls-days": { type: "string" },
   compress: { type: "string" },
   reason: { type: "string" },
+  accept: { type: "string" },
+  by: { type: "string" },
 } as const;
 
 const folderName = (): string => new Date().toISOString().replace(/[:.]/g, "-");
@@ -129,6 +136,12 @@ function deployedContext(
   };
 }
 
+/** As its own files say: what this process is set to is about the environment that goes live. */
+function stagingAddresses(): { readonly core: string; readonly hub: string } | undefined {
+  const { ITRANS_CORE_URL: core = "", MEDLINK_HUB_URL: hub = "" } = valuesOf("staging", {});
+  return core === "" || hub === "" ? undefined : { core, hub };
+}
+
 async function preflight(
   printer: Printer,
   {
@@ -141,7 +154,7 @@ async function preflight(
   }: {
     readonly site: DeploySite;
     readonly signOffs: SignOffs;
-    readonly environment: string;
+    readonly environment: RemoteEnvironment;
     readonly directory: string;
     readonly gates: string;
     readonly tlsDays: number;
@@ -149,7 +162,7 @@ async function preflight(
 ): Promise<string | undefined> {
   const { commit, version } = buildFacts();
   const results = await runPreflight(
-    { site, signOffs, commit, now: Date.now(), gates, tlsDays },
+    { environment, site, signOffs, commit, now: Date.now(), gates, tlsDays, staging: stagingAddresses() },
     ({ when, title, ok, detail }) =>
       printer.line(
         `  ${ok ? printer.paint("green", "ok") : printer.paint("red", "NO")}  ${when.padEnd(5)}  ${title}: ${printer.paint("dim", detail)}`,
@@ -236,6 +249,26 @@ function continued(environment: string, commit: string): { readonly directory: s
   };
 }
 
+/** @throws Failure when step 11 is not what it stopped at. */
+function acceptanceOf(
+  given: {
+    readonly accept?: string | undefined;
+    readonly reason?: string | undefined;
+    readonly by?: string | undefined;
+  },
+  cutover: Cutover,
+): Acceptance | undefined {
+  if (given.accept === undefined) return undefined;
+  const claims = Number(given.accept);
+  if (!Number.isInteger(claims) || claims < 1 || claims > 9 || (given.reason ?? "").trim() === "")
+    throw new Failure("--accept is how many of the first ten claims need not get through, 1 to 9, and wants --reason");
+  const last = cutover.records.at(-1);
+  if (last?.step !== "first-ten" || last.status !== "failed")
+    throw new Failure("there is nothing to accept: step 11 is not what the newest cutover stopped at");
+  const by = given.by ?? process.env.USER ?? "on-call";
+  return { claims, reason: (given.reason ?? "").trim(), by, at: new Date().toISOString() };
+}
+
 async function rehearse(printer: Printer): Promise<number> {
   const directory = join(ROOT, `rehearsal-${folderName()}`);
   const { context, dispose } = await rehearsalContext({ directory, say: (line) => printer.note(line) });
@@ -306,8 +339,16 @@ async function main(): Promise<number> {
         throw new Failure(
           `there is no go for ${commit.slice(0, 12)} of the last 24 hours: npm run cutover:preflight -- --env ${environment}`,
         );
+      const accepted = acceptanceOf(values, cutover);
+      const other = otherRun(directory);
+      if (other !== undefined) {
+        if (!other.waiting) throw new Failure(`this cutover is under way in process ${other.pid}`);
+        decide(directory, accepted === undefined ? { type: "again" } : { type: "accept", acceptance: accepted });
+        printer.line(`Process ${other.pid}, which watches this cutover, was told to go on.`);
+        return 0;
+      }
       const context = deployedContext(environment, directory, compress, signOffsAt(signOffsPath).contact, printer);
-      const run = await runCutover(context, cutover);
+      const run = await runCutover(context, accepted === undefined ? cutover : { ...cutover, accepted });
       return ended(printer, run.ended, directory);
     }
     case "rollback": {
@@ -324,12 +365,11 @@ async function main(): Promise<number> {
         readSignOffs(signOffsPath)?.contact ?? "the on-call lead",
         printer,
       );
-      const report = await rollBack(
-        context,
-        values.reason ?? "rolled back by decision",
-        cutover.startedAt,
-        backupOf(cutover),
-      );
+      const because = values.reason ?? "rolled back by decision";
+      if (otherRun(directory) !== undefined) decide(directory, { type: "rollback", because });
+      const report = await rollBack(context, because, cutover.startedAt, backupOf(cutover));
+      const { at, complete } = report;
+      writeCutover(directory, { ...(readCutover(directory) ?? cutover), rollback: { because, at, complete } });
       printer.note(`The record is ${join(directory, "rollback.json")}; rollback-message.txt is what to tell people.`);
       return report.complete ? 0 : 1;
     }

@@ -86,6 +86,17 @@ const alerts = z.object({
   alerts: z.array(z.object({ name: z.string(), phase: z.string() })),
 });
 
+/** The evaluator runs every minute; silent for longer than this, "no alert is open" says nothing. */
+const EVALUATED_WITHIN_MS = 10 * 60_000;
+
+/** @param evaluatedAt RFC 3339; null: never. @param now epoch ms. @returns what is wrong; undefined when it runs. */
+export const evaluatorFault = (evaluatedAt: string | null, now: number): string | undefined =>
+  evaluatedAt === null
+    ? "the evaluator has never run: does core's cron?"
+    : now - Date.parse(evaluatedAt) > EVALUATED_WITHIN_MS
+      ? `alerts were last evaluated ${evaluatedAt}: does core's cron run?`
+      : undefined;
+
 /** Within which `/ledger/verify` must answer. */
 const VERIFY_WITHIN_MS = 500;
 
@@ -195,7 +206,8 @@ export const DIAGNOSIS_CHECKS: readonly Check[] = [
     remedy: "docs/runbook.md has a section for each alert, under its name.",
     run: async (site) => {
       const { evaluatedAt, alerts: all } = alerts.parse(await expectOk(site, "/operations/alerts", true));
-      if (evaluatedAt === null) throw new Error("the evaluator has never run: does core's cron?");
+      const stale = evaluatorFault(evaluatedAt, Date.now());
+      if (stale !== undefined) throw new Error(stale);
       const open = all.filter(({ phase }) => phase === "open").map(({ name }) => name);
       if (open.length > 0) throw new Error(`open: ${open.join(", ")}`);
       return `evaluated at ${evaluatedAt}`;

@@ -85,9 +85,8 @@ const deliverySchema = z.object({
   destinationId: z.string(),
   state: z.string(),
   createdAt: z.number(),
-  deliveredAt: z.number().nullable(),
 });
-export type Delivery = z.output<typeof deliverySchema>;
+type Delivery = z.output<typeof deliverySchema>;
 const pageSchema = z.object({ next: z.string().nullable(), deliveries: z.array(deliverySchema) });
 
 const PAGES = 20;
@@ -101,73 +100,85 @@ async function deliveriesSince(site: DeploySite, status: string, since: number):
       await askOf(site, "core", `/relay/workflow/deliveries?${query}`),
     );
     found.push(...deliveries.filter(({ createdAt }) => createdAt >= since));
-    cursor = deliveries.some(({ createdAt }) => createdAt >= since) ? next : null;
+    // The others come in the order in which they are due or died.
+    const allBefore = deliveries.length > 0 && deliveries.every(({ createdAt }) => createdAt < since);
+    cursor = status === "delivered" && allBefore ? null : next;
   }
   return found;
+}
+
+/**
+ * The first requests that came since, oldest first, whatever came of them.
+ * @param known that were found before: they stay the first. @param except the synthetic one's hash.
+ */
+export async function firstRequests(
+  site: DeploySite,
+  since: number,
+  known: readonly string[],
+  except: string,
+  count: number,
+): Promise<readonly string[]> {
+  if (known.length >= count) return known.slice(0, count);
+  const pages = await Promise.all(
+    ["delivered", "pending", "dead"].map((status) => deliveriesSince(site, status, since)),
+  );
+  const oldestFirst = pages.flat().sort((a, b) => a.createdAt - b.createdAt);
+  const hashes = oldestFirst.map(({ requestIdHash }) => requestIdHash).filter((hash) => hash !== except);
+  return [...new Set([...known, ...hashes])].slice(0, count);
 }
 
 export interface WatchedClaim {
   readonly requestIdHash: string;
   readonly submittedAt: string;
   readonly inLedger: boolean;
+  /** Its submission is: a claim's later entries wait for later anchors. */
   readonly anchored: boolean;
   readonly calledBack: boolean;
   /** A delivery of it was given up. */
   readonly dead: boolean;
-  readonly failed: boolean;
 }
 
-const requestSchema = z.looseObject({
-  ledger: z.looseObject({ seq: z.number() }),
-  anchor: z.looseObject({ status: z.string() }),
+const requestSchema = z.looseObject({ ledger: z.looseObject({ seq: z.number() }) });
+const anchorsSchema = z.looseObject({
+  anchors: z.array(z.looseObject({ state: z.string(), size: z.number() })),
 });
 
-/**
- * The first claims that came after `since`, oldest first.
- * @param except the synthetic one's hash. @param patienceMs after which one that is not through has failed.
- */
-export async function firstClaims(
-  { site, now }: Pick<CutoverContext, "site" | "now">,
+/** How many entries, from the first on, the chain finally holds. */
+async function anchoredSize(site: DeploySite): Promise<number> {
+  const { anchors } = anchorsSchema.parse(await askOf(site, "core", "/ledger/anchors?limit=20"));
+  return Math.max(0, ...anchors.flatMap(({ state, size }) => (state === "confirmed" ? [size] : [])));
+}
+
+/** How far each of these requests, that came since, is. */
+export async function claimsNow(
+  site: DeploySite,
   since: number,
-  except: string | undefined,
-  count: number,
-  patienceMs: number,
+  hashes: readonly string[],
 ): Promise<readonly WatchedClaim[]> {
-  const pages = await Promise.all(
-    ["delivered", "pending", "dead"].map((status) => deliveriesSince(site, status, since)),
-  );
-  const byRequest = Map.groupBy(
-    pages.flat().filter(({ requestIdHash }) => requestIdHash !== except),
-    ({ requestIdHash }) => requestIdHash,
-  );
-  const first = [...byRequest]
-    .map(([requestIdHash, deliveries]) => ({
-      requestIdHash,
-      deliveries,
-      at: Math.min(...deliveries.map(({ createdAt }) => createdAt)),
-    }))
-    .sort((a, b) => a.at - b.at)
-    .slice(0, count);
+  if (hashes.length === 0) return [];
+  const size = await anchoredSize(site);
   return Promise.all(
-    first.map(async ({ requestIdHash, deliveries, at }) => {
-      const answer = await call(`${site.urls["itrans-core"]}/workflow/requests/${requestIdHash}`, {
-        headers: { "x-api-key": site.keys.workflow },
-      });
+    hashes.map(async (requestIdHash) => {
+      const [answer, asked] = await Promise.all([
+        call(`${site.urls["itrans-core"]}/workflow/requests/${requestIdHash}`, {
+          headers: { "x-api-key": site.keys.workflow },
+        }),
+        askOf(site, "core", `/relay/workflow/deliveries?request=${requestIdHash}`),
+      ]);
+      const { deliveries } = pageSchema.parse(asked);
       const request = requestSchema.safeParse(answer.body);
       const inLedger = answer.status === 200 && request.success;
-      const anchored = request.success && request.data.anchor.status === "confirmed";
-      const toHub = deliveries.filter(({ destinationId }) => destinationId === MEDLINK_DESTINATION_ID);
-      const calledBack = toHub.length > 0 && toHub.some(({ state }) => state === "delivered");
-      const through = inLedger && anchored && calledBack;
-      const dead = deliveries.some(({ state }) => state === "dead");
       return {
         requestIdHash,
-        submittedAt: new Date(at).toISOString(),
+        submittedAt: new Date(
+          deliveries.reduce((first, { createdAt }) => Math.min(first, createdAt), deliveries[0]?.createdAt ?? since),
+        ).toISOString(),
         inLedger,
-        anchored,
-        calledBack,
-        dead,
-        failed: dead || (!through && now() - at > patienceMs),
+        anchored: inLedger && request.data.ledger.seq < size,
+        calledBack: deliveries.some(
+          ({ destinationId, state }) => destinationId === MEDLINK_DESTINATION_ID && state === "delivered",
+        ),
+        dead: deliveries.some(({ state }) => state === "dead"),
       };
     }),
   );

@@ -89,7 +89,8 @@ export const STEPS: readonly Step[] = [
     id: "first-ten",
     title: "Watch the first ten claims",
     onFailure: "stop",
-    remedy: `A claim failed: stop and evaluate (npm run auto-submit:status, relay:dead-letters). ${again[0]?.toUpperCase()}${again.slice(1)}.`,
+    remedy:
+      "Stop and evaluate (npm run auto-submit:status, relay:dead-letters). Then npm run cutover again looks again, with --accept N --reason TEXT it goes on without N of the ten, npm run rollback takes everything back.",
   },
 ];
 
@@ -108,11 +109,34 @@ export interface StepRecord {
   readonly evidence: Readonly<Record<string, unknown>>;
 }
 
+/** What is known of the first claims, whichever run saw it. */
+export interface FirstClaims {
+  /** requestIdHash of each, oldest first, at most as many as are watched. */
+  readonly claims: readonly string[];
+  /** Those that were in the ledger, anchored and called back. */
+  readonly through: readonly string[];
+  /** What auto-submit had given up when the first of them was waited for. */
+  readonly givenUpBefore: number;
+  /** As of the newest look. */
+  readonly failed: number;
+}
+
+/** A person's word that the cutover goes on without some of the first ten claims. */
+export interface Acceptance {
+  /** How many of the ten need not get through. */
+  readonly claims: number;
+  readonly reason: string;
+  readonly by: string;
+  readonly at: string;
+}
+
 export interface Cutover {
   readonly environment: string;
   readonly commit: string;
   readonly startedAt: string;
   readonly records: readonly StepRecord[];
+  readonly firstTen?: FirstClaims;
+  readonly accepted?: Acceptance;
   readonly watched?: { readonly from: string; readonly to: string; readonly readings: number };
   readonly rollback?: { readonly because: string; readonly at: string; readonly complete?: boolean };
 }
@@ -144,6 +168,21 @@ export function nextOf(cutover: Cutover, again = false): CutoverAction {
     return again ? { type: "step", step } : { type: "stopped", step, because };
   }
   return cutover.watched === undefined ? { type: "watch" } : { type: "passed" };
+}
+
+/** The newest time that auto-submit was switched on, epoch ms; undefined: it was not. */
+export function enabledAt(cutover: Cutover): number | undefined {
+  const record = cutover.records.findLast(({ step, status }) => step === "enable-auto-submit" && status === "passed");
+  return record === undefined ? undefined : Date.parse(record.endedAt);
+}
+
+/**
+ * Until when the rollback triggers are watched although the cutover has stopped: claims may flow from the moment on that auto-submit
+ * was tried. @returns epoch ms; undefined: nothing of the kind was begun.
+ */
+export function watchedUntil(cutover: Cutover, compress: number): number | undefined {
+  const tried = lastOf(cutover, "enable-auto-submit");
+  return tried === undefined ? undefined : (enabledAt(cutover) ?? Date.parse(tried.endedAt)) + WATCH_MS / compress;
 }
 
 /** @param triggered a rollback trigger was what failed it. */
@@ -185,10 +224,16 @@ const DEAD_EVALUATE = 15 * MINUTE;
 const FAILED_OVER = 2;
 
 /**
- * The rollback triggers over what was read, oldest first.
+ * The rollback triggers over what was read, oldest first: dead letters are counted from the first reading on.
+ * @param enabled when auto-submit was switched on, epoch ms: the first hour begins there, and all before it counts; undefined: it was not.
  * @param compress divides every length of time, for a rehearsal.
  */
-export function judge(readings: readonly TriggerReading[], now: number, compress = 1): Verdict {
+export function judge(
+  readings: readonly TriggerReading[],
+  now: number,
+  enabled: number | undefined,
+  compress = 1,
+): Verdict {
   const [first, last] = [readings[0], readings.at(-1)];
   if (first === undefined || last === undefined) return { type: "well" };
   if (readings.some(({ intact }) => intact === false))
@@ -208,7 +253,7 @@ export function judge(readings: readonly TriggerReading[], now: number, compress
   }
   const over = readings.findLast(({ deadLetters }) => deadLetters - first.deadLetters <= DEAD_OVER);
   const risen = readings.find(({ at }) => over === undefined || at > over.at);
-  if (risen !== undefined && risen.at - first.at <= DEAD_WITHIN / compress) {
+  if (risen !== undefined && (enabled === undefined || risen.at - enabled <= DEAD_WITHIN / compress)) {
     const because = `${last.deadLetters - first.deadLetters} dead letters`;
     const until = risen.at + DEAD_EVALUATE / compress;
     return now > until ? { type: "rollback", because } : { type: "evaluate", because, until };

@@ -1,11 +1,14 @@
 /** The list from 48 hours before a cutover to its go: what people sign, and what is looked at. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import * as z from "zod";
 import { projectRoot } from "../bundle.ts";
+import { evaluatorFault } from "../checks.ts";
 import { askOf, type DeploySite } from "../deploy/site.ts";
 import { messageOf } from "../fail.ts";
+import type { GateName } from "../load/settings.ts";
+import { type GateWanted, gateFaults } from "./gates.ts";
 
 export type When = "T-48h" | "T-24h" | "T-12h" | "T-6h" | "T-2h" | "T-0";
 
@@ -84,39 +87,25 @@ export interface ItemResult {
   readonly detail: string;
 }
 
-export interface PreflightParts {
+export interface PreflightParts extends GateWanted {
   readonly site: DeploySite;
   readonly signOffs: SignOffs;
-  /** That is to go live. */
-  readonly commit: string;
-  readonly now: number;
   /** Where the gates' results are. */
   readonly gates: string;
   readonly tlsDays: number;
 }
 
 const DAY_MS = 86_400_000;
-const GATE_DAYS = 7;
 
-const gateSchema = z.looseObject({
-  pass: z.boolean(),
-  commit: z.string().optional(),
-  endedAt: z.string().nullable().optional(),
-  skipped: z.array(z.string()).optional(),
-});
+const endedSchema = z.looseObject({ endedAt: z.string() });
 
-function gate({ gates, now, commit }: PreflightParts, file: string): string {
-  const path = [join(gates, file), join(projectRoot, ".local/load", file)].find((one) => existsSync(one));
+function gate(parts: PreflightParts, of: GateName | "staging", file: string): string {
+  const path = [join(parts.gates, file), join(projectRoot, ".local/load", file)].find((one) => existsSync(one));
   if (path === undefined) throw new Error(`there is no ${file}: run scripts/itrans-staging-validation.sh`);
-  const result = gateSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-  if (!result.pass) throw new Error(`${file} says that it failed`);
-  const { endedAt = null, skipped = [] } = result;
-  if (skipped.length > 0) throw new Error(`${file}: ${skipped.join(", ")} was left out`);
-  if (result.commit !== undefined && result.commit !== commit)
-    throw new Error(`${file} is of commit ${result.commit.slice(0, 12)}, not ${commit.slice(0, 12)}`);
-  const at = endedAt === null ? statSync(path).mtimeMs : Date.parse(endedAt);
-  if (now - at > GATE_DAYS * DAY_MS) throw new Error(`${file} is of ${new Date(at).toISOString()}: run it again`);
-  return `passed, ${new Date(at).toISOString()}`;
+  const result: unknown = JSON.parse(readFileSync(path, "utf8"));
+  const faults = gateFaults(of, result, parts);
+  if (faults.length > 0) throw new Error(`${file}: ${faults.join("; ")}`);
+  return `passed, ${endedSchema.parse(result).endedAt}`;
 }
 
 const secretsSchema = z.looseObject({
@@ -165,9 +154,9 @@ function certificateDays(url: string, now: number): Promise<number> {
 type Look = (parts: PreflightParts) => Promise<string> | string;
 
 const LOOKS: Readonly<Record<string, Look>> = {
-  "staging-gate": (parts) => gate(parts, "summary.json"),
-  "load-gate": (parts) => gate(parts, "load-gate.json"),
-  "soak-gate": (parts) => gate(parts, "soak-gate.json"),
+  "staging-gate": (parts) => gate(parts, "staging", "summary.json"),
+  "load-gate": (parts) => gate(parts, "load", "load-gate.json"),
+  "soak-gate": (parts) => gate(parts, "soak", "soak-gate.json"),
   async "secrets-ages"({ site }) {
     const { secrets, overlaps } = secretsSchema.parse(await askOf(site, "core", "/operations/secrets"));
     const old = secrets
@@ -206,8 +195,8 @@ const LOOKS: Readonly<Record<string, Look>> = {
   },
   async evaluator({ site, now }) {
     const { evaluatedAt, alerts } = alertsSchema.parse(await askOf(site, "core", "/operations/alerts"));
-    if (evaluatedAt === null || now - Date.parse(evaluatedAt) > 10 * 60_000)
-      throw new Error(`last evaluated ${evaluatedAt ?? "never"}`);
+    const stale = evaluatorFault(evaluatedAt, now);
+    if (stale !== undefined) throw new Error(stale);
     const open = alerts.filter(({ phase, grade }) => phase === "open" && grade === "critical").map(({ name }) => name);
     if (open.length > 0) throw new Error(`open: ${open.join(", ")}`);
     return `evaluated ${evaluatedAt}`;

@@ -5,9 +5,21 @@ import * as z from "zod";
 import { writeAtomically } from "../atomic-file.ts";
 import { Failure, messageOf } from "../fail.ts";
 import { type CutoverContext, isoNow, Triggered } from "./context.ts";
-import { type Cutover, type CutoverAction, nextOf, recordStep, STEPS, type StepRecord, WATCH_MS } from "./plan.ts";
+import { type Decision, endRun, markRun, takeDecision } from "./decisions.ts";
+import {
+  type Cutover,
+  type CutoverAction,
+  enabledAt,
+  type FirstClaims,
+  nextOf,
+  recordStep,
+  STEPS,
+  type StepRecord,
+  WATCH_MS,
+  watchedUntil,
+} from "./plan.ts";
 import { rollBack } from "./rollback.ts";
-import { mind, RUNS } from "./steps.ts";
+import { lookAtClaims, lookEveryMs, mind, RUNS } from "./steps.ts";
 
 const stepIds = z.enum(STEPS.map(({ id }) => id));
 const cutoverSchema = z.object({
@@ -24,9 +36,23 @@ const cutoverSchema = z.object({
       evidence: z.record(z.string(), z.unknown()),
     }),
   ),
+  firstTen: z
+    .object({
+      claims: z.array(z.string()),
+      through: z.array(z.string()),
+      givenUpBefore: z.number(),
+      failed: z.number(),
+    })
+    .exactOptional(),
+  accepted: z.object({ claims: z.number(), reason: z.string(), by: z.string(), at: z.string() }).exactOptional(),
   watched: z.object({ from: z.string(), to: z.string(), readings: z.number() }).exactOptional(),
   rollback: z.object({ because: z.string(), at: z.string(), complete: z.boolean().exactOptional() }).exactOptional(),
 });
+
+export function writeCutover(directory: string, cutover: Cutover): void {
+  writeAtomically(stateFile(directory), `${JSON.stringify(cutover, null, 2)}\n`);
+  writeAtomically(join(directory, "cutover.md"), cutoverPage(cutover));
+}
 
 const stateFile = (directory: string): string => join(directory, "cutover.json");
 
@@ -63,7 +89,7 @@ export function cutoverPage(cutover: Cutover): string {
         : `${LABELS[record.status]}${record.because === undefined ? "" : `: ${record.because.split("\n")[0]}`}`;
     return `| ${index + 1} | ${title} | ${record?.endedAt ?? ""} | ${status} |`;
   });
-  const { watched, rollback } = cutover;
+  const { accepted, watched, rollback } = cutover;
   return [
     `# Cutover to ${cutover.environment}`,
     "",
@@ -73,6 +99,10 @@ export function cutoverPage(cutover: Cutover): string {
     "| --- | --- | --- | --- |",
     ...rows,
     "",
+    ...firstTenLines(cutover),
+    accepted === undefined
+      ? ""
+      : `Accepted by ${accepted.by} at ${accepted.at}: ${accepted.claims} of the first ten need not get through: ${accepted.reason}.`,
     watched === undefined
       ? ""
       : `Rollback triggers watched from ${watched.from} to ${watched.to}, ${watched.readings} times: none was seen.`,
@@ -84,40 +114,97 @@ export function cutoverPage(cutover: Cutover): string {
   ].join("\n");
 }
 
-/** @returns how it ended: passed, stopped at a step, or rolled back. */
+const rateSchema = z.looseObject({ successRate: z.string() });
+
+function firstTenLines({ records, firstTen }: Cutover): readonly string[] {
+  const { data } = rateSchema.safeParse(records.findLast(({ step }) => step === "first-ten")?.evidence);
+  if (data !== undefined) return [`Success rate of the first claims: ${data.successRate}.`];
+  if (firstTen === undefined) return [];
+  const { claims, through, failed } = firstTen;
+  return [`The first claims so far: ${claims.length} seen, ${through.length} were through, ${failed} failed.`];
+}
+
+/**
+ * When it stops with claims flowing, it watches the rollback triggers until their time is over or somebody decides.
+ * @returns how it ended: passed, stopped at a step, or rolled back.
+ */
 export async function runCutover(
   context: CutoverContext,
   begun: Cutover,
 ): Promise<{ readonly cutover: Cutover; readonly ended: CutoverAction }> {
-  mkdirSync(context.directory, { recursive: true });
+  const { directory } = context;
+  mkdirSync(directory, { recursive: true });
+  // Of a run that ended before it was taken.
+  takeDecision(directory);
   let cutover = begun;
   const keep = (next: Cutover): void => {
     cutover = next;
-    writeAtomically(stateFile(context.directory), `${JSON.stringify(cutover, null, 2)}\n`);
-    writeAtomically(join(context.directory, "cutover.md"), cutoverPage(cutover));
+    writeCutover(directory, cutover);
   };
-  keep(begun);
-  for (let first = true; ; first = false) {
-    const action = nextOf(cutover, first);
-    switch (action.type) {
-      case "step": {
-        const { record, triggered } = await runStep(context, cutover, action.step.id);
-        keep(recordStep(cutover, record, triggered));
-        break;
+  const keepClaims = (firstTen: FirstClaims): void => {
+    // Looked at every few seconds, and seldom new.
+    if (JSON.stringify(firstTen) !== JSON.stringify(cutover.firstTen)) keep({ ...cutover, firstTen });
+  };
+  const watching = async (until: number, left: string): Promise<Watched> => {
+    const watched = await watchTriggers(context, () => cutover, keepClaims, until, left);
+    if (watched.type === "triggered") keep({ ...cutover, rollback: { because: watched.because, at: isoNow(context) } });
+    return watched;
+  };
+  markRun(directory, false);
+  try {
+    for (let again = true; ; ) {
+      const told = takeDecision(directory);
+      if (told?.type === "rollback") return { cutover, ended: { type: "rolled-back", because: told.because } };
+      const action = nextOf(cutover, again);
+      again = false;
+      switch (action.type) {
+        case "step": {
+          const { record, triggered } = await runStep(context, () => cutover, action.step.id, keepClaims);
+          keep(recordStep(cutover, record, triggered));
+          break;
+        }
+        case "watch": {
+          const from = enabledAt(cutover) ?? Date.parse(cutover.startedAt);
+          const watched = await watching(from + WATCH_MS / context.compress, "nothing seen");
+          if (watched.type === "decided" && watched.decision.type === "rollback")
+            return { cutover, ended: { type: "rolled-back", because: watched.decision.because } };
+          if (watched.type === "over") {
+            const { readings } = watched;
+            keep({ ...cutover, watched: { from: new Date(from).toISOString(), to: isoNow(context), readings } });
+          }
+          break;
+        }
+        case "rollback": {
+          context.say(`rolling back: ${action.because}`);
+          const { complete } = await rollBack(context, action.because, cutover.startedAt, backupOf(cutover));
+          keep({ ...cutover, rollback: { because: action.because, at: isoNow(context), complete } });
+          if (!complete) return { cutover, ended: action };
+          break;
+        }
+        case "stopped": {
+          const until = watchedUntil(cutover, context.compress);
+          if (until === undefined || context.now() >= until) return { cutover, ended: action };
+          context.say(
+            `stopped: ${action.because}. Claims flow, so the rollback triggers are watched until ${new Date(until).toISOString()}. ${action.step.remedy}`,
+          );
+          markRun(directory, true);
+          const watched = await watching(until, "stopped, somebody is to decide");
+          markRun(directory, false);
+          if (watched.type === "over") return { cutover, ended: action };
+          if (watched.type === "triggered") break;
+          const { decision } = watched;
+          if (decision.type === "rollback")
+            return { cutover, ended: { type: "rolled-back", because: decision.because } };
+          if (decision.type === "accept") keep({ ...cutover, accepted: decision.acceptance });
+          again = true;
+          break;
+        }
+        default:
+          return { cutover, ended: action };
       }
-      case "watch":
-        keep(await watch(context, cutover));
-        break;
-      case "rollback": {
-        context.say(`rolling back: ${action.because}`);
-        const { complete } = await rollBack(context, action.because, cutover.startedAt, backupOf(cutover));
-        keep({ ...cutover, rollback: { because: action.because, at: isoNow(context), complete } });
-        if (!complete) return { cutover, ended: action };
-        break;
-      }
-      default:
-        return { cutover, ended: action };
     }
+  } finally {
+    endRun(directory);
   }
 }
 
@@ -130,16 +217,17 @@ export const backupOf = (cutover: Cutover): string | undefined =>
 
 async function runStep(
   context: CutoverContext,
-  cutover: Cutover,
+  now: () => Cutover,
   id: StepRecord["step"],
+  keep: (known: FirstClaims) => void,
 ): Promise<{ readonly record: StepRecord; readonly triggered: boolean }> {
   const place = STEPS.findIndex((step) => step.id === id);
   context.say(`step ${place + 1} of ${STEPS.length}: ${STEPS[place]?.title}`);
   const startedAt = isoNow(context);
   try {
     // From the first deploy on the triggers hold between any two steps.
-    if (place > 1) await mind(context, 0);
-    const evidence = await RUNS[id](context, cutover);
+    if (place > 1) await mind(context, now().firstTen?.failed ?? 0, enabledAt(now()));
+    const evidence = await RUNS[id](context, now(), keep);
     return { record: { step: id, startedAt, endedAt: isoNow(context), status: "passed", evidence }, triggered: false };
   } catch (error) {
     const because = messageOf(error);
@@ -151,25 +239,42 @@ async function runStep(
   }
 }
 
-async function watch(context: CutoverContext, cutover: Cutover): Promise<Cutover> {
-  const since = cutover.records.findLast(({ step }) => step === "enable-auto-submit")?.endedAt ?? cutover.startedAt;
-  const from = Date.parse(since);
-  const length = WATCH_MS / context.compress;
-  let readings = 0;
-  for (;;) {
+type Watched =
+  | { readonly type: "over"; readonly readings: number }
+  | { readonly type: "triggered"; readonly because: string }
+  | { readonly type: "decided"; readonly decision: Decision };
+
+/** @param until epoch ms. @param left said while nothing happens. */
+async function watchTriggers(
+  context: CutoverContext,
+  now: () => Cutover,
+  keep: (known: FirstClaims) => void,
+  until: number,
+  left: string,
+): Promise<Watched> {
+  const began = context.now();
+  for (let readings = 1; ; readings++) {
+    const { firstTen } = now();
+    if (firstTen !== undefined && enabledAt(now()) !== undefined)
+      keep((await lookAtClaims(context, now(), firstTen)).known);
+    let triggered: string | undefined;
     try {
-      await mind(context, 0);
+      await mind(context, now().firstTen?.failed ?? 0, enabledAt(now()));
     } catch (error) {
       if (!(error instanceof Triggered)) throw error;
-      return { ...cutover, rollback: { because: error.message, at: isoNow(context) } };
+      triggered = error.message;
     }
-    readings += 1;
-    const passed = context.now() - from;
-    if (passed >= length) return { ...cutover, watched: { from: since, to: isoNow(context), readings } };
+    // A person's way back looks like an outage: it is not begun twice.
+    const decision = takeDecision(context.directory);
+    if (decision?.type === "rollback") return { type: "decided", decision };
+    if (triggered !== undefined) return { type: "triggered", because: triggered };
+    if (decision !== undefined) return { type: "decided", decision };
+    const at = context.now();
+    if (at >= until) return { type: "over", readings };
     context.say(
-      `watching the rollback triggers, ${Math.round((length - passed) / 60_000)} min left, nothing seen`,
-      passed / length,
+      `watching the rollback triggers, ${Math.round((until - at) / 60_000)} min left, ${left}`,
+      (at - began) / (until - began),
     );
-    await context.sleep(Math.min(15_000 / Math.min(context.compress, 60), length - passed));
+    await context.sleep(Math.min(lookEveryMs(context.compress), until - at));
   }
 }

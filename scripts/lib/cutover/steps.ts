@@ -8,16 +8,17 @@ import { commitAt } from "../deploy/look.ts";
 import { newRollout, type Rollout } from "../deploy/rollout.ts";
 import { readRollout, runRollout, saveRollout } from "../deploy/run-rollout.ts";
 import { askOf } from "../deploy/site.ts";
-import { Failure } from "../fail.ts";
+import { Failure, messageOf } from "../fail.ts";
 import { call, summaryOf } from "../http.ts";
 import { runLifecycle, signIn } from "../lifecycle.ts";
 import { type CutoverContext, isoNow, rolloutFile, Triggered } from "./context.ts";
-import { firstClaims, givenUp, integrityOf, observe, readingsOf } from "./observe.ts";
-import { type Cutover, judge, type StepId } from "./plan.ts";
+import { claimsNow, firstRequests, givenUp, integrityOf, observe, readingsOf, type WatchedClaim } from "./observe.ts";
+import { type Cutover, enabledAt, type FirstClaims, judge, type StepId } from "./plan.ts";
 
 export type Evidence = Readonly<Record<string, unknown>>;
 
-type Run = (context: CutoverContext, cutover: Cutover) => Promise<Evidence>;
+/** @param keep what is known of the first claims, for a later run. */
+type Run = (context: CutoverContext, cutover: Cutover, keep: (known: FirstClaims) => void) => Promise<Evidence>;
 
 const VERIFY_WITHIN_MS = 500;
 const UNHEALTHY_MS = 120_000;
@@ -269,49 +270,108 @@ async function verifyCallback(context: CutoverContext, cutover: Cutover): Promis
 const isHolder = (body: unknown): body is { readonly claim: unknown } =>
   typeof body === "object" && body !== null && "claim" in body;
 
-async function enableAutoSubmit(context: CutoverContext): Promise<Evidence> {
+async function enableAutoSubmit(
+  context: CutoverContext,
+  cutover: Cutover,
+  keep: (known: FirstClaims) => void,
+): Promise<Evidence> {
+  // Whatever is given up from here on counts, whichever run sees it.
+  keep(cutover.firstTen ?? (await noClaimsYet(context)));
   await askOf(context.site, "hub", `${AUTO_SUBMIT}/settings`, { method: "PUT", body: { enabled: true } });
   const { enabled, stats } = switchSchema.parse(await askOf(context.site, "hub", `${AUTO_SUBMIT}/status`));
   if (!enabled) throw new Failure("auto-submit is still off");
   return { enabled, at: context.now(), queue: stats };
 }
 
-async function firstTen(context: CutoverContext, cutover: Cutover): Promise<Evidence> {
-  const { site, compress, firstClaims: wanted } = context;
-  const enabled = cutover.records.findLast(({ step, status }) => step === "enable-auto-submit" && status === "passed");
-  const since = Date.parse(enabled?.startedAt ?? cutover.startedAt);
-  const synthetic = await hashOf(context, syntheticOf(cutover).requestId);
-  const before = await givenUp(site);
+const noClaimsYet = async ({ site }: CutoverContext): Promise<FirstClaims> => ({
+  claims: [],
+  through: [],
+  givenUpBefore: await givenUp(site),
+  failed: 0,
+});
+
+async function firstTen(
+  context: CutoverContext,
+  cutover: Cutover,
+  keep: (known: FirstClaims) => void,
+): Promise<Evidence> {
+  const { compress, firstClaims: wanted } = context;
+  let known = cutover.firstTen ?? (await noClaimsYet(context));
+  keep(known);
   await context.organic?.();
-  // A claim takes as long as it takes, whatever is compressed.
-  const patience = Math.max(CLAIM_PATIENCE_MS / compress, context.stepTimeoutMs);
-  const until = since + Math.max(FIRST_CLAIMS_MS / compress, context.stepTimeoutMs);
-  // A claim's next entry waits for the next anchor: what was through once stays so.
-  const seenThrough = new Set<string>();
+  const until = claimsSince(cutover) + Math.max(FIRST_CLAIMS_MS / compress, context.stepTimeoutMs);
+  const { accepted } = cutover;
+  const spared = accepted?.claims ?? 0;
   for (;;) {
-    const claims = await firstClaims(context, since, synthetic, wanted, patience);
-    for (const { requestIdHash, inLedger, anchored, calledBack } of claims) {
-      if (inLedger && anchored && calledBack) seenThrough.add(requestIdHash);
-    }
-    const bad = claims.filter(
-      ({ requestIdHash, failed: one, dead }) => dead || (one && !seenThrough.has(requestIdHash)),
-    );
-    const failed = bad.length + Math.max(0, (await givenUp(site)) - before);
-    const through = claims.filter((claim) => seenThrough.has(claim.requestIdHash) && !bad.includes(claim)).length;
-    await mind(context, failed);
-    const line = `${through}/${wanted} through, ${claims.length} seen, ${failed} failed`;
+    const look = await lookAtClaims(context, cutover, known);
+    known = look.known;
+    keep(known);
+    const { failed } = known;
+    const through = Math.min(look.through, wanted - Math.min(failed, wanted));
+    await mind(context, failed, enabledAt(cutover));
+    const line = `${through}/${wanted} through, ${known.claims.length} seen, ${failed} failed`;
     context.say(line, through / wanted);
-    if (failed > 0) throw new Failure(line);
-    if (through >= wanted) return { successRate: `${through}/${wanted}`, claims };
+    if (failed > spared) throw new Failure(line);
+    if (through >= wanted - spared)
+      return { successRate: `${through}/${wanted}`, failed, claims: look.claims, ...(accepted && { accepted }) };
     if (context.now() > until) throw new Failure(`only ${line}`);
-    await context.sleep(Math.max(500, 15_000 / compress));
+    await context.sleep(lookEveryMs(compress));
   }
 }
 
-/** Reads once more and judges. @throws Triggered when it is time to roll back. */
-export async function mind(context: CutoverContext, claimsFailed: number): Promise<void> {
+/** Between two looks at the triggers. */
+export const lookEveryMs = (compress: number): number => 15_000 / Math.min(compress, 60);
+
+const claimsSince = ({ records, startedAt }: Cutover): number =>
+  Date.parse(
+    records.findLast(({ step, status }) => step === "enable-auto-submit" && status === "passed")?.startedAt ??
+      startedAt,
+  );
+
+export interface ClaimsLook {
+  readonly known: FirstClaims;
+  readonly claims: readonly (WatchedClaim & { readonly failed: boolean })[];
+  /** That did not fail since. */
+  readonly through: number;
+}
+
+/** How the first claims stand. A look that can not be taken leaves everything as it was known. */
+export async function lookAtClaims(context: CutoverContext, cutover: Cutover, known: FirstClaims): Promise<ClaimsLook> {
+  const { site, compress, now } = context;
+  const since = claimsSince(cutover);
+  // A claim takes as long as it takes, whatever is compressed.
+  const patience = Math.max(CLAIM_PATIENCE_MS / compress, context.stepTimeoutMs);
+  try {
+    const synthetic = await hashOf(context, syntheticOf(cutover).requestId);
+    const hashes = await firstRequests(site, since, known.claims, synthetic, context.firstClaims);
+    const seen = await claimsNow(site, since, hashes);
+    const lost = Math.max(0, (await givenUp(site)) - known.givenUpBefore);
+    const wereThrough = new Set(known.through);
+    const claims = seen.map((claim) => {
+      const { inLedger, anchored, calledBack, dead } = claim;
+      const through = wereThrough.has(claim.requestIdHash) || (inLedger && anchored && calledBack);
+      return { ...claim, through, failed: dead || (!through && now() - Date.parse(claim.submittedAt) > patience) };
+    });
+    const through = claims.filter((claim) => claim.through).map(({ requestIdHash }) => requestIdHash);
+    const failed = claims.filter((claim) => claim.failed).length + lost;
+    return {
+      known: { ...known, claims: hashes, through, failed },
+      claims,
+      through: claims.filter((claim) => claim.through && !claim.failed).length,
+    };
+  } catch (error) {
+    context.say(`the first claims could not be looked at: ${messageOf(error).split("\n")[0]}`);
+    return { known, claims: [], through: Math.max(0, known.through.length - known.failed) };
+  }
+}
+
+/**
+ * Reads once more and judges.
+ * @param enabled when auto-submit was switched on; undefined: it was not. @throws Triggered when it is time to roll back.
+ */
+export async function mind(context: CutoverContext, claimsFailed: number, enabled: number | undefined): Promise<void> {
   await observe(context, claimsFailed);
-  const verdict = judge(readingsOf(context), context.now(), context.compress);
+  const verdict = judge(readingsOf(context), context.now(), enabled, context.compress);
   if (verdict.type === "rollback") throw new Triggered(verdict.because);
   if (verdict.type === "evaluate")
     context.say(

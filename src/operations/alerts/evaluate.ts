@@ -57,7 +57,7 @@ export interface AlertReport {
 
 export const FRESH: EvaluatorState = { history: [], alerts: {}, nextIncident: 1, silences: [], incidents: [] };
 
-/** Incidents remembered here; the register keeps them all. */
+/** Incidents remembered here, the newest ones. The register has none of them but those that a person opened there. */
 export const MAX_INCIDENTS = 200;
 
 export interface Evaluation {

@@ -113,13 +113,35 @@ describe("a rollback trigger", () => {
     ["eleven dead letters more in the first hour", minutes(8, (m) => ({ deadLetters: m < 4 ? 3 : 14 })), "evaluate"],
     ["eleven, not mended in a quarter of an hour", minutes(25, (m) => ({ deadLetters: m < 4 ? 3 : 14 })), "rollback"],
     ["eleven, replayed by then", minutes(25, (m) => ({ deadLetters: m < 4 || m > 12 ? 3 : 14 })), "well"],
-    ["eleven after the first hour", minutes(100, (m) => ({ deadLetters: m < 70 ? 3 : 14 })), "well"],
+    [
+      "eleven before auto-submit is on, however late",
+      minutes(100, (m) => ({ deadLetters: m < 95 ? 3 : 14 })),
+      "evaluate",
+    ],
+    [
+      "eleven before auto-submit is on, not mended",
+      minutes(100, (m) => ({ deadLetters: m < 70 ? 3 : 14 })),
+      "rollback",
+    ],
   ] as const)("%s", (_, readings, verdict) => {
     const now = readings.at(-1)?.at ?? 0;
-    expect(judge(readings, now).type).toBe(verdict);
+    expect(judge(readings, now, undefined).type).toBe(verdict);
     // The same in a rehearsal, sixty times as fast.
     const fast = readings.map((one) => ({ ...one, at: one.at / 60 }));
-    expect(judge(fast, now / 60, 60).type).toBe(verdict);
+    expect(judge(fast, now / 60, undefined, 60).type).toBe(verdict);
+  });
+
+  it.each([
+    ["7 minutes after auto-submit was switched on", 60, 67, "evaluate"],
+    ["59 minutes after", 60, 119, "evaluate"],
+    ["before it was", 60, 50, "rollback"],
+    ["61 minutes after", 60, 121, "well"],
+  ] as const)("counts the first hour of dead letters from auto-submit on: %s", (_, enabled, risen, verdict) => {
+    const readings = minutes(risen + 8, (m) => ({ deadLetters: m < risen ? 3 : 503 }));
+    const [now, on] = [(enabled > risen ? risen + 16 : risen + 7) * MIN, enabled * MIN];
+    expect(judge(readings, now, on).type).toBe(verdict);
+    const fast = readings.map((one) => ({ ...one, at: one.at / 60 }));
+    expect(judge(fast, now / 60, on / 60, 60).type).toBe(verdict);
   });
 });
 
