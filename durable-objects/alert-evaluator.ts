@@ -26,6 +26,7 @@ import {
   notificationsOf,
 } from "../src/operations/alerts/notification.ts";
 import { look } from "../src/operations/alerts/observe.edge.ts";
+import { type CalledNow, calledNow, type Roster, type StoredRoster } from "../src/operations/alerts/roster.ts";
 import { channelsOf, sendNotification } from "../src/operations/alerts/send.client.ts";
 import { makeLog, newUuid, systemNow } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
@@ -40,6 +41,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
   readonly #store: AlertStateStore;
   readonly #rules: readonly AlertRule[];
   #state: EvaluatorState;
+  #roster: StoredRoster | undefined;
   #cronSeenAt: number;
   #running: Promise<void> | undefined;
   readonly #sending = new Map<Channel, Promise<void>>();
@@ -49,6 +51,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     this.#settings = coreSettingsSchema.parse(env);
     this.#store = new AlertStateStore(ctx.storage);
     this.#state = this.#store.load();
+    this.#roster = this.#store.roster();
     this.#cronSeenAt = this.#store.cronSeenAt(systemNow());
     const scale = this.#settings.ALERT_TIME_SCALE;
     this.#rules = alertRules(alertLimitsOf(this.#settings)).map((rule) => compress(rule, scale));
@@ -81,7 +84,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     const { alerts, silences, incidents, history } = this.#state;
     return {
       evaluatedAt: history.at(-1)?.at ?? null,
-      fault: readContacts(this.#settings.ALERT_CONTACTS).fault,
+      fault: this.contacts().fault,
       alerts: this.#rules.map(({ name, title, grade, severity, says }) => {
         const state = alerts[name] ?? QUIET;
         const open = state.phase === "open" ? state : undefined;
@@ -154,9 +157,21 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     return this.#store.notifications(NOTIFICATIONS_SHOWN).filter(({ id }) => ids.has(id));
   }
 
+  /** Who is called now. */
+  contacts(): CalledNow {
+    return calledNow(this.#roster, readContacts(this.#settings.ALERT_CONTACTS), systemNow());
+  }
+
+  putContacts(roster: Roster): CalledNow {
+    const stored: StoredRoster = { roster, putAt: systemNow() };
+    this.#store.putRoster(stored);
+    this.#roster = stored;
+    return this.contacts();
+  }
+
   #audience(): Audience {
     return {
-      contacts: readContacts(this.#settings.ALERT_CONTACTS).contacts,
+      contacts: this.contacts().contacts,
       pagedFrom: this.#settings.PAGERDUTY_FROM_GRADE,
     };
   }
@@ -183,7 +198,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
     const { ALERT_TIME_SCALE, ALERT_HEARTBEAT_URL } = this.#settings;
     try {
       const seen = await look(this.env, this.#settings, systemNow(), this.#cronSeenAt, ALERT_TIME_SCALE);
-      const { fault } = readContacts(this.#settings.ALERT_CONTACTS);
+      const { fault } = this.contacts();
       if (fault !== null) log("error", "alerts.contacts", { reason: fault });
       const { state, notifications } = evaluate(this.#state, this.#rules, seen, this.#audience(), ALERT_TIME_SCALE);
       this.#keep(state, notifications);

@@ -17,7 +17,7 @@ import { type Head, rootHexOf } from "../src/ledger/head.ts";
 import { mayAppend } from "../src/ledger/publish.ts";
 import { PublishWaker } from "../src/ledger/publish-waker.ts";
 import { type Appended, Sequencer } from "../src/ledger/sequencer.ts";
-import { databaseSink, flushLater, measureOf } from "../src/operations/meter.edge.ts";
+import { flushLater, measureOf, metricSink } from "../src/operations/meter.edge.ts";
 import type { Measure } from "../src/operations/metrics-buffer.ts";
 import { makeLog, systemNow } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
@@ -113,7 +113,7 @@ export class LedgerSequencer extends DurableObject<CoreEnv> {
     } finally {
       this.#present -= 1;
       this.#measure.observe("itrans_core_ledger_append_duration_seconds", {}, (systemNow() - startedAt) / 1000);
-      flushLater("itrans-core", this.env, databaseSink(this.env.DB), (work) => this.ctx.waitUntil(work));
+      flushLater("itrans-core", this.env, metricSink(this.env), (work) => this.ctx.waitUntil(work));
     }
   }
 

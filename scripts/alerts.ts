@@ -1,17 +1,24 @@
 /** `npm run alerts:*`: what core's evaluator watches, thin over core's API. */
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { contactsSchema } from "../src/operations/alerts/escalation.ts";
+import { type Roster, rosterSchema } from "../src/operations/alerts/roster.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { operatorOf } from "./lib/operator.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
+import { systemAt } from "./lib/sites.ts";
 
 const USAGE = `npm run alerts:status [-- --json]
 npm run alerts:acknowledge -- <alert>
 npm run alerts:silence -- [<alert>] --minutes N --reason CODE    every alert without one
 npm run alerts:silence -- --end <silence id>
+npm run alerts:contacts [-- --env E]           who is called now, by core and by the hub
+npm run alerts:contacts -- FILE [--env E]      says who is called when: config/contacts.example.json shows the form
 npm run alerts:test                            a message on every channel; exit 1 when one is not taken
 
-CODE is A to Z, 0 to 9 and hyphens. ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key; on this machine .dev.vars does.`;
+CODE is A to Z, 0 to 9 and hyphens. E is staging or production: addresses and keys come from .env.E then. Else ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key,
+MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine .dev.vars does.`;
 
 const notifications = z.array(
   z.object({ id: z.string(), state: z.string(), attempts: z.number(), at: z.string(), error: z.string().nullable() }),
@@ -100,6 +107,56 @@ async function test(printer: Printer): Promise<void> {
   }
 }
 
+const calledSchema = z.object({
+  source: z.enum(["file", "setting", "none"]),
+  putAt: z.string().nullable(),
+  shiftEndsAt: z.string().nullable(),
+  fault: z.string().nullable(),
+  contacts: contactsSchema,
+});
+
+/** @throws Failure with every fault of it, and no value but names. */
+function readRosterFile(file: string): Roster {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new Failure(`${file} can not be read as JSON: ${messageOf(error)}`);
+  }
+  const parsed = rosterSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => `  ${[...path, message].join(" ")}`);
+  throw new Failure([`${file} is not a roster:`, ...faults].join("\n"));
+}
+
+async function contacts(printer: Printer, file: string | undefined, env: string | undefined): Promise<void> {
+  const body = file === undefined ? undefined : readRosterFile(file);
+  const { core, hub } = systemAt(env, process.env);
+  const sites = [
+    { of: "core", operator: core, path: "/operations/alerts/contacts" },
+    { of: "the hub", operator: hub, path: "/api/operations/alerts/contacts" },
+  ];
+  const failed: string[] = [];
+  for (const { of, operator: site, path } of sites) {
+    try {
+      const answer = await site.ask(path, body === undefined ? {} : { method: "PUT", body });
+      const { source, putAt, shiftEndsAt, fault, contacts: called } = calledSchema.parse(answer);
+      const since = source === "file" ? `a roster put ${putAt}` : source === "setting" ? "ALERT_CONTACTS" : "nothing";
+      printer.line(printer.paint("bold", `${of} calls, from ${since}`));
+      if (shiftEndsAt !== null) printer.note(`until ${shiftEndsAt}, when the shift ends`);
+      if (fault !== null) printer.warn(fault);
+      for (const { role, name, phone, email, slack } of called)
+        printer.line(
+          `  ${role.padEnd(18)} ${[name, phone, email, slack].filter((part) => part !== undefined).join("  ")}`,
+        );
+      if (called.length === 0) printer.warn("nobody is mentioned or mailed");
+    } catch (error) {
+      failed.push(`${of}: ${messageOf(error)}`);
+    }
+  }
+  if (failed.length > 0) throw new Failure(failed.join("\n"));
+}
+
 async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
   const { values, positionals } = parseArgs({
@@ -111,6 +168,7 @@ async function main(): Promise<void> {
       minutes: { type: "string" },
       reason: { type: "string" },
       end: { type: "string" },
+      env: { type: "string" },
     },
   });
   const printer = makePrinter(process.stdout, process.env);
@@ -122,6 +180,8 @@ async function main(): Promise<void> {
       return acknowledge(printer, positionals[0]);
     case "silence":
       return silence(printer, positionals[0], values);
+    case "contacts":
+      return contacts(printer, positionals[0], values.env);
     case "test":
       return test(printer);
     default:

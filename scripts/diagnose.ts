@@ -2,24 +2,24 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { printResult } from "./lib/check-lines.ts";
-import { DIAGNOSIS_CHECKS, runChecks, type Sites, SMOKE_CHECKS } from "./lib/checks.ts";
+import { type CheckResult, DIAGNOSIS_CHECKS, runChecks, SMOKE_CHECKS } from "./lib/checks.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { hubOperatorOf, type Operator, operatorOf } from "./lib/operator.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
+import { remedyIn } from "./lib/remedy.ts";
+import { type AskedSystem, systemAt } from "./lib/sites.ts";
 
-const USAGE = `npm run diagnose:all  [-- --json]     everything that can be asked, with a remedy for what is bad; exit 1 when something is
-npm run perf:diagnose [-- --hours N]  which route is slow, and whether requests, commits, the database or callbacks are to blame
+const USAGE = `npm run diagnose:all  [-- --json] [--env E]     everything that can be asked, with a remedy for what is bad; exit 1 when something is
+npm run perf:diagnose [-- --hours N] [--env E]  which route is slow, and whether requests, commits, the database or callbacks are to blame
 
-ITRANS_CORE_URL and OPERATOR_API_KEY name core and its key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
-.dev.vars does.`;
+E is staging or production: addresses and keys come from .env.E then. Else ITRANS_CORE_URL and OPERATOR_API_KEY name core and its
+key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub, RELAY_URL the relay; on this machine .dev.vars does.`;
 
-const siteOf = ({ url, key }: Operator) => ({ url, key });
-
-async function diagnose(printer: Printer, json: boolean): Promise<void> {
-  const sites: Sites = { core: siteOf(operatorOf(process.env)), hub: siteOf(hubOperatorOf(process.env)) };
-  const results = await runChecks([...SMOKE_CHECKS, ...DIAGNOSIS_CHECKS], sites, (result) => {
-    if (!json) printResult(printer, result);
+async function diagnose(printer: Printer, { environment, sites }: AskedSystem, json: boolean): Promise<void> {
+  const inPlace = (result: CheckResult): CheckResult => ({ ...result, remedy: remedyIn(result.remedy, environment) });
+  const checked = await runChecks([...SMOKE_CHECKS, ...DIAGNOSIS_CHECKS], sites, (result) => {
+    if (!json) printResult(printer, inPlace(result));
   });
+  const results = checked.map(inPlace);
   if (json) printer.line(JSON.stringify(results, null, 2));
   const failed = results.filter(({ ok }) => !ok);
   if (failed.length > 0) throw new Failure(`${failed.length} of ${results.length} checks failed`);
@@ -81,9 +81,11 @@ const SUSPECTS: readonly Suspect[] = [
 const ROUTE_LIMIT = 0.4;
 const ROUTES_SHOWN = 8;
 
-async function performanceReport(printer: Printer, hours: number): Promise<void> {
-  const core = operatorOf(process.env);
-  const hub = hubOperatorOf(process.env);
+async function performanceReport(
+  printer: Printer,
+  { environment, core, hub }: AskedSystem,
+  hours: number,
+): Promise<void> {
   const to = Math.floor(Date.now() / 1000);
   const read = async (metric: string, more: Readonly<Record<string, string>> = {}) => {
     const query = new URLSearchParams({ name: metric, from: String(to - hours * 3_600), to: String(to), ...more });
@@ -98,7 +100,7 @@ async function performanceReport(printer: Printer, hours: number): Promise<void>
     if (bad) slow += 1;
     const value = seconds === undefined ? "nothing" : `${(seconds * 1000).toFixed(0)} ms`;
     printer.line(`  ${printer.paint(bad ? "red" : "green", value.padStart(9))}  ${name}`);
-    if (bad) printer.line(`${" ".repeat(13)}${printer.paint("yellow", remedy)}`);
+    if (bad) printer.line(`${" ".repeat(13)}${printer.paint("yellow", remedyIn(remedy, environment))}`);
   };
   for (const { metric, what, limit, remedy } of SUSPECTS) {
     show(what, worst((await read(metric)).quantiles?.p95), limit, remedy);
@@ -125,16 +127,21 @@ async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
   const { values } = parseArgs({
     args: rest,
-    options: { help: { type: "boolean" }, json: { type: "boolean" }, hours: { type: "string", default: "3" } },
+    options: {
+      help: { type: "boolean" },
+      json: { type: "boolean" },
+      hours: { type: "string", default: "3" },
+      env: { type: "string" },
+    },
   });
   const printer = makePrinter(process.stdout, process.env);
   if (values.help === true) return printer.line(USAGE);
-  if (command === "all") return diagnose(printer, values.json === true);
+  if (command === "all") return diagnose(printer, systemAt(values.env, process.env), values.json === true);
   if (command === "performance") {
     const hours = Number(values.hours);
     if (!Number.isInteger(hours) || hours < 1 || hours > 72)
       throw new Failure("--hours is a whole number from 1 to 72");
-    return performanceReport(printer, hours);
+    return performanceReport(printer, systemAt(values.env, process.env), hours);
   }
   throw new Failure(USAGE);
 }

@@ -1,4 +1,4 @@
-/** `npm run logs`: events of the workers, of the local run or of a deployed environment by `wrangler tail`. */
+/** `npm run logs`: events of the workers, of the local run or of a deployed environment: live by `wrangler tail`, or from its past. */
 import { spawn } from "node:child_process";
 import { createReadStream, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -7,16 +7,20 @@ import { parseArgs } from "node:util";
 import { LOG_LEVELS } from "../src/platform/log.ts";
 import type { WorkerName } from "../src/platform/secrets.ts";
 import { projectRoot } from "./lib/bundle.ts";
+import { valuesOf } from "./lib/deploy/site.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { cutObjects, isWanted, type LogFilter, linesOfTail, readEvent, showEvent, sinceOf } from "./lib/log-lines.ts";
+import { ENVIRONMENTS, type EnvironmentName, type RemoteEnvironment } from "./lib/platform.ts";
 import { WORKERS } from "./lib/stack.ts";
+import { pastLines, telemetryAccess } from "./lib/telemetry.ts";
 
 const USAGE = `npm run logs [-- options]           events of the last local run, oldest first
 npm run logs:errors                 errors only
 npm run logs:edi                    EDI and FHIR only
 
-  --env E              of a deployed environment instead, live, by wrangler tail
-  --since T            15m, 2h, or RFC 3339
+  --env E              of a deployed environment instead: staging or production; live, by wrangler tail
+  --since T            15m, 2h, or RFC 3339; with --env from there until now, as the platform keeps it, which takes
+                       CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN in the environment or in .env.E
   --level L            ${LOG_LEVELS.join(", ")}: this and above (debug)
   --worker W           ${Object.keys(WORKERS).join(", ")}
   --event NAME         such as request, or relay.*
@@ -66,12 +70,33 @@ async function local(filter: LogFilter): Promise<void> {
   for await (const line of createInterface(createReadStream(path))) print(line, filter);
 }
 
-/** Only what happens from now on: the platform's tail has no past. */
-async function deployed(environment: string, filter: LogFilter): Promise<void> {
-  if (filter.since !== undefined) throw new Failure("--since is for the local run: a tail begins now");
+const isRemote = (name: EnvironmentName): name is RemoteEnvironment => name !== "local";
+
+/** From now on, or from a time on until now. */
+async function deployed(given: string, filter: LogFilter): Promise<void> {
+  const environment = ENVIRONMENTS.filter(isRemote).find((name) => name === given);
+  if (environment === undefined) throw new Failure(`--env is one of ${ENVIRONMENTS.filter(isRemote).join(", ")}`);
   const all: readonly WorkerName[] = ["itrans-core", "itrans-relay", "medlink-hub"];
   const names = all.filter((name) => values.worker === undefined || values.worker === name);
-  await Promise.all(names.map((name) => tail(name, environment, filter)));
+  if (filter.since === undefined) await Promise.all(names.map((name) => tail(name, environment, filter)));
+  else await past(names, environment, filter, filter.since);
+}
+
+async function past(
+  names: readonly WorkerName[],
+  environment: RemoteEnvironment,
+  filter: LogFilter,
+  since: number,
+): Promise<void> {
+  const access = telemetryAccess(valuesOf(environment, process.env));
+  const now = Date.now();
+  const read = await Promise.all(
+    names.map((name) => pastLines(access, name, environment, since, now, filter.correlationId)),
+  );
+  const events = read.flatMap(({ lines }) => lines.flatMap((line) => ({ line, at: readEvent(line)?.at ?? "" })));
+  for (const { line } of events.sort((a, b) => a.at.localeCompare(b.at))) print(line, filter);
+  if (read.some(({ cut }) => cut))
+    console.error("There is more: these are the newest lines. Ask for less, with --worker or --since.");
 }
 
 function tail(name: WorkerName, environment: string, filter: LogFilter): Promise<void> {

@@ -8,6 +8,7 @@ import { Failure, messageOf } from "./lib/fail.ts";
 import { RHYTHMS, runTasks } from "./lib/maintenance/tasks.ts";
 import { ENVIRONMENTS } from "./lib/platform.ts";
 import { makePrinter } from "./lib/print.ts";
+import { remedyIn } from "./lib/remedy.ts";
 
 const USAGE = `npm run maintenance:daily   [-- --env local|staging|production]
 npm run maintenance:weekly  [-- --env E]
@@ -42,7 +43,7 @@ async function main(): Promise<number> {
     printer.line(
       `  ${ok ? printer.paint("green", "ok    ") : printer.paint("red", "failed")}  ${title}: ${printer.paint("dim", detail)}`,
     );
-    if (!ok) printer.warn(`        ${remedy}`);
+    if (!ok) printer.warn(`        ${remedyIn(remedy, environment)}`);
   });
   const at = new Date(now).toISOString();
   const path = join(values.output, `${rhythm}-${environment}-${at.replace(/[:.]/g, "-")}`);

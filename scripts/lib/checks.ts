@@ -18,11 +18,15 @@ export interface Site {
 export interface Sites {
   readonly core: Site | undefined;
   readonly hub: Site | undefined;
+  /** Left out: its checks are. */
+  readonly relay?: Site | undefined;
 }
+
+export type SiteName = keyof Sites;
 
 export interface Check {
   readonly name: string;
-  readonly of: "core" | "hub";
+  readonly of: SiteName;
   readonly needsKey?: true;
   /** What to do when it fails. */
   readonly remedy: string;
@@ -32,7 +36,7 @@ export interface Check {
 
 export interface CheckResult {
   readonly name: string;
-  readonly of: "core" | "hub";
+  readonly of: SiteName;
   readonly ok: boolean;
   readonly ms: number;
   readonly detail: string;
@@ -182,6 +186,80 @@ export const SMOKE_CHECKS: readonly Check[] = [
   },
 ];
 
+const DAY_MS = 86_400_000;
+const BACKUP_WITHIN_MS = 26 * 3_600_000;
+/** What D1 takes, and the share of it from which on an alert opens. */
+const D1_LIMIT_BYTES = 10_000_000_000;
+const D1_SHARE = 0.85;
+
+const ended = z.object({ state: z.string(), finishedAt: z.string().nullable(), reason: z.string().nullable() });
+const backups = z.object({ runs: z.array(ended.extend({ name: z.string() })), drills: z.array(ended).default([]) });
+const secretAges = z.object({
+  secrets: z.array(z.object({ name: z.string(), ageDays: z.number().nullable() })),
+  overlaps: z.array(z.object({ name: z.string() })),
+});
+const reconciliations = z.object({
+  openItems: z.number(),
+  runs: z.array(z.object({ state: z.string(), reason: z.string().nullable() })),
+});
+const relayHealth = z.object({ status: z.string(), faults: z.array(z.string()).default([]) });
+const points = z.array(z.tuple([z.number(), z.number().nullable()]));
+const seriesAnswer = z.object({
+  points: points.optional(),
+  series: z.array(z.object({ label: z.string(), points })).optional(),
+});
+type Points = z.output<typeof points>;
+
+/** In ms; without end when there is none. */
+const ageOf = (at: string | null): number => (at === null ? Number.POSITIVE_INFINITY : Date.now() - Date.parse(at));
+
+async function freshBackup(site: Site, path: string): Promise<string> {
+  const { runs } = backups.parse(await expectOk(site, path, true));
+  const [newest] = runs;
+  if (newest === undefined) return "none yet: an alert opens when the first night makes none";
+  const good = runs.find(({ state }) => state === "good");
+  const hours = (ageOf(good?.finishedAt ?? null) / 3_600_000).toFixed(1);
+  if (good === undefined || ageOf(good.finishedAt) > BACKUP_WITHIN_MS)
+    throw new Error(good === undefined ? "there is no good snapshot" : `the newest good snapshot is ${hours} h old`);
+  if (newest.state === "failed") throw new Error(`the newest run failed: ${newest.reason ?? "no reason is known"}`);
+  return `${good.name}, ${hours} h old`;
+}
+
+/** The last quarter of an hour of a metric. */
+async function seriesOf(site: Site, name: string, by?: string) {
+  const to = Math.floor(Date.now() / 60_000) * 60;
+  const query = new URLSearchParams({
+    name,
+    from: String(to - 900),
+    to: String(to + 60),
+    ...(by === undefined ? {} : { by }),
+  });
+  const path = `${name.startsWith("medlink_") ? "/api" : ""}/operations/series?${query}`;
+  return seriesAnswer.parse(await expectOk(site, path, true));
+}
+
+const known = (all: Points | undefined): readonly number[] =>
+  (all ?? []).flatMap(([, value]) => (value === null ? [] : [value]));
+const newestOf = (answer: z.output<typeof seriesAnswer>): number | undefined => known(answer.points).at(-1);
+
+async function roomIn(site: Site, name: string): Promise<string> {
+  const bytes = newestOf(await seriesOf(site, name));
+  if (bytes === undefined) return "nothing is recorded yet";
+  const share = `${((100 * bytes) / D1_LIMIT_BYTES).toFixed(1)} % of what D1 takes`;
+  if (bytes > D1_SHARE * D1_LIMIT_BYTES) throw new Error(share);
+  return share;
+}
+
+async function cronRuns(site: Site, name: string): Promise<string> {
+  const { series = [] } = await seriesOf(site, name, "outcome");
+  const total = (label: string): number =>
+    known(series.find((one) => one.label === label)?.points).reduce((sum, value) => sum + value, 0);
+  const [ok, failed] = [total("ok"), total("failed")];
+  if (failed > 0) throw new Error(`${failed} of ${ok + failed} jobs failed in the last 15 min`);
+  if (ok === 0) throw new Error("no job ran in the last 15 min");
+  return `${ok} jobs in the last 15 min`;
+}
+
 /** For operators. */
 export const DIAGNOSIS_CHECKS: readonly Check[] = [
   {
@@ -241,6 +319,121 @@ export const DIAGNOSIS_CHECKS: readonly Check[] = [
       if (failed !== "") throw new Error(`failed jobs: ${failed}`);
       const waiting = (stats.queued ?? 0) + (stats.retrying ?? 0) + (stats.running ?? 0);
       return `${enabled ? "on" : "off"}, core ${core.state}, ${waiting} waiting`;
+    },
+  },
+  {
+    name: "core's backups are good",
+    of: "core",
+    needsKey: true,
+    remedy: "npm run backup makes one now; docs/runbook.md, backup-missing.",
+    run: (site) => freshBackup(site, "/operations/backups"),
+  },
+  {
+    name: "the hub's backups are good",
+    of: "hub",
+    needsKey: true,
+    remedy: "npm run backup -- --hub makes one now; docs/runbook.md, hub-backup-missing.",
+    run: (site) => freshBackup(site, "/api/operations/backups"),
+  },
+  {
+    name: "a restore was drilled",
+    of: "core",
+    needsKey: true,
+    remedy: "npm run restore:drill; docs/backup.md.",
+    run: async (site) => {
+      const { drills } = backups.parse(await expectOk(site, "/operations/backups", true));
+      const [newest] = drills;
+      if (newest === undefined) return "none yet: an alert opens when there is none for 90 days";
+      const good = drills.find(({ state }) => state === "good");
+      const days = ageOf(good?.finishedAt ?? null) / DAY_MS;
+      if (!(days <= 90))
+        throw new Error(`the newest good one is ${good === undefined ? "not there" : `${Math.floor(days)} days old`}`);
+      if (newest.state === "failed") throw new Error(`the newest one failed: ${newest.reason ?? "no reason is known"}`);
+      return `the newest good one is ${Math.floor(days)} days old`;
+    },
+  },
+  {
+    name: "secrets are young",
+    of: "core",
+    needsKey: true,
+    remedy: "npm run secrets:rotate guides through a rotation; docs/security.md.",
+    run: async (site) => {
+      const { secrets, overlaps } = secretAges.parse(await expectOk(site, "/operations/secrets", true));
+      const old = secrets.filter(({ ageDays }) => (ageDays ?? 0) > 90);
+      if (old.length > 0)
+        throw new Error(
+          `over 90 days: ${old.map(({ name, ageDays }) => `${name} ${Math.floor(ageDays ?? 0)}`).join(", ")}`,
+        );
+      const oldest = Math.max(0, ...secrets.map(({ ageDays }) => ageDays ?? 0));
+      const underWay = overlaps.length === 0 ? "" : `; under rotation: ${overlaps.map(({ name }) => name).join(", ")}`;
+      return `the oldest is ${Math.floor(oldest)} days old${underWay}`;
+    },
+  },
+  {
+    name: "settlements end",
+    of: "core",
+    needsKey: true,
+    remedy: "npm run settlements:list shows them; docs/runbook.md, settlements-stuck.",
+    run: async (site) => {
+      const stuck = newestOf(await seriesOf(site, "itrans_core_settlements_stuck"));
+      if (stuck !== undefined && stuck > 0)
+        throw new Error(`${stuck} have not ended five minutes after they were made`);
+      return stuck === undefined ? "nothing is recorded yet" : "none is stuck";
+    },
+  },
+  {
+    name: "books agree with the payer's operator",
+    of: "core",
+    needsKey: true,
+    remedy: "npm run reconcile compares again and writes the report; docs/runbook.md, reconciliation-failed.",
+    run: async (site) => {
+      const { openItems, runs } = reconciliations.parse(
+        await expectOk(site, "/settlements/reconciliation/runs?limit=1", true),
+      );
+      const [newest] = runs;
+      if (newest?.state === "failed")
+        throw new Error(`the newest run failed: ${newest.reason ?? "no reason is known"}`);
+      if (openItems > 0) throw new Error(`${openItems} mismatches are open`);
+      return newest === undefined ? "no run yet" : `the newest run ${newest.state}, nothing open`;
+    },
+  },
+  {
+    name: "core's database has room",
+    of: "core",
+    needsKey: true,
+    remedy: "docs/scale.md says what grows and what can be pruned; npm run metrics:db.",
+    run: (site) => roomIn(site, "itrans_core_database_size_bytes"),
+  },
+  {
+    name: "the hub's database has room",
+    of: "hub",
+    needsKey: true,
+    remedy: "docs/scale.md says what grows and what can be pruned; npm run metrics:db.",
+    run: (site) => roomIn(site, "medlink_database_size_bytes"),
+  },
+  {
+    name: "core's cron runs",
+    of: "core",
+    needsKey: true,
+    remedy: "npm run logs:errors names the job and why; without any run: is the trigger deployed with core?",
+    run: (site) => cronRuns(site, "itrans_core_cron_runs_total"),
+  },
+  {
+    name: "the hub's cron runs",
+    of: "hub",
+    needsKey: true,
+    remedy: "npm run logs:errors names the job and why; without any run: is the trigger deployed with the hub?",
+    run: (site) => cronRuns(site, "medlink_cron_runs_total"),
+  },
+  {
+    name: "the relay is fit",
+    of: "relay",
+    remedy: "Its /health names the fault: set what is missing and deploy the relay again; it holds nothing.",
+    run: async (site) => {
+      const { status, body } = await ask(site, "/health");
+      const { faults } = relayHealth.parse(body);
+      if (status !== 200) throw new Error(faults.length === 0 ? `/health answers ${status}` : faults.join("; "));
+      return "ok";
     },
   },
 ];

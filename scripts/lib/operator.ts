@@ -15,6 +15,16 @@ export interface Operator {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Where the relay answers; it has no operator's key. undefined: it is not known. */
+export function relayUrlOf(environment: Environment): string | undefined {
+  const given = environment.RELAY_URL ?? "";
+  if (given !== "") return given.replace(/\/+$/, "");
+  const core = environment.ITRANS_CORE_URL ?? "";
+  return core === "" || isHere(core) ? "http://127.0.0.1:3003" : undefined;
+}
+
+const isHere = (url: string): boolean => ["127.0.0.1", "localhost", "[::1]"].includes(new URL(url).hostname);
+
 /** The names under which an environment has an address and the operator's key for it. */
 interface Site {
   readonly urlName: string;
@@ -36,7 +46,7 @@ function operatorAt({ urlName, keyName, localUrl }: Site, environment: Environme
   const url = (given === "" ? (local[urlName] ?? localUrl) : given).replace(/\/+$/, "");
   const ownKey = environment[keyName] ?? "";
   // A key of this copy is for this machine: it is never sent elsewhere.
-  const isLocal = ["127.0.0.1", "localhost", "[::1]"].includes(new URL(url).hostname);
+  const isLocal = isHere(url);
   const key = ownKey !== "" ? ownKey : isLocal ? (local[keyName] ?? "") : "";
   if (key === "") throw new Failure(`set ${keyName} (and ${urlName}), or run npm start once on this machine`);
   return {

@@ -3,7 +3,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { refusedByMaintenance } from "../operations/maintenance/maintenance.edge.ts";
-import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts";
+import { flushLater, measureOf, metricSink } from "../operations/meter.edge.ts";
 import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { makeLog, newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
@@ -108,7 +108,7 @@ function measureRequest(c: Context<CoreAppEnv>, durationMs: number): void {
   const route = c.req.routePath === "/*" ? "unmatched" : c.req.routePath;
   measure.add("itrans_core_http_requests_total", { method, route, status: statusLabel(c.res.status) });
   measure.observe("itrans_core_http_request_duration_seconds", { method, route }, durationMs / 1000);
-  flushLater("itrans-core", c.env, databaseSink(c.env.DB), (work) => c.executionCtx.waitUntil(work));
+  flushLater("itrans-core", c.env, metricSink(c.env), (work) => c.executionCtx.waitUntil(work));
 }
 
 const KEY_NOT_HELD: Problem = {

@@ -6,6 +6,7 @@ import type { LedgerScrubber } from "../../durable-objects/ledger-scrubber.ts";
 import type { LedgerSequencer } from "../../durable-objects/ledger-sequencer.ts";
 import type { OperatorLimiter } from "../../durable-objects/operator-limiter.ts";
 import type { RateLimiter } from "../../durable-objects/rate-limiter.ts";
+import type { AnalyticsDataset } from "../operations/analytics.ts";
 import type { RelayHint } from "../relay/port.ts";
 import type { SettlementHint } from "../settlement/drive.ts";
 
@@ -27,6 +28,8 @@ export interface CoreEnv {
   readonly OPERATOR_LIMITER: DurableObjectNamespace<OperatorLimiter>;
   /** The least level that is logged: debug, info (default), warn, error. */
   readonly LOG_LEVEL?: string;
+  /** A dataset of Workers Analytics Engine that measurements are written to as well. */
+  readonly ANALYTICS?: AnalyticsDataset;
   readonly METRICS?: string;
   readonly METRICS_FLUSH_MS?: string;
   readonly WORKFLOW_API_KEY: string;

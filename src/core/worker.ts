@@ -30,6 +30,7 @@ import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
 import { registerVerifyLedger } from "../ledger/verify.route.ts";
 import { registerAcknowledgeAlert } from "../operations/alerts/acknowledge-alert.route.ts";
+import { registerContacts } from "../operations/alerts/contacts.route.ts";
 import { registerCreateSilence } from "../operations/alerts/create-silence.route.ts";
 import { registerEndSilence } from "../operations/alerts/end-silence.route.ts";
 import { evaluatorOf } from "../operations/alerts/evaluator.edge.ts";
@@ -200,6 +201,7 @@ for (const register of [
   registerCreateSilence,
   registerEndSilence,
   registerTestAlerts,
+  registerContacts,
   registerMaintenance,
   registerIncidents,
   registerListOperatorActions,

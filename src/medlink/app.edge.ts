@@ -2,7 +2,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { refusedByMaintenance } from "../operations/maintenance/maintenance.edge.ts";
-import { databaseSink, flushLater, measureOf } from "../operations/meter.edge.ts";
+import { flushLater, measureOf, metricSink } from "../operations/meter.edge.ts";
 import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { newUuid } from "../platform/clock.edge.ts";
 import { correlationIdOf } from "../platform/correlation.ts";
@@ -78,7 +78,7 @@ function measureRequest(context: Context<Vars>, durationMs: number): void {
     if (res.status === 401) measure.add("medlink_logins_refused_total", { reason: "credentials" });
     if (res.status === 429) measure.add("medlink_logins_refused_total", { reason: "locked-out" });
   }
-  flushLater("medlink-hub", env, databaseSink(env.DB), (work) => context.executionCtx.waitUntil(work));
+  flushLater("medlink-hub", env, metricSink(env), (work) => context.executionCtx.waitUntil(work));
 }
 
 export function makeApp(logOf: (env: HubEnv) => Log): HubApp {

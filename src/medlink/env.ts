@@ -1,4 +1,6 @@
 /** What wrangler.medlink.toml binds. Secrets are strings in the environment; settings are parsed by settings.ts. */
+import type { AnalyticsDataset } from "../operations/analytics.ts";
+
 export interface AutoSubmitHint {
   readonly jobId: string;
 }
@@ -15,6 +17,8 @@ export interface HubEnv {
   };
   readonly ENVIRONMENT?: string;
   readonly LOG_LEVEL?: string;
+  /** A dataset of Workers Analytics Engine that measurements are written to as well. */
+  readonly ANALYTICS?: AnalyticsDataset;
   readonly METRICS?: string;
   readonly METRICS_FLUSH_MS?: string;
   readonly METRICS_SCRAPE_TOKEN?: string;

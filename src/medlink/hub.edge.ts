@@ -1,7 +1,7 @@
 /** Everything a hub operation works with, made once for each isolate from the bindings. */
 
 import type { SnapshotParts } from "../backup/snapshot.edge.ts";
-import { databaseSink, flushNow, measureOf } from "../operations/meter.edge.ts";
+import { flushNow, measureOf, metricSink } from "../operations/meter.edge.ts";
 import type { Measure } from "../operations/metrics-buffer.ts";
 import { mayScrape } from "../operations/scrape-token.ts";
 import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
@@ -129,7 +129,7 @@ async function partsOf(env: HubEnv): Promise<Parts> {
       },
       measure,
       mayScrape: (authorization) => mayScrape(authorization, { ...env }),
-      flushMetrics: () => flushNow("medlink-hub", env, databaseSink(env.DB)),
+      flushMetrics: () => flushNow("medlink-hub", env, metricSink(env)),
       random: systemRandomBytes,
       now: systemNow,
       newUuid,

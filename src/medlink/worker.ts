@@ -2,7 +2,7 @@
 
 import { backUp } from "../backup/backup.cron.ts";
 import { type CountedBucket, countBuckets } from "../operations/bucket-count.cron.ts";
-import { databaseSink, flushIfDue } from "../operations/meter.edge.ts";
+import { flushIfDue, metricSink } from "../operations/meter.edge.ts";
 import { HUB_JOBS } from "../operations/metrics.ts";
 import { makeLog } from "../platform/clock.edge.ts";
 import { loggedInvocation } from "../platform/invocation.edge.ts";
@@ -98,7 +98,7 @@ export default {
         ? consumeAutoSubmitDeadLetters(hub, batch)
         : consumeAutoSubmit(hub, batch),
     );
-    await flushIfDue("medlink-hub", env, databaseSink(env.DB));
+    await flushIfDue("medlink-hub", env, metricSink(env));
   },
 
   scheduled: (controller, env) =>

@@ -7,6 +7,7 @@
 import { newUuid, systemNow } from "../platform/clock.edge.ts";
 import type { WorkerName } from "../platform/secrets.ts";
 import { metricsSettingsSchema } from "../platform/settings.ts";
+import { type AnalyticsDataset, AnalyticsWriter } from "./analytics.ts";
 import { writeMetrics } from "./metrics.store.ts";
 import { type Measure, type MetricRow, MetricsBuffer, NO_MEASURE } from "./metrics-buffer.ts";
 
@@ -18,11 +19,30 @@ const FLUSH_LOST_MS = 30_000;
 /** Takes a batch: true or false, it counts once; throwing leaves it to be sent again under the same id. */
 export type MetricSink = (flushId: string, rows: readonly MetricRow[]) => Promise<unknown>;
 
-/** Where core and the hub hand their measurements on to. */
 export const databaseSink =
   (db: D1Database): MetricSink =>
   (flushId, rows) =>
     writeMetrics(db, flushId, rows, systemNow());
+
+const analytics = new AnalyticsWriter(MAX_ROWS);
+
+/** @param dataset undefined: the deployment has none. */
+export function writeAnalytics(dataset: AnalyticsDataset | undefined, rows: readonly MetricRow[]): void {
+  if (dataset !== undefined) analytics.write(dataset, rows);
+}
+
+/** A batch goes to the dataset once its first home has it: so it is written there once, however often it was sent. */
+export const withAnalytics = (sink: MetricSink, dataset: AnalyticsDataset | undefined): MetricSink =>
+  dataset === undefined
+    ? sink
+    : async (flushId, rows) => {
+        await sink(flushId, rows);
+        writeAnalytics(dataset, rows);
+      };
+
+/** Where core and the hub hand their measurements on to. */
+export const metricSink = (env: { readonly DB: D1Database; readonly ANALYTICS?: AnalyticsDataset }): MetricSink =>
+  withAnalytics(databaseSink(env.DB), env.ANALYTICS);
 
 export class Meter {
   readonly #now: () => number;

@@ -5,7 +5,7 @@ import { systemNow } from "../platform/clock.edge.ts";
 import { reasonOf } from "../platform/log.ts";
 import { problemContent } from "../platform/openapi.ts";
 import { problemResponse } from "../platform/problem.ts";
-import { databaseSink, flushNow } from "./meter.edge.ts";
+import { flushNow, metricSink } from "./meter.edge.ts";
 import { readTotals } from "./metrics.store.ts";
 import { metricsOf } from "./metrics.ts";
 import { METRICS_CONTENT_TYPE, renderMetrics } from "./metrics-text.ts";
@@ -31,7 +31,7 @@ export function registerMetrics(app: OpenAPIHono<CoreAppEnv>): void {
     if (!mayScrape(c.req.header("authorization"), { ...c.env })) return problemResponse(SCRAPE_REFUSED, correlationId);
     const names = metricsOf("itrans-core");
     try {
-      await flushNow("itrans-core", c.env, databaseSink(c.env.DB));
+      await flushNow("itrans-core", c.env, metricSink(c.env));
       const [totals, gauges] = await Promise.all([
         readTotals(c.env.DB, names),
         coreGauges(c.env, c.var.settings, systemNow()),

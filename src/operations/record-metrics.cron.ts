@@ -5,7 +5,7 @@ import { newUuid, systemNow } from "../platform/clock.edge.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { STUCK_AFTER_MS } from "../settlement/sweep.cron.ts";
 import { anchorEventsAfter, anchoredAfter, readCoreGauges } from "./core-readings.store.ts";
-import { databaseSink, flushNow, isMeasured } from "./meter.edge.ts";
+import { flushNow, isMeasured, metricSink, writeAnalytics } from "./meter.edge.ts";
 import {
   addOnce,
   markStatement,
@@ -89,9 +89,11 @@ export async function recordCoreMetrics(
     labels: [],
     value: Math.max(0, latenessMs) / 1000,
   };
-  await writeMetrics(env.DB, newUuid(), readingRows([...(await coreGauges(env, settings, now)), lateness], now), now);
+  const readings = readingRows([...(await coreGauges(env, settings, now)), lateness], now);
+  await writeMetrics(env.DB, newUuid(), readings, now);
+  writeAnalytics(env.ANALYTICS, readings);
   await countLifecycle(env, settings.LEDGER_ID, now);
-  await flushNow("itrans-core", env, databaseSink(env.DB));
+  await flushNow("itrans-core", env, metricSink(env));
   await rollUp(env.DB, now);
   await pruneMetrics(env.DB, now);
 }

@@ -3,7 +3,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { CoreEnv } from "../core/env.ts";
 import { recordSightings } from "../keys/secret-ages.store.ts";
-import { databaseSink, flushLater, isMeasured, measureOf } from "../operations/meter.edge.ts";
+import { flushLater, isMeasured, measureOf, metricSink } from "../operations/meter.edge.ts";
 import { readTotals, writeMetrics } from "../operations/metrics.store.ts";
 import { METRICS, metricsOf, postResultLabel } from "../operations/metrics.ts";
 import type { MetricRow } from "../operations/metrics-buffer.ts";
@@ -126,7 +126,7 @@ export class RelayPort extends WorkerEntrypoint<CoreEnv> implements RelayPortApi
       }
     }
     for (const worker of ["itrans-core", "itrans-relay"] as const) {
-      flushLater(worker, this.env, databaseSink(this.env.DB), (work) => this.ctx.waitUntil(work));
+      flushLater(worker, this.env, metricSink(this.env), (work) => this.ctx.waitUntil(work));
     }
   }
 

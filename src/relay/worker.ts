@@ -1,6 +1,6 @@
 /** itrans-relay: consumes hints, delivers webhooks. Deleting it stops delivery and loses nothing. */
 
-import { flushIfDue, flushNow, type MetricSink, measureOf } from "../operations/meter.edge.ts";
+import { flushIfDue, flushNow, type MetricSink, measureOf, withAnalytics } from "../operations/meter.edge.ts";
 import { methodLabel, statusLabel } from "../operations/metrics.ts";
 import { METRICS_CONTENT_TYPE } from "../operations/metrics-text.ts";
 import { mayScrape, SCRAPE_REFUSED } from "../operations/scrape-token.ts";
@@ -58,10 +58,8 @@ function health(env: RelayEnv): Response {
 const ROUTES = ["/health", "/version", "/metrics"] as const;
 
 /** The relay has no database: core keeps what it measures. */
-const sinkOf =
-  (env: RelayEnv): MetricSink =>
-  (flushId, rows) =>
-    env.CORE.measure(flushId, rows);
+const sinkOf = (env: RelayEnv): MetricSink =>
+  withAnalytics((flushId, rows) => env.CORE.measure(flushId, rows), env.ANALYTICS);
 
 async function metrics(request: Request, env: RelayEnv, correlationId: string): Promise<Response> {
   if (!mayScrape(request.headers.get("authorization"), { ...env })) {

@@ -1,7 +1,7 @@
 /** What must be so before a version is uploaded: settings, secrets, migrations, databases. */
 import { execFileSync } from "node:child_process";
 import { databaseFaults } from "../../db.ts";
-import { deployedFaults, environmentFaults } from "../../env-check.ts";
+import { deployedFaults, environmentFaults, settingFaults } from "../../env-check.ts";
 import { projectRoot } from "../bundle.ts";
 import { type ManagedDatabase, pendingMigrations } from "../databases.ts";
 import { Failure } from "../fail.ts";
@@ -9,6 +9,8 @@ import { DATABASES, type DatabaseName } from "../migration-files.ts";
 import type { EnvironmentName, Platform, RemoteEnvironment } from "../platform.ts";
 import { unsafeReasons } from "./migration-safety.ts";
 import type { Values } from "./site.ts";
+
+const FAULTS_SHOWN = 8;
 
 export interface BeforeParts {
   readonly platform: Platform;
@@ -28,9 +30,17 @@ export interface BeforeParts {
  */
 export async function prepare(parts: BeforeParts): Promise<void> {
   const { platform, rules, environment, values, say } = parts;
-  const faults = [...environmentFaults(rules, values), ...(await deployedFaults(platform, environment))];
-  if (faults.length > 0) throw new Failure(`settings and secrets are not fit: ${faults.slice(0, 8).join("; ")}`);
-  say("settings and secrets are there, strong, distinct and deployed");
+  const faults = [
+    ...environmentFaults(rules, values),
+    // A rehearsal's system has settings of its own.
+    ...(rules === "local" ? [] : settingFaults(environment, values)),
+    ...(await deployedFaults(platform, environment)),
+  ];
+  if (faults.length > 0) {
+    const more = faults.length > FAULTS_SHOWN ? `; and ${faults.length - FAULTS_SHOWN} more: npm run env:check` : "";
+    throw new Failure(`settings and secrets are not fit: ${faults.slice(0, FAULTS_SHOWN).join("; ")}${more}`);
+  }
+  say("settings and secrets are there, strong, distinct, as configured and deployed");
   const opened: ManagedDatabase[] = [];
   try {
     for (const name of DATABASES) opened.push(parts.database(name));

@@ -152,6 +152,7 @@ export const TASKS: readonly Task[] = [
       const results = await runChecks([...SMOKE_CHECKS, ...DIAGNOSIS_CHECKS], {
         core: { url: site.urls["itrans-core"], key: site.keys.core },
         hub: { url: site.urls["medlink-hub"], key: site.keys.hub },
+        relay: { url: site.urls["itrans-relay"], key: undefined },
       });
       const bad = results.filter(({ ok }) => !ok);
       if (bad.length > 0) throw new Error(bad.map(({ name, detail }) => `${name}: ${detail}`).join("; "));

@@ -1,5 +1,5 @@
 /** The cron's part of the hub's metrics: gauges, what the tables tell since the last look, roll-up and retention. */
-import { databaseSink, flushNow, isMeasured } from "../../operations/meter.edge.ts";
+import { databaseSink, flushNow, isMeasured, withAnalytics, writeAnalytics } from "../../operations/meter.edge.ts";
 import {
   addOnce,
   markStatement,
@@ -71,9 +71,11 @@ export async function recordHubMetrics(hub: Hub, env: HubEnv, latenessMs: number
     labels: [],
     value: Math.max(0, latenessMs) / 1_000,
   };
-  await writeMetrics(hub.db, hub.newUuid(), readingRows([...(await readHubGauges(hub.db, now)), lateness], now), now);
+  const readings = readingRows([...(await readHubGauges(hub.db, now)), lateness], now);
+  await writeMetrics(hub.db, hub.newUuid(), readings, now);
+  writeAnalytics(env.ANALYTICS, readings);
   for (let look = 0; look < MAX_LOOKS; look++) if (!(await countLifecycle(hub.db, now))) break;
-  await flushNow("medlink-hub", env, databaseSink(hub.db));
+  await flushNow("medlink-hub", env, withAnalytics(databaseSink(hub.db), env.ANALYTICS));
   await rollUp(hub.db, now);
   await pruneMetrics(hub.db, now);
 }

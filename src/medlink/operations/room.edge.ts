@@ -1,5 +1,6 @@
 import type { Operation } from "../operation.edge.ts";
 import { acknowledgeAlert, endAlertSilence, silenceAlerts, testAlerts } from "./alerts.route.ts";
+import { putContacts, showContacts } from "./contacts.route.ts";
 import { pauseDestination, pauseRelay, resumeDestination, resumeRelay } from "./control-relay.route.ts";
 import { discardDeadLetter, replayDeadLetter, replayDeadLetters } from "./dead-letters.route.ts";
 import { resolveIdempotencyKey } from "./idempotency-keys.route.ts";
@@ -39,6 +40,8 @@ export const OPERATIONS: readonly Operation[] = [
   ownReconciliationItem,
   resolveReconciliationItem,
   resolveIdempotencyKey,
+  showContacts,
+  putContacts,
   silenceAlerts,
   testAlerts,
   endAlertSilence,

@@ -1,9 +1,11 @@
 /** The minute's look at core's evaluator: it needs core for nothing but the answer that it is about. */
 import { readContacts } from "../../operations/alerts/escalation.ts";
+import { calledNow } from "../../operations/alerts/roster.ts";
 import { channelsOf, sendNotification } from "../../operations/alerts/send.client.ts";
 import type { HubEnv } from "../env.ts";
 import type { Hub } from "../hub.edge.ts";
 import { readTask, type StoredTask, taskUpdate } from "../tasks/tasks.store.ts";
+import { readRoster } from "./roster.store.ts";
 import { afterSend, dueOf, evaluatedAtOf, firstWatch, stepWatch, type WatchState } from "./watch.ts";
 
 const TASK = "watch";
@@ -31,7 +33,7 @@ export async function watchEvaluator(hub: Hub, env: HubEnv): Promise<void> {
   const evaluatedAt = await coreSays(hub);
   const stored = await readTask(db, TASK);
   const before: WatchState = stored === undefined ? firstWatch(hub.now()) : JSON.parse(stored.state);
-  const { contacts, fault } = readContacts(settings.ALERT_CONTACTS);
+  const { contacts, fault } = calledNow(await readRoster(db), readContacts(settings.ALERT_CONTACTS), hub.now());
   if (fault !== null) log("error", "alerts.contacts", { reason: fault });
   const silentAfterMs = Math.max(LEAST_SILENCE_MS, settings.ALERT_SILENT_AFTER_MS / scale);
   const audience = { contacts, pagedFrom: settings.PAGERDUTY_FROM_GRADE };

@@ -9,6 +9,7 @@ import {
   retryAfterMs,
 } from "./notification.ts";
 import type { Observation } from "./observation.ts";
+import { rosterSchema, type StoredRoster } from "./roster.ts";
 
 /** Settled notifications that are kept to be looked at. */
 const MAX_SETTLED = 500;
@@ -39,6 +40,9 @@ export class AlertStateStore {
     storage.sql.exec(
       "CREATE TABLE IF NOT EXISTS cron (singleton INTEGER NOT NULL PRIMARY KEY, seen_at INTEGER NOT NULL)",
     );
+    storage.sql.exec(
+      "CREATE TABLE IF NOT EXISTS roster (singleton INTEGER NOT NULL PRIMARY KEY, body TEXT NOT NULL, put_at INTEGER NOT NULL)",
+    );
     storage.sql.exec(`CREATE TABLE IF NOT EXISTS notifications (
       position INTEGER PRIMARY KEY AUTOINCREMENT,
       id TEXT NOT NULL UNIQUE,
@@ -64,6 +68,21 @@ export class AlertStateStore {
 
   sawCron(at: number): void {
     this.#storage.sql.exec("UPDATE cron SET seen_at = ? WHERE singleton = 1", at);
+  }
+
+  roster(): StoredRoster | undefined {
+    const [row] = this.#storage.sql
+      .exec<{ body: string; put_at: number }>("SELECT body, put_at FROM roster WHERE singleton = 1")
+      .toArray();
+    return row === undefined ? undefined : { roster: rosterSchema.parse(JSON.parse(row.body)), putAt: row.put_at };
+  }
+
+  putRoster({ roster, putAt }: StoredRoster): void {
+    this.#storage.sql.exec(
+      "INSERT OR REPLACE INTO roster (singleton, body, put_at) VALUES (1, ?, ?)",
+      JSON.stringify(roster),
+      putAt,
+    );
   }
 
   load(): EvaluatorState {

@@ -8,6 +8,8 @@ export const CONTACT_ROLES = [
   "engineering-lead",
   "vp-engineering",
   "product-owner",
+  "devops",
+  "database-admin",
 ] as const;
 export type ContactRole = (typeof CONTACT_ROLES)[number];
 

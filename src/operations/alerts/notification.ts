@@ -107,12 +107,16 @@ function headline({ kind, severity, title }: Notification, { environment }: Plac
 const minutes = (ms: number): string => (ms < 3_600_000 ? `${ms / 60_000} min` : `${ms / 3_600_000} h`);
 
 function facts(notification: Notification, place: Place): readonly string[] {
-  const { kind, says, at, value, severity, alert } = notification;
+  const { kind, says, at, value, severity, alert, contacts } = notification;
   const ended = kind === "resolved" || kind === "acknowledged";
+  const called = contacts.map(
+    ({ role, name, phone }) => `${role.replaceAll("-", " ")} ${name}${phone === undefined ? "" : ` ${phone}`}`,
+  );
   return [
     says,
     ...(value === undefined || ended ? [] : [`Seen: ${rounded(value)}`]),
     `At: ${iso(at)}`,
+    ...(ended || called.length === 0 ? [] : [`Called: ${called.join(", ")}`]),
     ...(ended
       ? []
       : [`Acknowledge within ${minutes(ACKNOWLEDGE_WITHIN_MS[severity])}: npm run alerts:acknowledge -- ${alert}`]),

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { describe, expect, it } from "vitest";
 import { unstable_readConfig as readConfig } from "wrangler";
+import { NEEDED_SETTINGS } from "../../../scripts/env-check.ts";
 import { projectRoot } from "../../../scripts/lib/bundle.ts";
 import { CONFIGS } from "../../../scripts/lib/platform.ts";
 import { hubSettingsSchema } from "../../../src/medlink/settings.ts";
@@ -19,6 +20,10 @@ interface WranglerConfig {
   readonly main: string;
   readonly compatibility_date: string;
   readonly compatibility_flags: readonly string[];
+  readonly observability?: {
+    readonly enabled?: boolean;
+    readonly traces?: { readonly enabled?: boolean; readonly head_sampling_rate?: number };
+  };
   readonly triggers: { readonly crons: readonly string[] };
   readonly vars: Readonly<Record<string, unknown>>;
   readonly d1_databases: readonly {
@@ -54,6 +59,7 @@ function parityOf(worker: WorkerName, environment: Environment) {
     main: config.main,
     compatibilityDate: config.compatibility_date,
     crons: config.triggers.crons,
+    observability: config.observability,
     vars: Object.keys(config.vars).sort(),
     databases: config.d1_databases.map(({ binding, database_name, migrations_dir }) => [
       binding,
@@ -95,6 +101,15 @@ describe.each(WORKERS)("the environments of %s", (worker) => {
     expect(new Set(names).size).toBe(names.length);
   });
 
+  it("are logged whole and traced in part", () => {
+    for (const environment of ENVIRONMENTS) {
+      const { enabled, traces } = configOf(worker, environment).observability ?? {};
+      expect([enabled, traces?.enabled]).toEqual([true, true]);
+      expect(traces?.head_sampling_rate).toBeGreaterThan(0);
+      expect(traces?.head_sampling_rate).toBeLessThanOrEqual(0.1);
+    }
+  });
+
   it("keep calls off private addresses where they go to others", () => {
     for (const environment of ["staging", "production"] as const) {
       const flags = configOf(worker, environment).compatibility_flags;
@@ -102,6 +117,10 @@ describe.each(WORKERS)("the environments of %s", (worker) => {
     }
   });
 });
+
+const CUTOVER_CLINIC = ["CLINIC_EMAIL", "CLINIC_PASSWORD", "PATIENT_ID", "PROVIDER_ID", "INSURER_ID"].map(
+  (name) => `CUTOVER_${name}`,
+);
 
 describe.each(ENVIRONMENTS)("config/%s.env.example", (environment) => {
   const values = parseEnv(readFileSync(join(projectRoot, "config", `${environment}.env.example`), "utf8"));
@@ -113,6 +132,15 @@ describe.each(ENVIRONMENTS)("config/%s.env.example", (environment) => {
     }
   });
 
+  it("names what alerting and a cutover want", () => {
+    const wanted = [
+      ...NEEDED_SETTINGS,
+      ...["ALERT_CONTACTS", "ALERT_HEARTBEAT_URL", "EMAIL_API_URL", "EMAIL_FROM"],
+      ...CUTOVER_CLINIC,
+    ];
+    expect(wanted.filter((name) => values[name] === undefined)).toEqual([]);
+  });
+
   it("has only settings and secrets that there are, and settings that parse", () => {
     const shapes = [coreSettingsSchema, relaySettingsSchema, hubSettingsSchema];
     const known = new Set([
@@ -121,6 +149,7 @@ describe.each(ENVIRONMENTS)("config/%s.env.example", (environment) => {
       "ITRANS_CORE_URL",
       "MEDLINK_HUB_URL",
       "BACKUP_DIR",
+      ...CUTOVER_CLINIC,
     ]);
     expect(Object.keys(values).filter((name) => !known.has(name))).toEqual([]);
     for (const schema of shapes) expect(schema.safeParse(values).error?.issues ?? []).toEqual([]);

@@ -80,6 +80,9 @@ describe("the check of an environment", () => {
     ANCHOR_CONTRACT_ADDRESS: `0x${"1a".repeat(20)}`,
     LEDGER_LOG_URL: "https://core.example/ledger/log",
     HUB_PUBLIC_URL: "https://hub.example",
+    MEDLINK_HUB_URL: "https://hub.example",
+    RELAY_URL: "https://relay.example",
+    SLACK_WEBHOOK_URL: "https://hooks.slack.invalid/services/a1B2c3",
   };
 
   it("finds nothing wrong with a whole one", () => {

@@ -464,6 +464,10 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   "DELETE /api/operations/alerts/silences/{silenceId}": operators("DELETE", {
     params: () => ({ silenceId: "none" }),
   }),
+  "GET /api/operations/alerts/contacts": operators("GET"),
+  "PUT /api/operations/alerts/contacts": operators("PUT", {
+    body: () => ({ people: [{ name: "One", phone: "+1-555-0101", roles: ["on-call-primary"] }] }),
+  }),
   "POST /api/operations/alerts/test": operators("POST"),
   "GET /api/operations/ledger/entries/{seq}/proof": operators("GET", {
     params: () => ({ seq: "0" }),

@@ -112,6 +112,20 @@ const DEEDS: readonly (readonly [
   ],
 ];
 
+it("keeps who it calls when core is silent by itself, in its audit without a name, and serves it", async () => {
+  const person = { name: "One", phone: "+1-555-0101", roles: ["on-call-primary"] };
+  expect(await (await call("GET", "/alerts/contacts")).json()).toMatchObject({ source: "none" });
+  expect((await call("PUT", "/alerts/contacts", { people: [{ ...person, roles: [] }] })).status).toBe(400);
+  const response = await call("PUT", "/alerts/contacts", { people: [person] });
+  expect(response.status).toBe(200);
+  const shown = { source: "file", contacts: [{ role: "on-call-primary", name: "One", phone: "+1-555-0101" }] };
+  expect(await response.json()).toMatchObject(shown);
+  expect(await (await call("GET", "/alerts/contacts")).json()).toMatchObject(shown);
+  expect(hub.calls).toEqual([]);
+  expect(await noted()).toMatchObject([{ action: "alert.contacts", subject: "hub" }]);
+  expect(JSON.stringify(await noted())).not.toContain("555");
+});
+
 describe("an operator, over the hub,", () => {
   it.each(DEEDS)(
     "%s: core is asked with its operator key, and it is noted who asked",

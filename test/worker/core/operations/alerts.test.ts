@@ -63,6 +63,40 @@ test("a silence is shown until it is ended, and refuses what it does not know", 
   expect((await call(path, { method: "DELETE", key })).status).toBe(404);
 });
 
+test("who is called is put by an operator, noted in the ledger, kept by the evaluator, and not taken with a fault", async () => {
+  const path = "/operations/alerts/contacts";
+  const put = (body: unknown) => call(path, { method: "PUT", key, body });
+  expect((await call(path)).status).toBe(403);
+  expect((await call(path, { key })).json).toMatchObject({ source: "none", contacts: [] });
+  const one = { name: "One", phone: "+1-555-0101", roles: ["on-call-primary"] };
+  const two = { name: "Two", email: "two@example.invalid" };
+  const shiftsFrom = new Date(Date.now() - 3_600_000).toISOString();
+  const shifts = [{ fromHour: 0, toHour: 4, primary: "Two", secondary: "One" }];
+  expect((await put({ people: [one, two], shifts })).status).toBe(400);
+  expect((await call(path, { key })).json.source).toBe("none");
+
+  const { status, json } = await put({ people: [one, two], shiftsFrom, shifts });
+  expect(status).toBe(200);
+  expect(json).toMatchObject({
+    source: "file",
+    contacts: [
+      { role: "on-call-primary", name: "Two" },
+      { role: "on-call-secondary", name: "One" },
+    ],
+  });
+  await evictDurableObject(stub());
+  expect((await call(path, { key })).json).toEqual(json);
+  const { actions } = (await call("/operations/actions", { key })).json;
+  expect(actions[0].action).toBe("ALERT_CONTACTS_PUT");
+  expect((await call("/operations/alerts", { key })).json.fault).toBeNull();
+
+  await call("/operations/alerts/test", { method: "POST", key });
+  const told = await runInDurableObject(stub(), (_instance, { storage }) =>
+    storage.sql.exec<{ body: string }>("SELECT body FROM notifications ORDER BY position DESC LIMIT 1").one(),
+  );
+  expect(JSON.parse(told.body).contacts).toEqual([{ role: "on-call-primary", ...two }]);
+});
+
 test("a test says of each channel what became of it", async () => {
   const { status, json } = await call("/operations/alerts/test", { method: "POST", key });
   expect(status).toBe(200);

@@ -2,7 +2,8 @@ import { createExecutionContext, createScheduledController, waitOnExecutionConte
 import { beforeAll, expect, test } from "vitest";
 import type { CoreEnv } from "../../../../src/core/env.ts";
 import worker from "../../../../src/core/worker.ts";
-import { databaseSink, Meter } from "../../../../src/operations/meter.edge.ts";
+import type { AnalyticsPoint } from "../../../../src/operations/analytics.ts";
+import { databaseSink, Meter, withAnalytics } from "../../../../src/operations/meter.edge.ts";
 import { readTotals } from "../../../../src/operations/metrics.store.ts";
 import { RelayPort } from "../../../../src/relay/port.edge.ts";
 import { readExposition, type Sample } from "../../../support/prometheus.ts";
@@ -109,6 +110,54 @@ test("one flush is arranged for all that is measured within its time, and again 
   wakers[1]?.();
   await arranged[1];
   expect(sent).toEqual([2]);
+});
+
+test("where a dataset is bound, what is measured is written there as well, once, and its refusal fails no request", async () => {
+  const points: AnalyticsPoint[] = [];
+  const ANALYTICS = { writeDataPoint: (point: AnalyticsPoint) => points.push(point) };
+  const written = () =>
+    points.filter(({ indexes, blobs }) => indexes[0] === "itrans_core_http_requests_total" && blobs[2] === "/metrics");
+  await scrape(undefined, { ANALYTICS });
+  await scrape(undefined, { ANALYTICS });
+  expect(written().map(({ blobs }) => blobs[0])).toContain("itrans-core");
+  const before = written().reduce((sum, { doubles }) => sum + (doubles[1] ?? 0), 0);
+  const total = async () => sumOf(await samples(), "itrans_core_http_requests_total", { route: "/metrics" });
+  const counted = await total();
+  await scrape(undefined, { ANALYTICS });
+  const after = written().reduce((sum, { doubles }) => sum + (doubles[1] ?? 0), 0);
+  expect(after - before).toBeLessThanOrEqual((await total()) - counted);
+  expect(after).toBeGreaterThan(before);
+
+  const refusing = {
+    writeDataPoint() {
+      throw new Error("no more points");
+    },
+  };
+  expect((await scrape(undefined, { ANALYTICS: refusing })).status).toBe(200);
+});
+
+test("a batch whose answer was lost is written to the dataset once", async () => {
+  const points: AnalyticsPoint[] = [];
+  const meter = new Meter(
+    "itrans-core",
+    () => 1_800_000_000_000,
+    () => "analytics",
+  );
+  let lost = true;
+  const sink = withAnalytics(
+    async (flushId, rows) => {
+      await databaseSink(testEnv.DB)(flushId, rows);
+      if (lost) throw new Error("the answer was lost");
+    },
+    { writeDataPoint: (point) => points.push(point) },
+  );
+  meter.buffer.add("itrans_core_ledger_commits_total", { outcome: "uncertain" }, 4);
+  await meter.flush(sink);
+  expect(points).toEqual([]);
+  lost = false;
+  await meter.flush(sink);
+  await meter.flush(sink);
+  expect(points.map(({ doubles }) => doubles[1])).toEqual([4]);
 });
 
 test("/metrics is for the scrape token alone, and closed while there is none", async () => {
