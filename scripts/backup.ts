@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   const bar = makeBar(process.stderr);
   const environment = environmentOf(values.env, process.env);
   const directory = resolve(projectRoot, environment.BACKUP_DIR ?? ".data/backups");
-  const site = siteOf(values.hub ? "hub" : "core", environment);
+  const site = siteOf(values.hub ? "hub" : "core", environment, values.env);
   const began = performance.now();
   let name = values.snapshot;
   if (name === undefined) {

@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   const environment = environmentOf(values.env, process.env);
   const secrets = acceptedValues(environment, "BACKUP_ENCRYPTION_KEY");
   if (secrets.length === 0) throw new Failure("set BACKUP_ENCRYPTION_KEY: without it the files do not open");
-  const site = siteOf("core", environment);
+  const site = siteOf("core", environment, values.env);
   const logKeys = values.key.length > 0 ? keysOf(values.key) : await servedKeys(site.operator.url);
   const { runs } = backupsSchema.parse(await site.operator.ask(`${site.base}/backups`));
   const snapshot =

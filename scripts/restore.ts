@@ -123,7 +123,7 @@ async function archiveOf(
   const name = values.snapshot ?? "";
   const known = join(directory, `itrans-${values.hub ? "hub" : "ledger"}-${name}.tar.gz`);
   if (existsSync(known)) return known;
-  const site = siteOf(values.hub ? "hub" : "core", environment);
+  const site = siteOf(values.hub ? "hub" : "core", environment, values.env);
   return (await writeArchive(await remoteSnapshot(site, name), directory, progress)).archive;
 }
 

@@ -5,23 +5,38 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, parseEnv } from "node:util";
 import { Contract, computeAddress, JsonRpcProvider, Wallet } from "ethers";
-import * as z from "zod";
+import { SECRET_MAX_AGE_DAYS } from "../src/platform/rotation.ts";
 import { SECRETS, secretFaults, secretsOf } from "../src/platform/secrets.ts";
 import { projectRoot } from "./lib/bundle.ts";
+import { valuesOf } from "./lib/deploy/site.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { call, summaryOf } from "./lib/http.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import { hubOperatorOf, type Operator, operatorOf } from "./lib/operator.ts";
 import { CONFIGS, cloudflare, ENVIRONMENTS, type EnvironmentName, type Platform } from "./lib/platform.ts";
 import {
+  askedOf,
   type Change,
   changesOf,
   endsOf,
+  lingering,
   planOf,
-  type RotationState,
   retireFault,
   STEPS,
   type Step,
+  switchFault,
+  unseen,
 } from "./lib/rotation.ts";
+import {
+  type Ages,
+  type RotationSite,
+  readCoreAges,
+  readHubAges,
+  readHubRenewal,
+  readRotation,
+  stepHubRenewal,
+  stepRewraps,
+  switchedAt,
+} from "./lib/rotation-site.ts";
 
 const USAGE = `npm run secrets:rotate                                     what there is, how old it is, how rotations stand
 npm run secrets:rotate -- NAME                             how it is rotated, and the next step
@@ -29,41 +44,53 @@ npm run secrets:rotate -- NAME --step add|switch|retire    takes a step
 npm run secrets:rotate -- EVM_PRIVATE_KEY --step handover  the contract's role goes to the new signer, then the key
 
   --env local|staging|production   default local: .dev.vars, which npm start reads when it starts
-  --quiet S                        how long nobody may have come with the old value before it is retired (900)
-  --force                          retire although something speaks against it
+  --quiet S                        from the switch on, and since somebody last came with the old value, before it is retired (900)
+  --force                          take the step although something speaks against it
+
+Addresses and operators' keys of staging and production are in .env.<environment> or the environment: ITRANS_CORE_URL, RELAY_URL,
+MEDLINK_HUB_URL, OPERATOR_API_KEY, HUB_OPERATOR_API_KEY. What is asked before a step is the system that the step changes.
 
 Values: NEW_SECRET and OLD_SECRET in the environment, from where you keep them; nobody can read them back from a deployed worker. Locally
 .dev.vars has them, and a new one is made. The step is recorded in the ledger before it is taken. EVM_PRIVATE_KEY needs EVM_RPC_URL,
 ANCHOR_CONTRACT_ADDRESS, CHAIN_ID and ANCHOR_OWNER_KEY (the contract's owner) besides, and a NEW_SECRET whose address has funds.`;
 
-const stateSchema = z.looseObject({
-  secrets: z.array(
-    z.looseObject({
-      name: z.string(),
-      worker: z.string(),
-      setAt: z.string().nullable(),
-      ageDays: z.number().nullable(),
-    }),
-  ),
-  overlaps: z.array(z.looseObject({ name: z.string(), previousUsedAt: z.string().nullable() })),
-  rewraps: z.array(
-    z.looseObject({ kind: z.string(), finished: z.boolean(), unreadable: z.number(), examined: z.number() }),
-  ),
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Core and hub of an environment: those of the guard are those that are changed. */
+const siteOf = (variables: Variables, environment: EnvironmentName): RotationSite => ({
+  core: operatorOf(variables, environment),
+  hub: () => hubOperatorOf(variables, environment),
 });
 
 const say = (line: string): void => console.log(line);
 
-const readState = async (operator: Operator) => stateSchema.parse(await operator.ask("/operations/secrets"));
-
-async function showAll(operator: Operator): Promise<void> {
-  const state = await readState(operator);
-  for (const { name, worker, setAt, ageDays } of state.secrets) {
+function showAges(secrets: Ages["secrets"]): void {
+  for (const { name, worker, setAt, ageDays } of secrets) {
     const age = ageDays === null ? "never seen" : `${ageDays} days, since ${setAt}`;
-    say(`${ageDays !== null && ageDays >= 90 ? "DUE  " : "     "} ${worker.padEnd(13)} ${name.padEnd(36)} ${age}`);
+    say(
+      `${ageDays !== null && ageDays >= SECRET_MAX_AGE_DAYS ? "DUE  " : "     "} ${worker.padEnd(13)} ${name.padEnd(36)} ${age}`,
+    );
   }
-  for (const { name, previousUsedAt } of state.overlaps)
-    say(`overlap  ${name}: the old value was last used ${previousUsedAt ?? "never"}`);
-  for (const { kind, finished, examined, unreadable } of state.rewraps) {
+}
+
+async function showAll({ core, hub }: RotationSite): Promise<void> {
+  const own = await readCoreAges(core);
+  showAges(own.secrets);
+  let hubs: Ages | undefined;
+  try {
+    hubs = await readHubAges(hub());
+    showAges(hubs.secrets);
+  } catch (error) {
+    // What core can tell is worth telling; the exit code says that something is missing.
+    say(`      medlink-hub   its secrets could not be asked for: ${messageOf(error)}`);
+    process.exitCode = 1;
+  }
+  for (const { name, previousUsedAt } of own.overlaps)
+    say(
+      `overlap  itrans-core ${name}: the old value was last used ${previousUsedAt ?? "never, as far as it is noted"}`,
+    );
+  for (const { name } of hubs?.overlaps ?? []) say(`overlap  medlink-hub ${name}`);
+  for (const { kind, finished, examined, unreadable } of own.rewraps) {
     say(
       `re-wrap  ${kind}: ${finished ? "finished" : "under way"}, ${examined} rows looked at, ${unreadable} unreadable`,
     );
@@ -107,6 +134,9 @@ interface Given {
   readonly step: Step;
   readonly quietMs: number;
   readonly force: boolean;
+  readonly site: RotationSite;
+  /** Of the environment: addresses and keys. */
+  readonly variables: Variables;
 }
 
 function valuesFor({ name, environment, step }: Given): { readonly old: string; readonly fresh: string } {
@@ -140,11 +170,9 @@ function checkStrength(name: string, fresh: string): void {
   }
 }
 
-async function pushRewraps(operator: Operator): Promise<void> {
+async function pushRewraps(core: Operator): Promise<void> {
   for (let turn = 0; turn < 10_000; turn++) {
-    const { rewraps } = stateSchema
-      .pick({ rewraps: true })
-      .parse(await operator.ask("/operations/rewrap", { method: "POST" }));
+    const rewraps = await stepRewraps(core);
     say(
       `  ${rewraps.map(({ kind, finished, examined, unreadable }) => `${kind}: ${examined} rows${unreadable > 0 ? `, ${unreadable} unreadable` : ""}${finished ? ", finished" : ""}`).join("; ")}`,
     );
@@ -153,33 +181,99 @@ async function pushRewraps(operator: Operator): Promise<void> {
   }
 }
 
-/** Asks what the step should have made true. */
-async function verify({ name, environment, step }: Given, fresh: string, operator: Operator): Promise<void> {
-  const version = await call(`${operator.url}/health`);
-  if (version.status !== 200) throw new Failure(`core is not healthy: ${summaryOf(version)}`);
-  const probes: Readonly<Record<string, string>> = {
-    WORKFLOW_API_KEY: "/workflow/requests/rotation-probe",
-    CLAIMS_API_KEY: "/claims/rotation-probe",
-    OPERATOR_API_KEY: "/tenants?limit=1",
-  };
+/** At a thousand rows a call: a hundred million rows. */
+const RENEWAL_CALLS = 100_000;
+
+/** Begins the hub's job unless it has begun since the switch, and carries it to its end. */
+async function pushHubRenewal(hub: Operator, job: string, switched: number | undefined): Promise<void> {
+  const known = await readHubRenewal(hub, job);
+  const isOfBefore = known.startedAt === null || (switched !== undefined && known.startedAt < switched);
+  let now = isOfBefore ? await stepHubRenewal(hub, job, true) : known;
+  for (let calls = 0; now.state === "running" && calls < RENEWAL_CALLS; calls++) {
+    now = await stepHubRenewal(hub, job, false);
+    if (calls % 20 === 0) say(`  ${job}: ${now.done} of ${now.total} rows`);
+  }
+  say(`  ${job}: ${now.state}${now.held > 0 ? `, ${now.held} rows held` : ""}`);
+}
+
+async function pushRenewal(name: string, site: RotationSite): Promise<void> {
+  const { renewal } = planOf(name);
+  if (renewal === undefined) return;
+  if (renewal.worker === "itrans-core") return pushRewraps(site.core);
+  await pushHubRenewal(site.hub(), renewal.job, await switchedAt(site.core, name));
+}
+
+/** Calls that a surface's key opens; the answer is 401 to a key that it does not know. */
+const PROBES: Readonly<Record<string, { readonly header: "key" | "bearer"; readonly path: string }>> = {
+  WORKFLOW_API_KEY: { header: "key", path: "/workflow/requests/rotation-probe" },
+  CLAIMS_API_KEY: { header: "key", path: "/claims/rotation-probe" },
+  OPERATOR_API_KEY: { header: "key", path: "/tenants?limit=1" },
+  METRICS_SCRAPE_TOKEN: { header: "bearer", path: "/metrics" },
+};
+
+/** For a deploy to reach the isolates, and for the minute's cron to note the values it finds. */
+const REACHED_WITHIN_MS = 180_000;
+/** A local run begins anew within seconds where --watch does it, else when somebody does it. */
+const RESTARTED_WITHIN_MS = 10_000;
+
+/**
+ * Asks every worker that holds the secret what the step should have made true of it.
+ * @throws Failure naming what is not true yet: the step is taken, and the next one asks the same first.
+ */
+async function verify({ name, environment, step, site, variables }: Given, fresh: string): Promise<void> {
+  const given = variables.RELAY_URL ?? "";
+  const relay = (given === "" && environment === "local" ? "http://127.0.0.1:3003" : given).replace(/\/+$/, "");
+  const holders = askedOf(name);
+  if (holders.has("itrans-relay") && relay === "") throw new Failure("set RELAY_URL: the relay holds this secret too");
+  const until = performance.now() + (environment === "local" ? RESTARTED_WITHIN_MS : REACHED_WITHIN_MS);
+  let faults: readonly string[] = [];
+  do {
+    faults = await stepFaults({ name, step, site }, fresh, holders.has("itrans-relay") ? relay : undefined);
+    if (faults.length === 0) return say(`  ${[...holders].join(", ")}: as the step says`);
+    await sleep(2_000);
+  } while (performance.now() < until);
+  const restart =
+    environment === "local"
+      ? "; restart npm start, unless --watch does it: a running worker keeps the values it began with"
+      : "";
+  throw new Failure(`${step} is taken, but ${faults.join("; ")}${restart}`);
+}
+
+async function stepFaults(
+  { name, step, site }: Pick<Given, "name" | "step" | "site">,
+  fresh: string,
+  relay: string | undefined,
+): Promise<readonly string[]> {
+  const faults: string[] = [];
+  try {
+    if (relay !== undefined) {
+      const answer = await call(`${relay}/health`);
+      if (answer.status !== 200) faults.push(`the relay is not healthy: ${summaryOf(answer)}`);
+    }
+    const state = await readRotation(name, site);
+    const added = step === "add" ? switchFault(name, state) : undefined;
+    if (added !== undefined) faults.push(added);
+    if (step === "switch") faults.push(...unseen(name, state));
+    if (step === "retire") faults.push(...lingering(name, state));
+  } catch (error) {
+    // Workers that restart answer nothing for a moment.
+    return [...faults, messageOf(error)];
+  }
   const shared = endsOf(name).find(({ sameAs }) => sameAs === undefined)?.name ?? name;
-  const probe = probes[shared];
-  if (probe !== undefined) {
-    const answer = await call(`${operator.url}${probe}`, { headers: { "x-api-key": fresh } });
+  const probe = PROBES[shared];
+  if (probe !== undefined && fresh !== "") {
+    const headers: Record<string, string> =
+      probe.header === "key" ? { "x-api-key": fresh } : { authorization: `Bearer ${fresh}` };
+    const answer = await call(`${site.core.url}${probe.path}`, { headers });
     if (answer.status === 401)
-      throw new Failure(`core does not take the new ${shared}: it has not reached every isolate, or was not set`);
-    say(`  core takes the new ${shared}`);
+      faults.push(`core does not take the new ${shared}: it has not reached every isolate, or was not set`);
   }
   if (name === "LEDGER_SIGNING_KEY" && step !== "retire") {
-    const { text } = await fetch(`${operator.url}/ledger/log/key`).then(async (answer) => ({
-      text: await answer.text(),
-    }));
+    const text = await fetch(`${site.core.url}/ledger/log/key`).then((answer) => answer.text());
     const wanted = Buffer.concat([Buffer.from([1]), publicKeyOf(fresh)]).toString("base64");
-    if (!text.includes(wanted)) throw new Failure("the log's keys do not name the new one yet");
-    say("  the log names the new verifier key; both sign");
+    if (!text.includes(wanted)) faults.push("the log's keys do not name the new one yet");
   }
-  if (environment === "local")
-    say("  restart npm start, or let --watch do it: a running worker keeps the values it began with");
+  return faults;
 }
 
 function publicKeyOf(seed: string): Buffer {
@@ -188,21 +282,17 @@ function publicKeyOf(seed: string): Buffer {
   return key.export({ format: "der", type: "spki" }).subarray(-32);
 }
 
-async function takeStep(given: Given): Promise<void> {
-  const { name, environment, step } = given;
-  const operator = operatorOf(process.env);
+export async function takeStep(given: Given): Promise<void> {
+  const { name, environment, step, site } = given;
   const plan = planOf(name);
   if (plan.kind === "handover") throw new Failure(`${name} has no overlap: --step handover`);
   const { old, fresh } = valuesFor(given);
   if (step !== "retire") checkStrength(name, fresh);
-  if (step === "retire") {
-    if (plan.kind === "seals") await pushRewraps(operator);
-    const state: RotationState = await readState(operator);
-    const fault = retireFault(name, state, Date.now(), given.quietMs);
-    if (fault !== undefined && !given.force) throw new Failure(`the old ${name} stays: ${fault}`);
-  }
-  if (name === "LEDGER_SIGNING_KEY" && step === "retire") await sayRetiredKey(operator, fresh, given.force);
-  await operator.ask(`/operations/secrets/${name}/rotations`, { method: "POST", body: { step } });
+  const fault = await faultOf(given);
+  if (fault !== undefined && !given.force)
+    throw new Failure(step === "retire" ? `the old ${name} stays: ${fault}` : `${name} is not switched: ${fault}`);
+  if (name === "LEDGER_SIGNING_KEY" && step === "retire") await sayRetiredKey(site.core, fresh, given.force);
+  await site.core.ask(`/operations/secrets/${name}/rotations`, { method: "POST", body: { step } });
   const changes = changesOf(step, name, old, fresh);
   if (environment === "local") {
     writeFileSync(FILE, withChanges(readFileSync(FILE, "utf8"), changes), { mode: 0o600 });
@@ -211,15 +301,36 @@ async function takeStep(given: Given): Promise<void> {
     if (step === "add" && process.env.NEW_SECRET === undefined) say(`the new value, shown once; keep it: ${fresh}`);
     await deploy(cloudflare, environment, changes);
     say(`${step}: ${changes.map(({ worker }) => worker).join(", ")} changed`);
-    await verify(given, fresh, operator);
   }
-  if (step === "switch" && plan.kind === "seals" && environment !== "local") await pushRewraps(operator);
+  await verify({ ...given, site: withNewKey(given, fresh) }, fresh);
+  if (step === "switch") await pushRenewal(name, site);
   const next = STEPS[STEPS.indexOf(step) + 1];
   say(
     next === undefined
       ? "done: only the new value is left"
       : `next: --step ${next}${next === "retire" ? `, when ${plan.beforeRetiring}` : ""}`,
   );
+}
+
+/** What speaks against the step, as core and hub tell it. */
+async function faultOf({ name, step, site, quietMs }: Given): Promise<string | undefined> {
+  switch (step) {
+    case "add":
+      return undefined;
+    case "switch":
+      return switchFault(name, await readRotation(name, site));
+    case "retire":
+      await pushRenewal(name, site);
+      return retireFault(name, await readRotation(name, site), Date.now(), quietMs);
+  }
+}
+
+/** Whoever retires the key that it asks with asks with the new one from then on. */
+function withNewKey({ name, step, site, environment, variables }: Given, fresh: string): RotationSite {
+  const shared = endsOf(name)[0]?.sameAs ?? endsOf(name)[0]?.name;
+  if (step === "add" || fresh === "" || (shared !== "OPERATOR_API_KEY" && shared !== "HUB_OPERATOR_API_KEY"))
+    return site;
+  return siteOf({ ...variables, [shared]: fresh }, environment);
 }
 
 /** Checkpoints from before the overlap have the old key's signature alone: without it verification takes them for forged. */
@@ -253,7 +364,7 @@ export async function handOver({ environment, variables, file, platform, say }: 
     if (value === "") throw new Failure(`set ${name}`);
     return value;
   };
-  const operator = operatorOf(variables);
+  const operator = operatorOf(variables, environment);
   const fresh = variables.NEW_SECRET ?? "";
   if (fresh === "") {
     const made = generate("EVM_PRIVATE_KEY");
@@ -306,7 +417,9 @@ async function main(): Promise<void> {
   const environment = ENVIRONMENTS.find((name) => name === (values.env ?? "local"));
   if (environment === undefined) throw new Failure(`--env is one of ${ENVIRONMENTS.join(", ")}`);
   const [name] = positionals;
-  if (name === undefined) return showAll(operatorOf(process.env));
+  const variables: Variables = valuesOf(environment, process.env);
+  const site = siteOf(variables, environment);
+  if (name === undefined) return showAll(site);
   if (!SECRETS.some((secret) => secret.name === name))
     throw new Failure(`${name} is no secret; without a name all are listed`);
   const plan = planOf(name);
@@ -323,12 +436,13 @@ async function main(): Promise<void> {
     );
   }
   if (values.step === "handover" && plan.kind === "handover")
-    return handOver({ environment, variables: process.env, file: FILE, platform: cloudflare, say });
+    return handOver({ environment, variables, file: FILE, platform: cloudflare, say });
   const step = STEPS.find((one) => one === values.step);
   if (step === undefined) throw new Failure(`--step is one of ${STEPS.join(", ")}`);
   const quietS = Number(values.quiet ?? "900");
   if (!(quietS >= 0)) throw new Failure("--quiet is not a number of seconds");
-  await takeStep({ name, environment, step, quietMs: quietS * 1_000, force: values.force === true });
+  const force = values.force === true;
+  await takeStep({ name, environment, step, quietMs: quietS * 1_000, force, site, variables });
 }
 
 if (process.argv[1] === import.meta.filename) {

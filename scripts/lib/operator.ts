@@ -5,6 +5,7 @@ import { parseEnv } from "node:util";
 import { projectRoot } from "./bundle.ts";
 import { Failure } from "./fail.ts";
 import { type CallOptions, call, summaryOf } from "./http.ts";
+import type { EnvironmentName } from "./platform.ts";
 
 export interface Operator {
   readonly url: string;
@@ -20,10 +21,8 @@ export function relayUrlOf(environment: Environment): string | undefined {
   const given = environment.RELAY_URL ?? "";
   if (given !== "") return given.replace(/\/+$/, "");
   const core = environment.ITRANS_CORE_URL ?? "";
-  return core === "" || isHere(core) ? "http://127.0.0.1:3003" : undefined;
+  return core === "" || isLoopback(core) ? "http://127.0.0.1:3003" : undefined;
 }
-
-const isHere = (url: string): boolean => ["127.0.0.1", "localhost", "[::1]"].includes(new URL(url).hostname);
 
 /** The names under which an environment has an address and the operator's key for it. */
 interface Site {
@@ -35,19 +34,36 @@ interface Site {
 const CORE: Site = { urlName: "ITRANS_CORE_URL", keyName: "OPERATOR_API_KEY", localUrl: "http://127.0.0.1:3002" };
 const HUB: Site = { urlName: "MEDLINK_HUB_URL", keyName: "HUB_OPERATOR_API_KEY", localUrl: "http://127.0.0.1:5000" };
 
-export const operatorOf = (environment: Environment): Operator => operatorAt(CORE, environment);
+/**
+ * @param of whose environment this is. Of staging and production nothing of this machine is taken: neither its address nor its keys,
+ *   and an address on it is refused, so that no command asks one system and changes another.
+ */
+export const operatorOf = (environment: Environment, of: EnvironmentName = "local"): Operator =>
+  operatorAt(CORE, environment, of);
 
-export const hubOperatorOf = (environment: Environment): Operator => operatorAt(HUB, environment);
+export const hubOperatorOf = (environment: Environment, of: EnvironmentName = "local"): Operator =>
+  operatorAt(HUB, environment, of);
 
-function operatorAt({ urlName, keyName, localUrl }: Site, environment: Environment): Operator {
+export const isLoopback = (url: string): boolean =>
+  URL.canParse(url) && /^(127(\.\d+){3}|localhost|\[::1\]|0\.0\.0\.0)$/.test(new URL(url).hostname);
+
+/** @throws Failure when an address of a deployed system is not set, is not https or is on this machine. */
+export function checkDeployedUrl(of: "staging" | "production", name: string, url: string): void {
+  if (url === "") throw new Failure(`set ${name} for ${of}, in the environment, .env.${of} or config/${of}.env`);
+  if (isLoopback(url)) throw new Failure(`${name} is on this machine, which is not ${of}`);
+  if (!URL.canParse(url) || new URL(url).protocol !== "https:") throw new Failure(`${name} is not an https address`);
+}
+
+function operatorAt({ urlName, keyName, localUrl }: Site, environment: Environment, of: EnvironmentName): Operator {
   const file = join(projectRoot, ".dev.vars");
-  const local = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
+  const local = of === "local" && existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
   const given = environment[urlName] ?? "";
+  if (of !== "local") checkDeployedUrl(of, urlName, given);
   const url = (given === "" ? (local[urlName] ?? localUrl) : given).replace(/\/+$/, "");
   const ownKey = environment[keyName] ?? "";
   // A key of this copy is for this machine: it is never sent elsewhere.
-  const isLocal = isHere(url);
-  const key = ownKey !== "" ? ownKey : isLocal ? (local[keyName] ?? "") : "";
+  const key = ownKey !== "" ? ownKey : isLoopback(url) ? (local[keyName] ?? "") : "";
+  if (key === "" && of !== "local") throw new Failure(`set ${keyName} for ${of}`);
   if (key === "") throw new Failure(`set ${keyName} (and ${urlName}), or run npm start once on this machine`);
   return {
     url,

@@ -28,21 +28,26 @@ export const OPERATOR_ACTIONS = [
   "SETTLEMENT_RESOLVE",
   "IDEMPOTENCY_RESOLVE",
   "RECONCILIATION_RUN",
+  "RECONCILIATION_OWN",
   "RECONCILIATION_RESOLVE",
   "BACKUP_CREATE",
-  "BACKUP_RESTORE",
+  "BACKUP_EXPORT",
   "RESTORE_DRILL",
   "MAINTENANCE_ON",
   "MAINTENANCE_OFF",
   "ALERT_SILENCE",
   "ALERT_CONTACTS_PUT",
+  "ALERT_UNSILENCE",
+  "ALERT_ACKNOWLEDGE",
+  "ALERT_TEST",
   "INCIDENT_OPEN",
+  "INCIDENT_NOTE",
   "INCIDENT_CLOSE",
 ] as const;
 export type OperatorActionCode = (typeof OPERATOR_ACTIONS)[number];
 
 /**
- * Actions that only stop something, or write down that something is wrong. They are done even while the ledger takes no entries,
+ * Actions that only stop something, save what there is, or see to what is wrong. They are done even while the ledger takes no entries,
  * which may be why they are wanted; their entry follows. Every other action waits for its entry.
  */
 const STOPPING: readonly OperatorActionCode[] = [
@@ -51,7 +56,14 @@ const STOPPING: readonly OperatorActionCode[] = [
   "KEY_REVOKE",
   "TENANT_CLOSE",
   "MAINTENANCE_ON",
+  "BACKUP_CREATE",
+  "BACKUP_EXPORT",
+  "RESTORE_DRILL",
+  "ALERT_UNSILENCE",
+  "ALERT_ACKNOWLEDGE",
+  "ALERT_TEST",
   "INCIDENT_OPEN",
+  "INCIDENT_NOTE",
 ];
 export const stopsSomething = (action: OperatorActionCode): boolean => STOPPING.includes(action);
 

@@ -1,5 +1,5 @@
 /** Operator actions as they are kept: behind their entries, and those whose entry is still to come. */
-import type { RecordOperatorAction } from "./operator-action.ts";
+import type { OperatorActionCode, RecordOperatorAction } from "./operator-action.ts";
 
 export interface ListedAction {
   readonly seq: number;
@@ -32,6 +32,35 @@ export async function listOperatorActions(
     .bind(ledgerId, before ?? Number.MAX_SAFE_INTEGER, filter.action ?? null, filter.actor ?? null, limit)
     .all<ListedAction>();
   return results;
+}
+
+/** Actions of one key that are looked through, newest first. */
+const LOOKED_THROUGH = 1_000;
+
+/** Whether this key did this since then, by the trail or by what waits for it. @param since epoch ms. */
+export async function wasRecordedSince(
+  db: D1Database,
+  ledgerId: string,
+  action: OperatorActionCode,
+  actor: string,
+  since: number,
+): Promise<boolean> {
+  const row = await db
+    .prepare(
+      `WITH newest AS MATERIALIZED (
+         SELECT seq, action, actor FROM operator_actions INDEXED BY operator_actions_seq
+         WHERE ledger_id = ?1 ORDER BY seq DESC LIMIT ${LOOKED_THROUGH})
+       SELECT EXISTS (
+         SELECT 1 FROM newest AS a JOIN ledger_entries AS e ON e.ledger_id = ?1 AND e.seq = a.seq
+         WHERE a.action = ?2 AND a.actor = ?3 AND e.body ->> '$.at' >= ?5
+       ) OR EXISTS (
+         SELECT 1 FROM operator_actions_waiting WHERE ledger_id = ?1 AND waiting_since >= CAST(?4 AS INTEGER)
+           AND command ->> '$.action' = ?2 AND command ->> '$.actor' = ?3
+       ) AS found`,
+    )
+    .bind(ledgerId, action, actor, since, new Date(since).toISOString())
+    .first<{ found: number }>();
+  return row?.found === 1;
 }
 
 export async function keepWaiting(

@@ -5,7 +5,7 @@
  * an action that then failed or found nothing to do: it says that it was asked for, which is true. Where the entry can not be had,
  * the answer is 503 and nothing is done.
  *
- * But for actions that only stop something (a pause, a revocation). A ledger that takes no entries may be the very reason for them,
+ * But for actions that only stop something (a pause, a revocation), save what there is or see to what is wrong. A ledger that takes no entries may be the very reason for them,
  * so they are noted in the database, done, and appended by the cron when the ledger is back. Without the database nothing is done.
  */
 import type { Context } from "hono";
@@ -21,7 +21,7 @@ import {
   type RecordOperatorAction,
   stopsSomething,
 } from "./operator-action.ts";
-import { dropWaiting, keepWaiting, waitingActions } from "./operator-actions.store.ts";
+import { dropWaiting, keepWaiting, waitingActions, wasRecordedSince } from "./operator-actions.store.ts";
 
 export interface DoneByOperator {
   readonly action: OperatorActionCode;
@@ -54,6 +54,18 @@ export async function recordOperatorAction(c: Context<CoreAppEnv>, done: DoneByO
   await keepWaiting(c.env.DB, settings.LEDGER_ID, command, systemNow());
   log("warn", "operator-action.waiting", { code: done.action, correlationId });
   return undefined;
+}
+
+/** Files that the same key fetches within this time are one export. */
+const EXPORT_MS = 3_600_000;
+
+/** Of a backup's files, which go out one by one: one entry for all that a key fetches within an hour. */
+export async function recordBackupExport(c: Context<CoreAppEnv>): Promise<Problem | undefined> {
+  const action = "BACKUP_EXPORT";
+  const { principal, settings } = c.var;
+  const since = systemNow() - EXPORT_MS;
+  if (await wasRecordedSince(c.env.DB, settings.LEDGER_ID, action, principal.keyId, since)) return undefined;
+  return recordOperatorAction(c, { action });
 }
 
 const WAITING_AT_ONCE = 50;

@@ -1,5 +1,6 @@
 /** GET /operations/backup-keys: files that a restore takes beside a snapshot. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
@@ -31,6 +32,8 @@ export function registerListBackupKeys(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const parts = await coreBackupParts(c.env, c.var.settings);
     if (parts === undefined) return answerProblem(c, NO_BACKUPS.problem);
+    const refused = await recordOperatorAction(c, { action: "BACKUP_EXPORT" });
+    if (refused !== undefined) return answerProblem(c, refused);
     return c.json(await listApart(parts), 200);
   });
 }

@@ -1,5 +1,6 @@
 /** GET /operations/backup-object?path=: one file, its bytes as they were written. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordBackupExport } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { problemResponses } from "../platform/openapi.ts";
@@ -30,6 +31,8 @@ export function registerReadBackupObject(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const parts = await coreBackupParts(c.env, c.var.settings);
     const asked = parts === undefined ? NO_BACKUPS : await askForObject(parts, c.req.valid("query").path);
+    const refused = asked.ok ? await recordBackupExport(c) : undefined;
+    if (refused !== undefined) return answerProblem(c, refused);
     if (!asked.ok) return answerProblem(c, asked.problem);
     return c.body(asked.value, 200, { "content-type": "application/octet-stream" });
   });

@@ -1,6 +1,8 @@
 /** POST /operations/restore-drills: what a drill that was run by hand came to. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
+import { answerProblem } from "../platform/answer-problem.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
@@ -28,13 +30,15 @@ const route = createRoute({
   request: { body: { required: true, content: { "application/json": { schema: bodySchema } } } },
   responses: {
     201: { description: "Recorded.", content: { "application/json": { schema: z.object({ recorded: z.boolean() }) } } },
-    ...problemResponses(400, 401, 403, 413, 415, 429),
+    ...problemResponses(400, 401, 403, 413, 415, 429, 503),
   },
 });
 
 export function registerRecordDrill(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { good, report, startedAt, finishedAt, ...drill } = c.req.valid("json");
+    const refused = await recordOperatorAction(c, { action: "RESTORE_DRILL", target: drill.snapshot });
+    if (refused !== undefined) return answerProblem(c, refused);
     await insertDrill(c.env.DB, {
       ...drill,
       source: "command",

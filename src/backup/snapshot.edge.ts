@@ -326,12 +326,15 @@ async function keysStep(parts: SnapshotParts, cursor: Cursor): Promise<Done> {
     );
     if (good) continue;
     const lines: string[] = [];
+    // Before the re-wrap after a rotation is done, some are under the key before: the file is then made anew by the next snapshot.
+    let under = masterKeyId;
     for (const page of pagesOf(range)) {
       for (const { row, facts: known } of await readKeyRows(parts.db, id, page)) {
+        if (row.master_key_id !== masterKeyId) under = String(row.master_key_id);
         lines.push(JSON.stringify({ row, facts: known }));
       }
     }
-    const file = { kind: "keys", range, sealed: false, masterKeyId } as const;
+    const file = { kind: "keys", range, sealed: false, masterKeyId: under } as const;
     const written = await writeSealed(parts, file, lines);
     const replaced = here.map(({ path }) => path).filter((path) => path !== written.path);
     if (replaced.length > 0) await parts.bucket.delete(replaced.map((path) => `${parts.prefix}${path}`));

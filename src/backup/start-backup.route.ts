@@ -1,5 +1,6 @@
 /** POST /operations/backups: begins a snapshot; the cron, or /advance, makes it. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { jsonBody } from "../platform/json-body.edge.ts";
@@ -33,7 +34,11 @@ const route = createRoute({
 export function registerStartBackup(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const parts = await coreBackupParts(c.env, c.var.settings);
-    const asked = parts === undefined ? NO_BACKUPS : await askToBegin(parts, c.req.valid("json").tag);
+    if (parts === undefined) return answerProblem(c, NO_BACKUPS.problem);
+    const { tag } = c.req.valid("json");
+    const refused = await recordOperatorAction(c, { action: "BACKUP_CREATE", target: tag });
+    if (refused !== undefined) return answerProblem(c, refused);
+    const asked = await askToBegin(parts, tag);
     return asked.ok ? c.json(asked.value, 202) : answerProblem(c, asked.problem);
   });
 }

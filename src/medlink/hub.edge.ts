@@ -8,7 +8,7 @@ import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts
 import { makeKeyring } from "../platform/keyring.ts";
 import type { Log } from "../platform/log.ts";
 import type { RandomBytes } from "../platform/seal.ts";
-import { acceptedValues, secretFaults, secretsOf } from "../platform/secrets.ts";
+import { acceptedValues, overlappingSecrets, secretFaults, secretsOf } from "../platform/secrets.ts";
 import { parseSettings } from "../platform/settings.ts";
 import { hubBackupParts } from "./backup/backup-parts.edge.ts";
 import { type CoreClient, makeCoreClient } from "./core.client.ts";
@@ -32,6 +32,8 @@ export interface Hub {
   readonly operatorKeys: readonly string[];
   /** What is wrong with the worker's secrets, by name, as strictly as outside development. */
   readonly secretFaults: () => readonly string[];
+  /** Names of secrets of which a second value is accepted: a rotation is under way. */
+  readonly overlappingSecrets: () => readonly string[];
   /** The way out to EDI networks. */
   readonly edi: {
     readonly send: (request: Request) => Promise<Response>;
@@ -122,6 +124,7 @@ async function partsOf(env: HubEnv): Promise<Parts> {
       webhookSecrets: acceptedValues({ ...env }, "ITRANS_WEBHOOK_SIGNING_SECRET"),
       operatorKeys: acceptedValues({ ...env }, "HUB_OPERATOR_API_KEY"),
       secretFaults: () => secretFaults("medlink-hub", { ...env }),
+      overlappingSecrets: () => overlappingSecrets("medlink-hub", { ...env }),
       edi: {
         send: (request) => env.EDI_CLIENT_CERTIFICATE?.fetch(request) ?? fetch(request),
         keys: { cdanet: env.EDI_CDANET_API_KEY, eclaims: env.EDI_ECLAIMS_API_KEY, portal: env.EDI_PORTAL_API_KEY },

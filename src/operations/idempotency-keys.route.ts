@@ -1,5 +1,6 @@
 /** /operations/idempotency-keys: which requests are being carried out, and what became of one that nobody finished. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
@@ -111,6 +112,8 @@ export function registerIdempotencyKeys(app: OpenAPIHono<CoreAppEnv>): void {
     if (stored === undefined) return answerProblem(c, { code: "not_found", detail: "There is no key of this id." });
     const { effectId } = stored;
     if (stored.state === "COMPLETED") return c.json({ keyId, outcome: "completed" as const, effectId }, 200);
+    const refused = await recordOperatorAction(c, { action: "IDEMPOTENCY_RESOLVE", target: keyId });
+    if (refused !== undefined) return answerProblem(c, refused);
     const outcome = await resolveKey(c.env.DB, settings.LEDGER_ID, stored, principal.keyId, now);
     if (outcome === "busy") {
       return answerProblem(c, {

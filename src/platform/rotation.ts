@@ -12,13 +12,27 @@ export type RotationKind =
   /** Another party gives it, and says when the old one ends. */
   | "replaced";
 
+/** The job that wraps or hashes anew, by the name under which core and hub show it. */
+export type RenewalOf =
+  | { readonly worker: "itrans-core"; readonly job: "payload-keys" | "destinations" }
+  | { readonly worker: "medlink-hub"; readonly job: "re-encrypt" | "re-hash" };
+
 export interface RotationPlan {
   readonly kind: RotationKind;
   /** What stands between the switch and the end of the old value. */
   readonly beforeRetiring: string;
+  /** The old value is needed for this long after the switch, whatever quiet time is asked for. */
+  readonly leastMs?: number;
+  /** Finished after the switch, and in a snapshot that began after that, before the old value goes. */
+  readonly renewal?: RenewalOf;
+  /** Nothing that can be asked tells when this holds: a person says so. */
+  readonly askPerson?: true;
 }
 
+const HOUR_MS = 3_600_000;
+
 const QUIET = "nobody has come with the old value for the quiet time";
+const AND_SAVED = ", and a good snapshot began after that";
 
 const PLANS: Readonly<Record<string, RotationPlan>> = {
   WORKFLOW_API_KEY: { kind: "accepted", beforeRetiring: QUIET },
@@ -31,7 +45,11 @@ const PLANS: Readonly<Record<string, RotationPlan>> = {
   AUDITOR_TOKEN: { kind: "accepted", beforeRetiring: "auditors have the new token" },
   METRICS_SCRAPE_TOKEN: { kind: "accepted", beforeRetiring: "the scraper has the new token" },
   HUB_OPERATOR_API_KEY: { kind: "accepted", beforeRetiring: "the scripts and the people who use it have the new key" },
-  SESSION_SECRET: { kind: "accepted", beforeRetiring: "12 hours have passed: no session lives longer" },
+  SESSION_SECRET: {
+    kind: "accepted",
+    beforeRetiring: "12 hours have passed: no session lives longer",
+    leastMs: 12 * HOUR_MS,
+  },
   RELAY_WEBHOOK_SIGNING_SECRET: {
     kind: "signs",
     beforeRetiring: "every receiver of the settings' secret verifies with the new value",
@@ -40,13 +58,31 @@ const PLANS: Readonly<Record<string, RotationPlan>> = {
     kind: "signs",
     beforeRetiring: "auditors have the new verifier key, and LEDGER_RETIRED_KEYS has the old one",
   },
-  PAYLOAD_MASTER_KEY: { kind: "seals", beforeRetiring: "the re-wrap of payload keys has finished" },
-  DESTINATION_WRAPPING_KEY: { kind: "seals", beforeRetiring: "the re-wrap of destinations has finished" },
-  ENCRYPTION_KEY: { kind: "seals", beforeRetiring: "npm run fields:re-encrypt says that nothing is left" },
-  HASH_KEY: { kind: "seals", beforeRetiring: "the hub's hashes are made anew" },
+  PAYLOAD_MASTER_KEY: {
+    kind: "seals",
+    beforeRetiring: `the re-wrap of payload keys has finished${AND_SAVED}`,
+    renewal: { worker: "itrans-core", job: "payload-keys" },
+  },
+  DESTINATION_WRAPPING_KEY: {
+    kind: "seals",
+    beforeRetiring: `the re-wrap of destinations has finished${AND_SAVED}`,
+    renewal: { worker: "itrans-core", job: "destinations" },
+  },
+  ENCRYPTION_KEY: {
+    kind: "seals",
+    beforeRetiring: `npm run fields:re-encrypt says that nothing is left${AND_SAVED}`,
+    renewal: { worker: "medlink-hub", job: "re-encrypt" },
+  },
+  HASH_KEY: {
+    kind: "seals",
+    beforeRetiring: `npm run fields:re-hash says that nothing is left${AND_SAVED}`,
+    renewal: { worker: "medlink-hub", job: "re-hash" },
+  },
   BACKUP_ENCRYPTION_KEY: {
     kind: "seals",
-    beforeRetiring: "no archive that is kept was made under the old value; until then it is kept beside them",
+    beforeRetiring:
+      "the old value is kept offline beside the backups: files of segments and attachments are written once, so every later snapshot still has some that only it opens",
+    askPerson: true,
   },
   OPERATOR_HMAC_SECRET: { kind: "replaced", beforeRetiring: "the payer's operator says that it takes the new one" },
   EVM_PRIVATE_KEY: { kind: "handover", beforeRetiring: "an anchor of the new signer is confirmed" },

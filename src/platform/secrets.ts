@@ -134,6 +134,12 @@ export function secretFaults(worker: WorkerName, values: Readonly<Record<string,
   return faults;
 }
 
+/** Names of a worker's secrets beside which `<NAME>_PREVIOUS` is set. */
+export const overlappingSecrets = (worker: WorkerName, values: Readonly<Record<string, unknown>>): readonly string[] =>
+  secretsOf(worker)
+    .map(({ name }) => name)
+    .filter((name) => (values[`${name}_PREVIOUS`] ?? "") !== "");
+
 /** The current value and, during a rotation, `<NAME>_PREVIOUS`: what is accepted now, current first. */
 export function acceptedValues(values: Readonly<Record<string, unknown>>, name: string): readonly string[] {
   return [values[name], values[`${name}_PREVIOUS`]].filter(

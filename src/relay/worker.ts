@@ -140,6 +140,8 @@ export default {
     const answered = await answer(request, env, pathname, correlationId);
     const response = new Response(answered.body, answered);
     setSecurityHeaders(response.headers, env.ENVIRONMENT !== "development");
+    // A rotation asks so, whether or not there is anything to deliver.
+    if (pathname === "/health") await noteSecrets(env);
     const measure = measureOf("itrans-relay", env);
     const method = methodLabel(request.method);
     const route = ROUTES.find((known) => known === pathname) ?? "unmatched";

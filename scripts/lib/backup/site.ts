@@ -1,30 +1,24 @@
 /** Which system a command is about: this machine's, or one that is deployed, by its address and operator key. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parseEnv } from "node:util";
 import * as z from "zod";
-import { projectRoot } from "../bundle.ts";
+import { valuesOf } from "../deploy/site.ts";
 import { Failure, messageOf } from "../fail.ts";
-import { hubOperatorOf, type Operator, operatorOf } from "../operator.ts";
+import { checkDeployedUrl, hubOperatorOf, type Operator, operatorOf } from "../operator.ts";
+import { ENVIRONMENTS, type EnvironmentName } from "../platform.ts";
 import type { SnapshotSource } from "./archive.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const ENVIRONMENTS = ["local", "staging", "production"] as const;
-
-/** Values of `config/<env>.env`, where that is, under those of the process. */
-export function environmentOf(name: string, process: Environment): Environment {
+const nameOf = (name: string): EnvironmentName => {
   const known = ENVIRONMENTS.find((one) => one === name);
   if (known === undefined) throw new Failure(`--env is one of ${ENVIRONMENTS.join(", ")}`);
-  const path = join(projectRoot, known === "local" ? ".dev.vars" : `config/${known}.env`);
-  const file = existsSync(path) ? parseEnv(readFileSync(path, "utf8")) : {};
-  const given = Object.fromEntries(Object.entries(process).filter(([, value]) => value !== undefined && value !== ""));
-  const values = { ...file, ...given };
-  if (known !== "local" && (values.ITRANS_CORE_URL ?? "") === "") {
-    throw new Failure(
-      `set ITRANS_CORE_URL and OPERATOR_API_KEY for ${known}, in the environment or in config/${known}.env`,
-    );
-  }
+  return known;
+};
+
+/** Values of `.env.<env>` and `config/<env>.env`, where those are, under those of the process. */
+export function environmentOf(name: string, process: Environment): Environment {
+  const known = nameOf(name);
+  const values = valuesOf(known, process);
+  if (known !== "local") checkDeployedUrl(known, "ITRANS_CORE_URL", values.ITRANS_CORE_URL ?? "");
   return values;
 }
 
@@ -34,10 +28,11 @@ export interface BackupSite {
   readonly base: string;
 }
 
-export const siteOf = (of: "core" | "hub", environment: Environment): BackupSite =>
+/** @param name as --env gives it: of a deployed system nothing is taken from this machine. */
+export const siteOf = (of: "core" | "hub", environment: Environment, name: string): BackupSite =>
   of === "core"
-    ? { operator: operatorOf(environment), base: "/operations" }
-    : { operator: hubOperatorOf(environment), base: "/api/operations" };
+    ? { operator: operatorOf(environment, nameOf(name)), base: "/operations" }
+    : { operator: hubOperatorOf(environment, nameOf(name)), base: "/api/operations" };
 
 const runSchema = z.object({
   name: z.string(),

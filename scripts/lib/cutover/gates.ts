@@ -1,6 +1,8 @@
 /** Whether a gate's result is worth a go: one that passed with weaker limits, less load or elsewhere is not. */
+
 import * as z from "zod";
 import { type GateName, planOf, type Tunables, tunablesSchema } from "../load/settings.ts";
+import { isLoopback } from "../operator.ts";
 import type { RemoteEnvironment } from "../platform.ts";
 
 const DAY_MS = 86_400_000;
@@ -68,8 +70,6 @@ function tunableFaults(of: GateName | "staging", given: Readonly<Record<string, 
 }
 
 const trimmed = (url: string): string => url.replace(/\/+$/, "");
-const isHere = (url: string): boolean =>
-  URL.canParse(url) && ["127.0.0.1", "localhost", "[::1]"].includes(new URL(url).hostname);
 
 export interface GateWanted {
   readonly environment: RemoteEnvironment;
@@ -141,7 +141,7 @@ export function gateFaults(of: GateName | "staging", result: unknown, wanted: Ga
   const plan = planOf(of, tunablesSchema.parse({}));
   const ranMs = endedAt === null ? 0 : Date.parse(endedAt) - Date.parse(startedAt);
   // Of a runtime on another machine the memory can not be seen; everything else can.
-  const open = notJudged.filter((what) => !what.startsWith("memory:") || isHere(target.core));
+  const open = notJudged.filter((what) => !what.startsWith("memory:") || isLoopback(target.core));
   return [
     ...(gate === of ? [] : [`it is the ${gate} gate's`]),
     ...sharedFaults(of, data, wanted),

@@ -6,6 +6,7 @@ import type { WorkerName } from "../../../src/platform/secrets.ts";
 import { projectRoot } from "../bundle.ts";
 import { Failure } from "../fail.ts";
 import { type CallOptions, call, summaryOf } from "../http.ts";
+import { checkDeployedUrl, isLoopback } from "../operator.ts";
 import type { EnvironmentName } from "../platform.ts";
 
 export type Values = Readonly<Record<string, string | undefined>>;
@@ -51,9 +52,8 @@ export function siteOf(environment: EnvironmentName, given: Values): DeploySite 
   if (missing.length > 0) throw new Failure(`set ${missing.join(", ")} in .env.${environment} or the environment`);
   const urlOf = (name: string): string => {
     const url = (values[name] ?? "").replace(/\/+$/, "");
-    const parsed = URL.canParse(url) ? new URL(url) : undefined;
-    const here = parsed !== undefined && ["127.0.0.1", "localhost", "[::1]"].includes(parsed.hostname);
-    if (parsed === undefined || (parsed.protocol !== "https:" && !here))
+    if (environment !== "local") checkDeployedUrl(environment, name, url);
+    else if (!isLoopback(url) && !(URL.canParse(url) && new URL(url).protocol === "https:"))
       throw new Failure(`${name} is not an https address`);
     return url;
   };

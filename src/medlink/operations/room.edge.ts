@@ -1,4 +1,5 @@
 import type { Operation } from "../operation.edge.ts";
+import { listHubSecrets } from "../secrets/secrets.route.ts";
 import { acknowledgeAlert, endAlertSilence, silenceAlerts, testAlerts } from "./alerts.route.ts";
 import { putContacts, showContacts } from "./contacts.route.ts";
 import { pauseDestination, pauseRelay, resumeDestination, resumeRelay } from "./control-relay.route.ts";
@@ -46,4 +47,5 @@ export const OPERATIONS: readonly Operation[] = [
   testAlerts,
   endAlertSilence,
   acknowledgeAlert,
+  listHubSecrets,
 ];

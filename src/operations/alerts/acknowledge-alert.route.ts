@@ -1,5 +1,6 @@
 /** POST /operations/alerts/{name}/acknowledge. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../../core/app.ts";
 import { answerProblem } from "../../platform/answer-problem.ts";
 import { problemResponses } from "../../platform/openapi.ts";
@@ -19,13 +20,15 @@ const route = createRoute({
       description: "Acknowledged, now or before.",
       content: { "application/json": { schema: z.object({ alert: z.string(), acknowledged: z.literal(true) }) } },
     },
-    ...problemResponses(401, 403, 404, 409, 429),
+    ...problemResponses(401, 403, 404, 409, 429, 503),
   },
 });
 
 export function registerAcknowledgeAlert(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { name } = c.req.valid("param");
+    const refused = await recordOperatorAction(c, { action: "ALERT_ACKNOWLEDGE", target: name });
+    if (refused !== undefined) return answerProblem(c, refused);
     const outcome = await evaluatorOf(c.env, c.var.settings).acknowledge(name, c.var.principal.keyId);
     switch (outcome) {
       case "acknowledged":

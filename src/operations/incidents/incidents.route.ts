@@ -124,7 +124,7 @@ const noteRoute = createRoute({
   summary: "Note what was seen or done",
   middleware: [authenticate("operator", "operate"), jsonBody({ optional: false })] as const,
   request: { params, body: bodyOf(z.strictObject({ note: text }).openapi("NoteIncident")) },
-  responses: { 201: answer, ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429) },
+  responses: { 201: answer, ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503) },
 });
 
 const closeRoute = createRoute({
@@ -174,6 +174,8 @@ export function registerIncidents(app: OpenAPIHono<CoreAppEnv>): void {
     const { ticket } = c.req.valid("param");
     if ((await findIncident(c.env.DB, ticket)) === undefined) return answerProblem(c, UNKNOWN);
     const { note } = c.req.valid("json");
+    const refused = await recordOperatorAction(c, { action: "INCIDENT_NOTE", reason: ticket, target: ticket });
+    if (refused !== undefined) return answerProblem(c, refused);
     if (!(await noteIncident(c.env.DB, ticket, { at: systemNow(), actor: c.var.principal.keyId, note }))) {
       return answerProblem(c, { code: "conflict", detail: `An incident keeps ${MAX_NOTES} notes.` });
     }

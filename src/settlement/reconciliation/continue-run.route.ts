@@ -1,5 +1,6 @@
 /** POST /settlements/reconciliation/runs/:runId/continue: the run goes on now, for some seconds. Again does no harm. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../../core/app.ts";
 import { answerProblem } from "../../platform/answer-problem.ts";
 import { systemNow } from "../../platform/clock.edge.ts";
@@ -22,7 +23,7 @@ const route = createRoute({
   request: { params: runIdParams },
   responses: {
     200: { description: "How far it is now.", content: { "application/json": { schema: runSchema } } },
-    ...problemResponses(400, 401, 403, 404, 429),
+    ...problemResponses(400, 401, 403, 404, 429, 503),
   },
 });
 
@@ -30,7 +31,14 @@ export function registerContinueRun(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
     const { runId } = c.req.valid("param");
     const { settings, log } = c.var;
-    await reviveRun(c.env.DB, settings.LEDGER_ID, runId, systemNow());
+    const found = await findRun(c.env.DB, settings.LEDGER_ID, runId);
+    if (found === undefined) return answerProblem(c, NO_RUN);
+    // Pushing on what is under way is part of the start; a run that failed is begun again.
+    if (found.state === "failed") {
+      const refused = await recordOperatorAction(c, { action: "RECONCILIATION_RUN", target: runId });
+      if (refused !== undefined) return answerProblem(c, refused);
+      await reviveRun(c.env.DB, settings.LEDGER_ID, runId, systemNow());
+    }
     await makeReconciler(c.env, settings, log, makeOperatorGateway(c.env, settings, log)).drive(runId, BUDGET_MS);
     const run = await findRun(c.env.DB, settings.LEDGER_ID, runId);
     return run === undefined ? answerProblem(c, NO_RUN) : c.json(runView(run), 200);

@@ -1,5 +1,6 @@
 /** PUT /settlements/reconciliation/items/:itemId/owner: who deals with an open item. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { recordOperatorAction } from "../../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../../core/app.ts";
 import { answerProblem } from "../../platform/answer-problem.ts";
 import { jsonBody } from "../../platform/json-body.edge.ts";
@@ -27,7 +28,7 @@ const route = createRoute({
   },
   responses: {
     200: { description: "The item.", content: { "application/json": { schema: itemSchema } } },
-    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429),
+    ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
   },
 });
 
@@ -36,9 +37,11 @@ export function registerOwnItem(app: OpenAPIHono<CoreAppEnv>): void {
     const { itemId } = c.req.valid("param");
     const { owner = c.var.principal.keyId } = c.req.valid("json");
     const ledgerId = c.var.settings.LEDGER_ID;
+    const found = await findItem(c.env.DB, ledgerId, itemId);
+    if (found === undefined) return answerProblem(c, NO_ITEM);
+    const refused = await recordOperatorAction(c, { action: "RECONCILIATION_OWN", target: String(itemId) });
+    if (refused !== undefined) return answerProblem(c, refused);
     const item = await ownItem(c.env.DB, ledgerId, itemId, owner);
-    if (item !== undefined) return c.json(itemView(item), 200);
-    const there = await findItem(c.env.DB, ledgerId, itemId);
-    return answerProblem(c, there === undefined ? NO_ITEM : NOT_OPEN);
+    return item === undefined ? answerProblem(c, NOT_OPEN) : c.json(itemView(item), 200);
   });
 }

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { deployedFaults, environmentFaults } from "../../../scripts/env-check.ts";
-import { changesOf, endsOf, planOf, retireFault } from "../../../scripts/lib/rotation.ts";
+import {
+  changesOf,
+  endsOf,
+  planOf,
+  type RotationState,
+  retireFault,
+  switchFault,
+} from "../../../scripts/lib/rotation.ts";
 import { deploy, withChanges } from "../../../scripts/secrets.ts";
+import { SESSION_LIFETIME_MS } from "../../../src/medlink/accounts/session.ts";
 import { acceptedValues, SECRETS, secretFaults, secretsOf, type WorkerName } from "../../../src/platform/secrets.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
 import { recordingPlatform } from "../../support/recording-platform.ts";
@@ -36,19 +44,100 @@ describe("a rotation", () => {
     },
   );
 
-  it("keeps the old value while a re-wrap goes on, rows do not open, or somebody still comes with it", () => {
-    const now = Date.parse("2026-11-22T12:00:00Z");
-    const run = (over = {}) => ({
-      overlaps: [],
-      rewraps: [{ kind: "payload-keys", finished: true, unreadable: 0, ...over }],
+  const NOW = Date.parse("2026-11-22T12:00:00Z");
+  const ago = (seconds: number): number => NOW - seconds * 1_000;
+
+  /** All is well with this secret: switched a day ago, seen everywhere, saved since. */
+  function settled(name: string, over: Partial<RotationState> = {}): RotationState {
+    const { renewal } = planOf(name);
+    const switchedAt = ago(86_400);
+    return {
+      switchedAt,
+      seen: endsOf(name).flatMap((end) =>
+        end.workers.map((worker) => ({ worker, name: end.name, at: switchedAt + 60 })),
+      ),
+      overlaps: endsOf(name).flatMap((end) =>
+        end.workers.map((worker) => ({ worker, name: end.name, previousUsedAt: undefined })),
+      ),
+      renewals:
+        renewal === undefined
+          ? []
+          : [{ job: renewal.job, finished: true, left: 0, startedAt: ago(80_000), finishedAt: ago(70_000) }],
+      snapshots: new Map(renewal === undefined ? [] : [[renewal.worker, [ago(60_000)]]]),
+      ...over,
+    };
+  }
+
+  const certain = overlapping.map(({ name }) => name).filter((name) => planOf(name).askPerson !== true);
+
+  it.each(certain)("lets the old %s go when all that it waits for has happened", (name) => {
+    expect(retireFault(name, settled(name), NOW, 900_000)).toBeUndefined();
+  });
+
+  it.each(certain)("keeps the old %s until its switch is recorded, and the quiet time has passed since", (name) => {
+    expect(retireFault(name, settled(name, { switchedAt: undefined }), NOW, 0)).toContain("no record");
+    const justNow = settled(name).seen.map((one) => ({ ...one, at: ago(1) }));
+    const fault = retireFault(name, settled(name, { switchedAt: ago(1), seen: justNow }), NOW, 900_000);
+    expect(fault).toContain("switched 1 s ago");
+  });
+
+  it.each(certain)("keeps the old %s while a worker was not seen with the new one", (name) => {
+    const [first, ...others] = settled(name).seen;
+    if (first === undefined) throw new Error("somebody holds it");
+    for (const at of [undefined, ago(90_000)]) {
+      const fault = retireFault(name, settled(name, { seen: [{ ...first, at }, ...others] }), NOW, 0);
+      expect(fault).toContain(`${first.worker} was not seen`);
+    }
+  });
+
+  it("keeps the old value while somebody still comes with it", () => {
+    const used = settled("WORKFLOW_API_KEY", {
+      overlaps: [{ worker: "itrans-core", name: "WORKFLOW_API_KEY", previousUsedAt: ago(300) }],
     });
-    expect(retireFault("PAYLOAD_MASTER_KEY", run({ finished: false }), now, 0)).toContain("not finished");
-    expect(retireFault("PAYLOAD_MASTER_KEY", run({ unreadable: 2 }), now, 0)).toContain("lost");
-    expect(retireFault("PAYLOAD_MASTER_KEY", run(), now, 0)).toBeUndefined();
-    const used = { rewraps: [], overlaps: [{ name: "WORKFLOW_API_KEY", previousUsedAt: "2026-11-22T11:55:00Z" }] };
-    expect(retireFault("WORKFLOW_API_KEY", used, now, 900_000)).toContain("300 s ago");
-    expect(retireFault("ITRANS_WORKFLOW_API_KEY", used, now, 900_000)).toContain("300 s ago");
-    expect(retireFault("WORKFLOW_API_KEY", used, now, 60_000)).toBeUndefined();
+    expect(retireFault("WORKFLOW_API_KEY", used, NOW, 900_000)).toContain("300 s ago");
+    expect(retireFault("ITRANS_WORKFLOW_API_KEY", used, NOW, 900_000)).toContain("300 s ago");
+    expect(retireFault("WORKFLOW_API_KEY", used, NOW, 60_000)).toBeUndefined();
+  });
+
+  it("keeps the old SESSION_SECRET for as long as a session lives, whatever quiet time is asked for", () => {
+    expect(planOf("SESSION_SECRET").leastMs).toBe(SESSION_LIFETIME_MS);
+    const seen = [{ worker: "medlink-hub", name: "SESSION_SECRET", at: ago(11 * 3_600) }] as const;
+    const fault = retireFault("SESSION_SECRET", settled("SESSION_SECRET", { switchedAt: ago(40_000), seen }), NOW, 0);
+    expect(fault).toContain("43200 s must have passed");
+  });
+
+  const sealing = certain.filter((name) => planOf(name).renewal !== undefined);
+
+  it("knows the four secrets under which rows are sealed or hashed", () => {
+    expect(sealing).toEqual(["PAYLOAD_MASTER_KEY", "DESTINATION_WRAPPING_KEY", "ENCRYPTION_KEY", "HASH_KEY"]);
+  });
+
+  it.each(sealing)("keeps the old %s until every row is made anew and a snapshot began after that", (name) => {
+    const { renewal } = planOf(name);
+    const [done] = settled(name).renewals;
+    if (renewal === undefined || done === undefined) throw new Error("it has a job");
+    const fault = (over: Partial<RotationState>) => retireFault(name, settled(name, over), NOW, 0);
+    expect(fault({ renewals: [] })).toContain("has not begun");
+    expect(fault({ renewals: [{ ...done, startedAt: ago(90_000) }] })).toContain("has not begun since the switch");
+    expect(fault({ renewals: [{ ...done, finished: false }] })).toContain("has not finished");
+    expect(fault({ renewals: [{ ...done, left: 2 }] })).toContain("lost");
+    expect(fault({ snapshots: new Map([[renewal.worker, [ago(70_001)]]]) })).toContain("a restore would need");
+    expect(fault({ snapshots: new Map() })).toContain("were not asked for");
+    expect(fault({ snapshots: new Map([[renewal.worker, undefined]]) })).toBeUndefined();
+  });
+
+  it("leaves it to a person when files of backups need the old BACKUP_ENCRYPTION_KEY no more", () => {
+    const fault = retireFault("BACKUP_ENCRYPTION_KEY", settled("BACKUP_ENCRYPTION_KEY"), NOW, 0);
+    expect(fault).toContain("only you know");
+  });
+
+  it("switches no secret that a worker does not accept beside the old one yet", () => {
+    const state = settled("BACKUP_ENCRYPTION_KEY");
+    expect(switchFault("BACKUP_ENCRYPTION_KEY", state)).toBeUndefined();
+    const overlaps = state.overlaps.filter(({ worker }) => worker === "itrans-core");
+    expect(switchFault("BACKUP_ENCRYPTION_KEY", { overlaps })).toContain(
+      "medlink-hub does not have BACKUP_ENCRYPTION_KEY_PREVIOUS",
+    );
   });
 
   it("changes a worker's secrets in one request, through its standard input", async () => {

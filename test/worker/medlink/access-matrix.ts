@@ -419,6 +419,7 @@ export const ACCESS: Readonly<Record<string, Row>> = {
   }),
   "GET /api/itrans/workflow/requests/{id}": clinic("GET", core),
 
+  "GET /api/operations/secrets": operators("GET"),
   "POST /api/operations/backups": operators("POST"),
   "GET /api/operations/backups": operators("GET"),
   "GET /api/operations/backups/{name}": operators("GET", snapshot),

@@ -356,3 +356,20 @@ describe("an operator's page", () => {
     expect(hub.calls).toEqual([]);
   });
 });
+
+test("operators see how old the hub's secrets are and which overlap, and no value", async () => {
+  const { recordSightings } = await import("../../../src/medlink/secrets/secret-ages.store.ts");
+  const { sightingsOf } = await import("../../../src/medlink/secrets/secret-ages.ts");
+  await recordSightings(hub.env.DB, sightingsOf({ ...hub.env }), Date.now() - 3 * 86_400_000);
+  const rotating = new TestHub({ ...ON, SESSION_SECRET_PREVIOUS: "session-secret-before-rotation-Kq81Zx" });
+  const response = await rotating.fetch("/api/operations/secrets", OPERATOR);
+  expect(response.status).toBe(200);
+  const text = await response.text();
+  const shown = JSON.parse(text);
+  expect(shown.overlaps).toEqual([{ name: "SESSION_SECRET" }]);
+  const names = shown.secrets.map(({ name }: { name: string }) => name);
+  for (const name of ["SESSION_SECRET", "ENCRYPTION_KEY", "HASH_KEY", "ITRANS_WORKFLOW_API_KEY"])
+    expect(names).toContain(name);
+  expect(shown.secrets.every(({ ageDays }: { ageDays: number }) => ageDays === 3)).toBe(true);
+  for (const value of Object.values(TEST_SECRETS.hub)) expect(text).not.toContain(value);
+});
