@@ -6,7 +6,12 @@
 import type { Witness } from "./log-settings.ts";
 import type { NoteSignature } from "./note.ts";
 import type { SignedCheckpoint } from "./publish.ts";
-import type { CosignResult } from "./witness.client.ts";
+
+export type CosignResult =
+  | { readonly type: "cosigned"; readonly signature: NoteSignature }
+  /** The witness is at another size than any that we can start from. */
+  | { readonly type: "refused"; readonly status: number }
+  | { readonly type: "unreachable" };
 
 export interface CosigningPort {
   /** Settles within a bounded time. */

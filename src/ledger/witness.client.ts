@@ -1,6 +1,7 @@
 /** The log's side of the witness protocol: one witness is asked for its cosignature, within a bounded time. */
 
 import { parseSize } from "./checkpoint.ts";
+import type { CosignResult } from "./cosigning.ts";
 import type { Hash } from "./hash.ts";
 import type { Witness } from "./log-settings.ts";
 import type { NoteSignature } from "./note.ts";
@@ -16,12 +17,6 @@ export interface CosignRequest {
   readonly prove: (from: number) => Promise<readonly Hash[]>;
   readonly timeoutMs: number;
 }
-
-export type CosignResult =
-  | { readonly type: "cosigned"; readonly signature: NoteSignature }
-  /** The witness is at another size than any that we can start from. */
-  | { readonly type: "refused"; readonly status: number }
-  | { readonly type: "unreachable" };
 
 /** Asks once, and once more when the witness says which size it is at. */
 export async function askWitness(witness: Witness, request: CosignRequest): Promise<CosignResult> {

@@ -70,6 +70,10 @@ const TRAIL: Readonly<Record<string, Row>> = {
   },
   "POST /relay/pause": { action: "RELAY_PAUSE" },
   "POST /relay/resume": { action: "RELAY_RESUME" },
+  "PUT /operations/alerts/contacts": {
+    action: "ALERT_CONTACTS_PUT",
+    body: { people: [{ name: "Trail", roles: ["on-call-primary"], email: "trail@example.invalid" }] },
+  },
   "POST /operations/alerts/silences": {
     action: "ALERT_SILENCE",
     body: { minutes: 1, reason: "CHG-1" },
