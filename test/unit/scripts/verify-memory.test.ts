@@ -7,8 +7,9 @@ import { verifyLog } from "../../../scripts/lib/verify-log.ts";
 import { MAX_LISTED_OF_A_KIND } from "../../../scripts/lib/verify-report.ts";
 import { readVerifierState } from "../../../scripts/lib/verify-state.ts";
 import { signCheckpoint } from "../../../src/ledger/checkpoint.ts";
+import { tilePath } from "../../../src/ledger/layout.ts";
 import type { NoteSigner } from "../../../src/ledger/note.ts";
-import { rootOfEdge } from "../../../src/ledger/tiles.ts";
+import { decodeBundle, encodeBundle, rootOfEdge } from "../../../src/ledger/tiles.ts";
 import { toHex, utf8 } from "../../../src/platform/encoding.ts";
 import { type AnchorNode, NODE_CHAIN_ID, NODE_CONTRACT, serveAnchors } from "../../support/anchor-node.ts";
 import { filesOf, linkedEntries, logSigner, ORIGIN, type ServedLog, serveLog } from "../../support/served-log.ts";
@@ -116,6 +117,21 @@ describe("a wrong anchor", () => {
     const report = await verify();
     expect(report.findings.map(({ type }) => type)).toContain("anchor-mismatch");
     expect(report.omitted).toEqual({ "entry-unreadable": 100 });
+    expect(saidOf(report)).toEqual([expect.stringMatching(/^failed/)]);
+    expect(remembered()).toBeUndefined();
+  });
+
+  it("is no agreement even when it is one finding more of a kind that is no longer listed", async () => {
+    const long = linkedEntries(9 * 256);
+    log.files = (await filesOf(long, signer)).files;
+    for (let index = 0; index < 9; index++) {
+      const path = tilePath({ kind: "entries", index, width: 256 });
+      const all = decodeBundle(log.files.get(path) ?? new Uint8Array()) ?? [];
+      log.files.set(path, encodeBundle(all.filter((_, i) => i % 2 === 0)));
+    }
+    node.anchors = [{ size: long.length + 1, rootHash: "cd".repeat(32) }];
+    const report = await verify();
+    expect(report.omitted).toEqual({ truncated: 9 * 128 - MAX_LISTED_OF_A_KIND + 1 });
     expect(saidOf(report)).toEqual([expect.stringMatching(/^failed/)]);
     expect(remembered()).toBeUndefined();
   });
