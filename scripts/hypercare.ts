@@ -7,7 +7,7 @@ import { statusMessage } from "./lib/cutover/messages.ts";
 import { siteOf } from "./lib/deploy/site.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { contactIn, gather, liveSince } from "./lib/hypercare/gather.ts";
-import { actionItems, reviewPage, rowsOf, statusPage } from "./lib/hypercare/report.ts";
+import { actionItems, isAmiss, messageLines, reviewPage, rowsOf, statusPage } from "./lib/hypercare/report.ts";
 import { ENVIRONMENTS } from "./lib/platform.ts";
 import { makePrinter } from "./lib/print.ts";
 
@@ -15,7 +15,7 @@ const USAGE = `npm run hypercare:status -- [--env E] [--hours 24] [--by NAME]   
 npm run hypercare:review -- [--env E] [--since TIME]               the review 72 hours after the go-live
 
 E is local, staging or production (local). Written to .local/hypercare/ as Markdown and JSON. Without --since the review begins
-where the newest cutover went live. Addresses and keys are in .env.<environment>; on this machine .dev.vars has them.`;
+where the newest cutover went live. Exit 1 when a figure is critical (status) or could not be read. Addresses and keys are in .env.<environment>; on this machine .dev.vars has them.`;
 
 const HOUR_MS = 3_600_000;
 
@@ -61,11 +61,10 @@ async function main(): Promise<number> {
         `${JSON.stringify({ at, ...data, rows: rowsOf(data), actionItems: actionItems(data) }, null, 2)}\n`,
       );
       const contact = contactIn(join(cutovers, `${environment}-sign-offs.json`)) ?? "the on-call engineer";
-      const lines = rowsOf(data).map(({ metric, actual }) => `${metric}: ${actual}`);
-      writeFileSync(`${path}-message.txt`, statusMessage(environment, at, lines, contact));
+      writeFileSync(`${path}-message.txt`, statusMessage(environment, at, messageLines(data), contact));
       printer.line(page);
       printer.note(`Written to ${path}.md, .json and -message.txt.`);
-      return rowsOf(data).some(({ grade }) => grade === "critical") ? 1 : 0;
+      return isAmiss(data) ? 1 : 0;
     }
     case "review": {
       const since = values.since === undefined ? liveSince(cutovers, environment)?.at : Date.parse(values.since);
@@ -81,7 +80,7 @@ async function main(): Promise<number> {
       );
       printer.line(page);
       printer.note(`Written to ${path}.md and .json; names and lessons are yours to add.`);
-      return 0;
+      return data.missing.length > 0 ? 1 : 0;
     }
     default:
       throw new Failure(USAGE);

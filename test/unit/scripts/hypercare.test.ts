@@ -1,8 +1,13 @@
+import { createServer } from "node:http";
 import { expect, it } from "vitest";
 import { samplesOf, sumOf } from "../../../scripts/lib/deploy/look.ts";
+import type { DeploySite } from "../../../scripts/lib/deploy/site.ts";
+import { gather, incidentsOf } from "../../../scripts/lib/hypercare/gather.ts";
 import {
   actionItems,
   type HypercareData,
+  isAmiss,
+  messageLines,
   reviewPage,
   rowsOf,
   statusPage,
@@ -47,6 +52,8 @@ const bad: HypercareData = {
   incidents: [
     {
       ticket: "INC-7",
+      registered: true,
+      alert: null,
       severity: "S2",
       summary: "callbacks late | slow",
       detectedAt: "2026-11-22T08:00:00.000Z",
@@ -94,7 +101,7 @@ it("a bad day is graded by the manuals' thresholds, and each thing says what to 
 it("nothing measured is not called well", () => {
   const none = {
     ...quiet,
-    figures: { ...quiet.figures, claims: 0, attempts: 0, delivered: 0, lifecycleP95Ms: undefined },
+    figures: { ...quiet.figures, claims: 0, attempts: 0, delivered: 0, lifecycleP95Ms: null },
   };
   expect(
     rowsOf(none)
@@ -131,4 +138,182 @@ it("a task that fails says so with its remedy, and the next is still run", async
     { title: "two", remedy: "", ok: true, detail: "well" },
   ]);
   for (const { remedy } of TASKS) expect(remedy).not.toBe("");
+});
+
+const nowhere: DeploySite = {
+  urls: {
+    "itrans-core": "http://127.0.0.1:1",
+    "itrans-relay": "http://127.0.0.1:1",
+    "medlink-hub": "http://127.0.0.1:1",
+  },
+  keys: { core: "", hub: "", workflow: "" },
+  scrapeToken: "",
+  values: {},
+};
+
+it("a system that can not be read is not called well, to stakeholders either", async () => {
+  const data = await gather(nowhere, "production", "/nowhere", 0, 3_600_000);
+  const measured = rowsOf(data).filter(({ metric }) => metric !== "Rollbacks initiated");
+  expect(measured.map(({ actual, grade }) => `${actual} ${grade}`)).toEqual(measured.map(() => "not read unknown"));
+  expect(isAmiss(data)).toBe(true);
+  const page = statusPage(data, "2026-11-22T09:00:00.000Z", "on-call");
+  for (const line of [
+    "Failed claims: not read",
+    "Dead letters: not read",
+    "Open issues: not read",
+    "p95 latency: not read",
+  ])
+    expect(page).toContain(line);
+  expect(page).not.toContain("| ok |\n| Failed");
+  expect(reviewPage(data, "2026-11-25T09:00:00.000Z")).toContain("| | not read |");
+  const [first = "", ...rest] = messageLines(data);
+  expect(first).toMatch(
+    /^This status is not complete: Total claims processed, .*Incidents \(S1\/S2\) could not be read/,
+  );
+  expect(rest).toContain("Failed claims: not read");
+});
+
+it("one figure that is not known is enough to be amiss, and a whole quiet day is not", () => {
+  expect(isAmiss(quiet)).toBe(false);
+  expect(messageLines(quiet)[0]).toBe("Total claims processed: 1000");
+  const partly = { ...quiet, figures: { ...quiet.figures, failedClaims: undefined }, missing: ["failed claims (?)"] };
+  expect(isAmiss(partly)).toBe(true);
+  expect(
+    rowsOf(partly)
+      .filter(({ grade }) => grade === "unknown")
+      .map(({ metric }) => metric),
+  ).toEqual(["Successful claims (%)", "Failed claims"]);
+  expect(messageLines(partly)[0]).toContain("Successful claims (%), Failed claims could not be read");
+});
+
+/** A core and hub in one, with as many anchors, a minute apart, as are wanted. */
+async function served<T>(
+  of: {
+    readonly anchors: number;
+    readonly alerts?: unknown;
+    readonly registered?: readonly unknown[];
+    readonly points?: unknown;
+  },
+  at: number,
+  work: (site: DeploySite, asked: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const asked: string[] = [];
+  const answerTo = (url: URL): unknown => {
+    if (url.pathname === "/ledger/anchors") {
+      const before = Number(url.searchParams.get("before") ?? of.anchors + 1);
+      const sizes = Array.from({ length: Math.min(100, before - 1) }, (_, index) => before - 1 - index);
+      const anchors = sizes.map((size) => ({
+        size,
+        state: size % 50 === 0 ? "failed" : "confirmed",
+        submittedAt: new Date(at - (of.anchors - size) * 60_000).toISOString(),
+      }));
+      return { anchors, nextBefore: (sizes.at(-1) ?? 1) > 1 ? sizes.at(-1) : null };
+    }
+    if (url.pathname === "/operations/incidents") return { incidents: of.registered ?? [] };
+    if (url.pathname === "/operations/alerts") return of.alerts ?? { alerts: [], incidents: [] };
+    if (url.pathname === "/relay/workflow/status") return { deadLetterCount: 0 };
+    if (url.pathname === "/version") return { version: "1", commit: "c0ffee" };
+    return { points: of.points ?? [[0, 1]] };
+  };
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    const body = answerTo(new URL(request.url ?? "/", "http://core"));
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  try {
+    const urls = { "itrans-core": url, "itrans-relay": url, "medlink-hub": url };
+    return await work({ ...nowhere, urls }, asked);
+  } finally {
+    server.close();
+  }
+}
+
+const NOW = Date.parse("2026-11-22T09:00:00.000Z");
+const HOUR = 3_600_000;
+
+it("anchors are counted as far back as the report goes, page after page, and no further", async () => {
+  await served({ anchors: 1_000 }, NOW, async (site, asked) => {
+    const { figures, missing } = await gather(site, "staging", "/nowhere", NOW - 8 * HOUR, NOW);
+    // A minute apart, both ends counted; each fiftieth of the newest 481 failed.
+    expect([figures.anchorsConfirmed, figures.anchorsFailed]).toEqual([471, 10]);
+    expect(missing).toEqual([]);
+    expect(asked.filter((path) => path.startsWith("/ledger/anchors"))).toHaveLength(6);
+  });
+});
+
+it("more anchors than are read are said to be so", async () => {
+  await served({ anchors: 9_500 }, NOW, async (site) => {
+    const data = await gather(site, "staging", "/nowhere", NOW - 30 * 24 * HOUR, NOW);
+    expect((data.figures.anchorsConfirmed ?? 0) + (data.figures.anchorsFailed ?? 0)).toBe(9_000);
+    expect(data.missing).toEqual([expect.stringMatching(/^anchors before 2026-11-1.* \(more than 9000 were made/)]);
+    expect(isAmiss(data)).toBe(true);
+  });
+});
+
+it("a counter of which nothing was recorded is not 0", async () => {
+  await served({ anchors: 0, points: [[0, null]] }, NOW, async (site) => {
+    const data = await gather(site, "staging", "/nowhere", NOW - HOUR, NOW);
+    expect(data.figures).toMatchObject({ claims: undefined, serverErrors: undefined, lifecycleP95Ms: null });
+    expect(data.missing).toContain("itrans_core_ledger_appends_total (nothing was recorded in this time)");
+  });
+});
+
+const overnight = {
+  incident: 12,
+  alert: "ledger-integrity",
+  severity: "S1",
+  openedAt: "2026-11-22T02:00:00.000Z",
+  resolvedAt: "2026-11-22T02:40:00.000Z",
+};
+const evaluator = {
+  alerts: [{ name: "ledger-integrity", severity: "S1", title: "The ledger is broken", phase: "quiet", openedAt: null }],
+  incidents: [overnight],
+};
+const entry = (over: object = {}) => ({
+  ticket: "INC-3",
+  severity: "S1",
+  summary: "ledger did not verify",
+  alert: "ledger-integrity",
+  detectedAt: "2026-11-22T07:30:00.000Z",
+  closedAt: "2026-11-22T08:00:00.000Z",
+  rootCause: "a disk",
+  prevention: "another disk",
+  ...over,
+});
+
+it("an S1 that opened and resolved overnight is counted, in the review, and asked into the register", async () => {
+  await served({ anchors: 0, alerts: evaluator }, NOW, async (site) => {
+    const data = await gather(site, "staging", "/nowhere", NOW - 24 * HOUR, NOW);
+    expect(rowsOf(data).at(-1)).toMatchObject({ metric: "Incidents (S1/S2)", actual: "1", grade: "warning" });
+    expect(reviewPage(data, "2026-11-25T09:00:00.000Z")).toContain(
+      "| 1 | alert-12: The ledger is broken | S1 | 2026-11-22T02:00:00.000Z | 2026-11-22T02:40:00.000Z |",
+    );
+    expect(actionItems(data)).toContainEqual(expect.stringContaining("alert-12 (S1, ledger-integrity) is not in the"));
+  });
+});
+
+it("an incident that the register and the evaluator both know counts once; one of another day or alert by itself", () => {
+  const since = "2026-11-19T09:00:00.000Z";
+  const of = (
+    registered: readonly ReturnType<typeof entry>[],
+    incidents: readonly (typeof overnight)[] = [overnight],
+  ) => incidentsOf(registered, { ...evaluator, incidents: [...incidents] }, since).map(({ ticket }) => ticket);
+  expect(of([entry()])).toEqual(["INC-3"]);
+  expect(of([entry({ detectedAt: overnight.openedAt })])).toEqual(["INC-3"]);
+  expect(of([entry({ alert: null })])).toEqual(["INC-3", "alert-12"]);
+  expect(of([entry({ alert: "relay-down" })])).toEqual(["INC-3", "alert-12"]);
+  expect(of([entry({ detectedAt: "2026-11-20T07:30:00.000Z" })])).toEqual(["INC-3", "alert-12"]);
+  const again = {
+    ...overnight,
+    incident: 13,
+    openedAt: "2026-11-22T06:00:00.000Z",
+    resolvedAt: "2026-11-22T07:00:00.000Z",
+  };
+  expect(of([entry()], [again, overnight]), "one entry is one incident").toEqual(["INC-3", "alert-12"]);
+  expect(
+    of([], [{ ...overnight, openedAt: "2026-11-18T02:00:00.000Z", resolvedAt: "2026-11-18T03:00:00.000Z" }]),
+  ).toEqual([]);
 });
