@@ -5,20 +5,21 @@ import * as z from "zod";
 import { contactsSchema } from "../src/operations/alerts/escalation.ts";
 import { type Roster, rosterSchema } from "../src/operations/alerts/roster.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { operatorOf } from "./lib/operator.ts";
+import { type Operator, operatorOf } from "./lib/operator.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
-import { systemAt } from "./lib/sites.ts";
+import { environmentAt, systemAt } from "./lib/sites.ts";
 
 const USAGE = `npm run alerts:status [-- --json]
 npm run alerts:acknowledge -- <alert>
 npm run alerts:silence -- [<alert>] --minutes N --reason CODE    every alert without one
 npm run alerts:silence -- --end <silence id>
-npm run alerts:contacts [-- --env E]           who is called now, by core and by the hub
-npm run alerts:contacts -- FILE [--env E]      says who is called when: config/contacts.example.json shows the form
+npm run alerts:contacts                        who is called now, by core and by the hub
+npm run alerts:contacts -- FILE                says who is called when: config/contacts.example.json shows the form
 npm run alerts:test                            a message on every channel; exit 1 when one is not taken
 
-CODE is A to Z, 0 to 9 and hyphens. E is staging or production: addresses and keys come from .env.E then. Else ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key,
-MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine .dev.vars does.`;
+CODE is A to Z, 0 to 9 and hyphens. All take [--env E], staging or production: addresses and keys come from .env.E then. Else
+ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
+.dev.vars does.`;
 
 const notifications = z.array(
   z.object({ id: z.string(), state: z.string(), attempts: z.number(), at: z.string(), error: z.string().nullable() }),
@@ -43,10 +44,8 @@ const statusSchema = z.object({
   notifications,
 });
 
-const operator = () => operatorOf(process.env);
-
-async function status(printer: Printer, json: boolean): Promise<void> {
-  const answer = await operator().ask("/operations/alerts");
+async function status(printer: Printer, core: Operator, json: boolean): Promise<void> {
+  const answer = await core.ask("/operations/alerts");
   if (json) return printer.line(JSON.stringify(answer, null, 2));
   const { evaluatedAt, fault, alerts, silences, notifications: told } = statusSchema.parse(answer);
   printer.fact("evaluated", evaluatedAt ?? "never: core's cron starts it");
@@ -69,14 +68,15 @@ async function status(printer: Printer, json: boolean): Promise<void> {
     printer.warn(`not sent: ${id}: ${error}`);
 }
 
-async function acknowledge(printer: Printer, name: string | undefined): Promise<void> {
+async function acknowledge(printer: Printer, core: Operator, name: string | undefined): Promise<void> {
   if (name === undefined) throw new Failure("name the alert; npm run alerts:status lists them");
-  await operator().ask(`/operations/alerts/${encodeURIComponent(name)}/acknowledge`, { method: "POST" });
+  await core.ask(`/operations/alerts/${encodeURIComponent(name)}/acknowledge`, { method: "POST" });
   printer.note(`${name} is acknowledged: it is escalated no further.`);
 }
 
 async function silence(
   printer: Printer,
+  core: Operator,
   alert: string | undefined,
   given: {
     readonly minutes?: string | undefined;
@@ -85,7 +85,7 @@ async function silence(
   },
 ): Promise<void> {
   if (given.end !== undefined) {
-    await operator().ask(`/operations/alerts/silences/${encodeURIComponent(given.end)}`, { method: "DELETE" });
+    await core.ask(`/operations/alerts/silences/${encodeURIComponent(given.end)}`, { method: "DELETE" });
     return printer.note("The silence is ended.");
   }
   const minutes = Number(given.minutes);
@@ -93,12 +93,12 @@ async function silence(
   const body = { ...(alert === undefined ? {} : { alert }), minutes, reason: given.reason };
   const made = z
     .object({ silenceId: z.string(), until: z.string() })
-    .parse(await operator().ask("/operations/alerts/silences", { method: "POST", body }));
+    .parse(await core.ask("/operations/alerts/silences", { method: "POST", body }));
   printer.note(`${alert ?? "Every alert"} is silent until ${made.until}; end it with --end ${made.silenceId}`);
 }
 
-async function test(printer: Printer): Promise<void> {
-  const answer = await operator().ask("/operations/alerts/test", { method: "POST" });
+async function test(printer: Printer, core: Operator): Promise<void> {
+  const answer = await core.ask("/operations/alerts/test", { method: "POST" });
   const sent = z.object({ notifications }).parse(answer).notifications;
   for (const { id, state, error } of sent)
     printer.note(`${state.padEnd(9)} ${id}${error === null ? "" : `: ${error}`}`);
@@ -173,17 +173,18 @@ async function main(): Promise<void> {
   });
   const printer = makePrinter(process.stdout, process.env);
   if (values.help === true) return printer.line(USAGE);
+  const core = (): Operator => operatorOf(environmentAt(values.env, process.env).values);
   switch (command) {
     case "status":
-      return status(printer, values.json === true);
+      return status(printer, core(), values.json === true);
     case "acknowledge":
-      return acknowledge(printer, positionals[0]);
+      return acknowledge(printer, core(), positionals[0]);
     case "silence":
-      return silence(printer, positionals[0], values);
+      return silence(printer, core(), positionals[0], values);
     case "contacts":
       return contacts(printer, positionals[0], values.env);
     case "test":
-      return test(printer);
+      return test(printer, core());
     default:
       throw new Failure(USAGE);
   }

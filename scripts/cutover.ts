@@ -28,9 +28,10 @@ import { PACE } from "./lib/deploy/run-rollout.ts";
 import { type DeploySite, siteOf, type Values, valuesOf } from "./lib/deploy/site.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import type { Clinic } from "./lib/lifecycle.ts";
-import { cloudflare, type RemoteEnvironment } from "./lib/platform.ts";
+import { cloudflare, type EnvironmentName, type RemoteEnvironment } from "./lib/platform.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
 import { progressBar } from "./lib/progress-bar.ts";
+import { remedyIn } from "./lib/remedy.ts";
 
 const USAGE = `npm run cutover:preflight -- --env staging|production   the list from T-48h to T-0; exit 0 is a go
 npm run cutover           -- --env staging|production   the eleven steps, then four hours of watching the rollback triggers
@@ -201,7 +202,7 @@ function signOffsAt(path: string): SignOffs {
   throw new Failure(`made ${path}: fill in contact, window and the names of those who sign`);
 }
 
-function ended(printer: Printer, action: CutoverAction, directory: string): number {
+function ended(printer: Printer, action: CutoverAction, directory: string, environment: EnvironmentName): number {
   switch (action.type) {
     case "passed":
       printer.line(
@@ -212,7 +213,7 @@ function ended(printer: Printer, action: CutoverAction, directory: string): numb
       printer.line(
         `${printer.paint("red", "stopped")}  at step ${STEPS.indexOf(action.step) + 1}, ${action.step.title}: ${action.because}`,
       );
-      printer.warn(action.step.remedy);
+      printer.warn(remedyIn(action.step.remedy, environment));
       break;
     case "rolled-back":
       printer.line(`${printer.paint("red", "rolled back")}  ${action.because}`);
@@ -290,7 +291,7 @@ async function rehearse(printer: Printer): Promise<number> {
       startedAt: new Date().toISOString(),
       records: [],
     });
-    return ended(printer, run.ended, directory);
+    return ended(printer, run.ended, directory, "local");
   } finally {
     await dispose();
   }
@@ -349,7 +350,7 @@ async function main(): Promise<number> {
       }
       const context = deployedContext(environment, directory, compress, signOffsAt(signOffsPath).contact, printer);
       const run = await runCutover(context, accepted === undefined ? cutover : { ...cutover, accepted });
-      return ended(printer, run.ended, directory);
+      return ended(printer, run.ended, directory, environment);
     }
     case "rollback": {
       const newest = newestCutover(ROOT, environment);
