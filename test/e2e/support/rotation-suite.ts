@@ -31,7 +31,8 @@ export const ROTATED = [
 
 const WORKERS = ["itrans-core", "itrans-relay"] as const;
 
-const CONNECTION_TRIES = 100;
+/** A tenth of a second apart: a restart on a busy machine takes its time. */
+const CONNECTION_TRIES = 900;
 
 export interface Rotated {
   readonly faults: readonly string[];
@@ -112,15 +113,15 @@ export async function rotateUnderLoad(
   const useEach = async (): Promise<void> => {
     const core = stack.urls.core;
     const token = (name: string) => ({ headers: bearer(client[name] ?? "") });
-    const calls: readonly (readonly [string, number, Promise<Answer>])[] = [
-      ["CLAIMS_API_KEY", 404, ask("GET", "/claims/not-there", client.CLAIMS_API_KEY ?? "")],
-      ["OPERATOR_API_KEY", 200, ask("GET", "/tenants", client.OPERATOR_API_KEY ?? "")],
-      ["AUDITOR_TOKEN", 200, send(`${core}/ledger/entries/0`, token("AUDITOR_TOKEN"))],
-      ["METRICS_SCRAPE_TOKEN", 200, send(`${core}/metrics`, token("METRICS_SCRAPE_TOKEN"))],
-      ["METRICS_SCRAPE_TOKEN", 200, send(`${stack.urls.relay}/metrics`, token("METRICS_SCRAPE_TOKEN"))],
+    const calls: readonly (readonly [string, number, () => Promise<Answer>])[] = [
+      ["CLAIMS_API_KEY", 404, () => ask("GET", "/claims/not-there", client.CLAIMS_API_KEY ?? "")],
+      ["OPERATOR_API_KEY", 200, () => ask("GET", "/tenants", client.OPERATOR_API_KEY ?? "")],
+      ["AUDITOR_TOKEN", 200, () => send(`${core}/ledger/entries/0`, token("AUDITOR_TOKEN"))],
+      ["METRICS_SCRAPE_TOKEN", 200, () => send(`${core}/metrics`, token("METRICS_SCRAPE_TOKEN"))],
+      ["METRICS_SCRAPE_TOKEN", 200, () => send(`${stack.urls.relay}/metrics`, token("METRICS_SCRAPE_TOKEN"))],
     ];
     for (const [name, expected, asked] of calls) {
-      const answer = await asked;
+      const answer = await asked();
       if (answer.status !== expected) faults.push(`using ${name}: ${summaryOf(answer)}`);
       else used[name] = (used[name] ?? 0) + 1;
     }
