@@ -6,8 +6,10 @@ import { temporaryDirectory } from "./support/stack.ts";
 it("rotates every secret of core and relay at once while claims are filed: no request fails, no delivery is lost", async () => {
   const directory = temporaryDirectory();
   try {
-    const { faults, filed, delivered } = await rotateUnderLoad(ROTATED, directory.path, 10);
+    const { faults, filed, delivered, used } = await rotateUnderLoad(ROTATED, directory.path, 10);
     expect(faults).toEqual([]);
+    for (const name of ["CLAIMS_API_KEY", "OPERATOR_API_KEY", "AUDITOR_TOKEN", "METRICS_SCRAPE_TOKEN"])
+      expect(used[name], name).toBeGreaterThanOrEqual(5);
     expect(delivered).toBe(filed);
     expect(filed).toBeGreaterThanOrEqual(40);
   } finally {
