@@ -45,8 +45,7 @@ export async function runDrill({ site, snapshot, secrets, logKeys, progress }: D
     const fetchMs = performance.now() - began;
     const restored = await restoreArchive(archive, {
       keys: backupKeys(secrets),
-      logKeys,
-      promises: [],
+      promisesFor: async () => ({ logKeys, promises: [] }),
       withoutKeys: false,
       targetOf: (manifest) => fileTarget(join(scratch, "restored.sqlite"), manifest),
       progress,

@@ -1,29 +1,21 @@
 /** Which system a command is about: this machine's, or one that is deployed, by its address and operator key. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parseEnv } from "node:util";
 import * as z from "zod";
-import { projectRoot } from "../bundle.ts";
+import { type Values, valuesOf } from "../environment.ts";
 import { Failure, messageOf } from "../fail.ts";
 import { hubOperatorOf, type Operator, operatorOf } from "../operator.ts";
 import type { SnapshotSource } from "./archive.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Values;
 
 const ENVIRONMENTS = ["local", "staging", "production"] as const;
 
-/** Values of `config/<env>.env`, where that is, under those of the process. */
+/** The values of an environment. @throws Failure when it is none, or has no address. */
 export function environmentOf(name: string, process: Environment): Environment {
   const known = ENVIRONMENTS.find((one) => one === name);
   if (known === undefined) throw new Failure(`--env is one of ${ENVIRONMENTS.join(", ")}`);
-  const path = join(projectRoot, known === "local" ? ".dev.vars" : `config/${known}.env`);
-  const file = existsSync(path) ? parseEnv(readFileSync(path, "utf8")) : {};
-  const given = Object.fromEntries(Object.entries(process).filter(([, value]) => value !== undefined && value !== ""));
-  const values = { ...file, ...given };
+  const values = valuesOf(known, process);
   if (known !== "local" && (values.ITRANS_CORE_URL ?? "") === "") {
-    throw new Failure(
-      `set ITRANS_CORE_URL and OPERATOR_API_KEY for ${known}, in the environment or in config/${known}.env`,
-    );
+    throw new Failure(`set ITRANS_CORE_URL and OPERATOR_API_KEY for ${known}, in the environment or in .env.${known}`);
   }
   return values;
 }
@@ -75,7 +67,11 @@ export async function makeSnapshot(
   return run;
 }
 
-const apartSchema = z.object({ keys: z.array(z.object({ path: z.string() })), tail: z.array(z.string()) });
+const apartSchema = z.object({
+  keys: z.array(z.object({ path: z.string() })),
+  tail: z.array(z.string()),
+  oldestAt: z.string().nullish(),
+});
 
 const ATTEMPTS = 4;
 const OBJECT_TIMEOUT_MS = 60_000;
@@ -107,6 +103,7 @@ export async function remoteSnapshot(site: BackupSite, name: string): Promise<Sn
   return {
     manifestText: new TextDecoder().decode(manifest),
     apart: [...apart.keys.map(({ path }) => path), ...apart.tail],
+    apartFrom: apart.oldestAt === undefined || apart.oldestAt === null ? undefined : Date.parse(apart.oldestAt),
     read: (path) => fetchBytes(site, `${base}/backup-object?path=${encodeURIComponent(path)}`),
   };
 }
