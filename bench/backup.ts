@@ -110,8 +110,7 @@ async function drillOf(
     const cpuBefore = process.cpuUsage();
     const restored = await restoreArchive(archive, {
       keys: backupKeys([secrets.BACKUP_ENCRYPTION_KEY ?? ""]),
-      logKeys: [],
-      promises: [],
+      promisesFor: async () => ({ logKeys: [], promises: [] }),
       withoutKeys: false,
       targetOf: (manifest) => fileTarget(join(dataDir, "restored.sqlite"), manifest),
       progress: bar.show,

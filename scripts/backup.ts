@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { pruneKeyArchives, writeArchive } from "./lib/backup/archive.ts";
+import { keysEnd, pruneKeyArchives, writeArchive } from "./lib/backup/archive.ts";
 import { makeBar } from "./lib/backup/bar.ts";
 import { environmentOf, makeSnapshot, remoteSnapshot, siteOf } from "./lib/backup/site.ts";
 import { projectRoot } from "./lib/bundle.ts";
@@ -14,14 +14,14 @@ import { makePrinter } from "./lib/print.ts";
 
 const USAGE = `scripts/backupLedgerSnapshot.sh [--env local|staging|production] [--tag T] [options]
 
-  --env E          which system (local); its address and operator key are in the environment or in config/E.env
+  --env E          which system (local); its address and operator key are in the environment or in .env.E (local: .dev.vars)
   --tag T          becomes part of the snapshot's name
-  --snapshot NAME  fetches this snapshot instead of making one
+  --snapshot NAME  fetches this snapshot instead of making one; of an archive that is there, its keys and tail
   --hub            of the hub instead of core
   --json           the last line on stdout is one summary object
 
 BACKUP_DIR is where the archive goes (.data/backups). It writes itrans-ledger-<time>.tar.gz and .sha256, and beside them
-the wrapped keys as .keys.tar.gz, which it deletes when they are 30 days old.`;
+the wrapped keys as .keys.tar.gz, which it deletes when the oldest of them is 30 days old.`;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -58,11 +58,14 @@ async function main(): Promise<void> {
   }
   const madeMs = performance.now() - began;
   removePartials(directory);
+  for (const old of pruneKeyArchives(directory, Date.now())) printer.fact("deleted", `${old}: 30 days old`);
   const written = await writeArchive(await remoteSnapshot(site, name), directory, bar.show);
   bar.end();
-  for (const old of pruneKeyArchives(directory, Date.now())) printer.fact("deleted", `${old}: 30 days old`);
   printer.fact("archive", `${shown(written.archive)} (${statSync(written.archive).size.toLocaleString("en")} bytes)`);
-  if (written.keys !== undefined) printer.fact("keys", `${shown(written.keys)}: keep it apart, and 30 days at most`);
+  if (written.keys !== undefined) {
+    const until = new Date(keysEnd(written.keys)).toISOString().slice(0, 10);
+    printer.fact("keys", `${shown(written.keys)}: keep it apart, and until ${until} at most`);
+  }
   const seconds = (performance.now() - began) / 1_000;
   printer.fact("took", `${seconds.toFixed(1)} s, ${(madeMs / 1_000).toFixed(1)} s of them for the snapshot`);
   if (values.json) console.log(JSON.stringify({ name, ...written }));

@@ -12,9 +12,10 @@ import { environmentOf, makeSnapshot, siteOf } from "./lib/backup/site.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { makePrinter } from "./lib/print.ts";
 
-const USAGE = `npm run restore:drill -- [--env local|staging|production] [--snapshot NAME] [--key VKEY]
+const USAGE = `npm run restore:drill -- [--env local|staging|production] [--snapshot NAME] [--key VKEY] [--hub]
 
-Without --snapshot the newest good one; when there is none, one is made. Without --key the log's keys as it serves them.`;
+Without --snapshot the newest good one; when there is none, one is made. Without --key the log's keys as it serves them.
+It fails when an entry older than five minutes is in no backup. --hub drills the hub's; core alone keeps a list of drills.`;
 
 const backupsSchema = z.object({
   runs: z.array(z.object({ name: z.string(), state: z.string() })),
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
       env: { type: "string", default: "local" },
       snapshot: { type: "string" },
       key: { type: "string", multiple: true, default: [] },
+      hub: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -39,20 +41,23 @@ async function main(): Promise<void> {
   const environment = environmentOf(values.env, process.env);
   const secrets = acceptedValues(environment, "BACKUP_ENCRYPTION_KEY");
   if (secrets.length === 0) throw new Failure("set BACKUP_ENCRYPTION_KEY: without it the files do not open");
-  const site = siteOf("core", environment, values.env);
-  const logKeys = values.key.length > 0 ? keysOf(values.key) : await servedKeys(site.operator.url);
+  const of = values.hub ? "hub" : "core";
+  const site = siteOf(of, environment, values.env);
+  const given = keysOf(values.key);
+  const logKeys = values.hub || given.length > 0 ? given : await servedKeys(site.operator.url);
   const { runs } = backupsSchema.parse(await site.operator.ask(`${site.base}/backups`));
   const snapshot =
     values.snapshot ??
     runs.find(({ state }) => state === "good")?.name ??
     (await makeSnapshot(site, "drill", () => {})).name;
   try {
-    const drilled = await runDrill({ site, snapshot, secrets, logKeys, progress: bar.show });
+    const drilled = await runDrill({ site, of, snapshot, secrets, logKeys, progress: bar.show });
     bar.end();
     const { entries, fetchMs, checkMs, restoreMs, recovery } = drilled;
     const perSecond = Math.round((1_000 * entries) / Math.max(1, checkMs + restoreMs));
     printer.line(`${printer.paint("green", "good")}  ${snapshot}`);
-    printer.fact("restored", `${entries.toLocaleString("en")} entries, ${perSecond.toLocaleString("en")} a second`);
+    if (!values.hub)
+      printer.fact("restored", `${entries.toLocaleString("en")} entries, ${perSecond.toLocaleString("en")} a second`);
     printer.fact(
       "took",
       `${seconds(fetchMs)} to fetch, ${seconds(checkMs)} to check, ${seconds(restoreMs)} to restore`,

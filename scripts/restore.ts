@@ -2,43 +2,40 @@
  * `scripts/restoreAndVerifyLedgerSnapshot.sh`: checks an archive (checksum, manifest, every file), restores it into a new database, and
  * offers that only when chain, tree, signed checkpoint and anchors agree with it.
  */
-import { existsSync, readFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import type { Promised } from "../src/backup/restore-files.edge.ts";
 import { backupKeys } from "../src/backup/sealed-file.ts";
-import { openCheckpoint } from "../src/ledger/checkpoint.ts";
-import { parseVerifierKey, type VerifierKey } from "../src/ledger/note.ts";
-import { fromUtf8, toHex } from "../src/platform/encoding.ts";
 import { acceptedValues } from "../src/platform/secrets.ts";
-import { writeArchive } from "./lib/backup/archive.ts";
+import { pruneKeyArchives, writeArchive } from "./lib/backup/archive.ts";
 import { makeBar } from "./lib/backup/bar.ts";
+import { type HeldAgainst, heldAgainst, requireIndependent } from "./lib/backup/promises.ts";
 import { recoveryPoints } from "./lib/backup/recovery.ts";
 import { type Restored, restoreArchive } from "./lib/backup/restore.ts";
 import { type Environment, environmentOf, remoteSnapshot, siteOf } from "./lib/backup/site.ts";
 import { dataTarget, fileTarget } from "./lib/backup/target.ts";
 import { projectRoot } from "./lib/bundle.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { logSource } from "./lib/log-source.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
-import { checkChain, readAnchors } from "./lib/verify-chain.ts";
 
 const USAGE = `scripts/restoreAndVerifyLedgerSnapshot.sh [--env local|staging|production] <archive | --snapshot NAME> [options]
 
-  --snapshot NAME  fetches it from the system of --env, with its wrapped keys
+  --snapshot NAME  fetches it from the system of --env, with its wrapped keys and tail as they are now
   --into FILE      the new SQLite database (BACKUP_DIR/restored-<name>.sqlite)
   --data DIR       instead: a new data directory for npm start -- --data DIR
-  --key VKEY       the log's verifier key, pinned; once for each key
-  --log URL        the log as it is served: the restore must reach its newest checkpoint
+  --key VKEY       the log's verifier key, pinned; once for each key (that of the environment's LEDGER_SIGNING_KEY)
+  --log URL        the log as it is served: the restore must reach its newest checkpoint (LEDGER_LOG_URL, or ITRANS_CORE_URL's)
   --checkpoint F   a checkpoint that was kept: the restore must reach it
-  --rpc URL --chain-id N --contract ADDR   the chain: the restore must reach its newest anchor
+  --rpc URL --chain-id N --contract ADDR   the chain: the restore must reach its newest anchor (EVM_RPC_URL, CHAIN_ID,
+                   ANCHOR_CONTRACT_ADDRESS)
+  --unverified     restores also where neither checkpoint nor anchor can be had, which otherwise is refused
   --new-ledger ID  where the backup falls short of what was promised: opens a new ledger whose entry 0 names the old one, the
-                   promise and what there is of it; with --key and --log or --checkpoint, or --rpc
+                   promise and what there is of it
   --without-keys   restores without the wrapped keys: ids stay hashes and no payload opens
   --hub            of the hub, with --snapshot
   --json           the last line on stdout is one summary object
 
-BACKUP_ENCRYPTION_KEY opens the files (and BACKUP_ENCRYPTION_KEY_PREVIOUS). Exit code 0: restored and verified.`;
+BACKUP_ENCRYPTION_KEY opens the files (and BACKUP_ENCRYPTION_KEY_PREVIOUS). What is in brackets is taken from the environment, .env.E or
+.dev.vars where the option is not given. Exit code 0: restored, and held against what the last lines say.`;
 
 function readArguments() {
   try {
@@ -56,6 +53,7 @@ function readArguments() {
         "chain-id": { type: "string" },
         contract: { type: "string" },
         "new-ledger": { type: "string" },
+        unverified: { type: "boolean", default: false },
         "without-keys": { type: "boolean", default: false },
         hub: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
@@ -82,29 +80,39 @@ async function main(): Promise<void> {
   if (secrets.length === 0) throw new Failure("set BACKUP_ENCRYPTION_KEY: without it the files do not open");
   const directory = resolve(projectRoot, environment.BACKUP_DIR ?? ".data/backups");
   const archive = await archiveOf(values, positionals, environment, directory, bar.show);
-  const { logKeys, promises } = await promisesOf(values, environment);
   const continuesAs = values["new-ledger"];
   if (continuesAs !== undefined && !/^[a-z0-9-]{1,32}$/.test(continuesAs))
     throw new Failure("--new-ledger is 1 to 32 lower-case letters, digits and hyphens");
   const into = resolve(
     values.data ?? values.into ?? join(directory, `restored-${basename(archive, ".tar.gz")}.sqlite`),
   );
+  let held: HeldAgainst | undefined;
   const restored = await restoreArchive(archive, {
     keys: backupKeys(secrets),
-    logKeys,
-    promises,
+    async promisesFor(manifest) {
+      const { key, log, checkpoint, rpc, contract } = values;
+      held = await heldAgainst(
+        manifest,
+        { keys: key, log, checkpoint, rpc, chainId: values["chain-id"], contract },
+        environment,
+      );
+      requireIndependent(held, values.unverified);
+      return held;
+    },
     continuesAs,
     withoutKeys: values["without-keys"],
     targetOf: (manifest) => (values.data === undefined ? fileTarget(into, manifest) : dataTarget(into, manifest)),
     progress: bar.show,
   });
   bar.end();
-  report(printer, restored, into, logKeys, promises, continuesAs);
+  if (held === undefined) throw new Error("a restore asks what it is held against");
+  report(printer, restored, into, held, continuesAs);
   if (values.json) {
     const { manifest, state, checkMs, restoreMs } = restored;
-    console.log(
-      JSON.stringify({ name: manifest.name, into, size: state.size, counts: state.counts, checkMs, restoreMs }),
-    );
+    const { size, counts } = state;
+    const { independent, compared, notCompared } = held;
+    const against = { independent, compared, notCompared };
+    console.log(JSON.stringify({ name: manifest.name, into, size, counts, checkMs, restoreMs, ...against }));
   }
 }
 
@@ -121,56 +129,22 @@ async function archiveOf(
   }
   if (path !== undefined) return resolve(path);
   const name = values.snapshot ?? "";
-  const known = join(directory, `itrans-${values.hub ? "hub" : "ledger"}-${name}.tar.gz`);
-  if (existsSync(known)) return known;
   const site = siteOf(values.hub ? "hub" : "core", environment, values.env);
-  return (await writeArchive(await remoteSnapshot(site, name), directory, progress)).archive;
-}
-
-/** What the ledger was promised to be, by whoever keeps such promises apart from the backup. */
-async function promisesOf(
-  values: Values,
-  environment: Environment,
-): Promise<{ readonly logKeys: readonly VerifierKey[]; readonly promises: readonly Promised[] }> {
-  const logKeys = values.key.map((text) => {
-    const key = parseVerifierKey(text.trim());
-    if (key?.type !== "ed25519") throw new Failure("--key is not the verifier key of a log");
-    return key;
+  pruneKeyArchives(directory, Date.now());
+  const source = await remoteSnapshot(site, name).catch((error: unknown) => {
+    throw new Failure(
+      `${name} can not be fetched from ${site.operator.url} (${messageOf(error)}); an archive that was kept is named itself`,
+    );
   });
-  const promises: Promised[] = [];
-  const add = async (note: string, what: string): Promise<void> => {
-    if (logKeys.length === 0) throw new Failure(`${what} is trusted by its signature: pin the log's key with --key`);
-    const opened = await openCheckpoint(note, logKeys);
-    if (opened.type === "refused") throw new Failure(`${what} can not be trusted: ${opened.reason}`);
-    promises.push({ size: opened.checkpoint.size, rootHash: toHex(opened.checkpoint.root), what });
-  };
-  if (values.checkpoint !== undefined)
-    await add(readFileSync(values.checkpoint, "utf8"), "the checkpoint that was kept");
-  if (values.log !== undefined) {
-    const note = await logSource(values.log, environment.AUDITOR_TOKEN).fetchFile("checkpoint");
-    if (note === undefined) throw new Failure(`there is no checkpoint at ${values.log}`);
-    await add(fromUtf8(note), "the published checkpoint");
-  }
-  if (values.rpc !== undefined) {
-    const chainId = Number(values["chain-id"]);
-    const { contract } = values;
-    if (!Number.isSafeInteger(chainId) || contract === undefined)
-      throw new Failure("--rpc needs --chain-id and --contract");
-    const chain = { rpcUrl: values.rpc, chainId, contract };
-    await checkChain(chain);
-    const { anchors, faults } = await readAnchors(chain, undefined);
-    if (faults[0] !== undefined) throw new Failure(faults[0]);
-    for (const { size, rootHash } of anchors) promises.push({ size, rootHash, what: "the anchor on the chain" });
-  }
-  return { logKeys, promises };
+  // Keys and tail as they are now: those of an archive's own day miss what was erased and what was appended since.
+  return (await writeArchive(source, directory, progress)).archive;
 }
 
 function report(
   printer: Printer,
   restored: Restored,
   into: string,
-  logKeys: readonly VerifierKey[],
-  promises: readonly Promised[],
+  { promises, compared, notCompared, independent }: HeldAgainst,
   continuesAs: string | undefined,
 ): void {
   const { manifest, state, rows, checkMs, restoreMs } = restored;
@@ -184,16 +158,14 @@ function report(
       `${size.toLocaleString("en")} entries: hashes, chain and tree hold (${perSecond.toLocaleString("en")} entries/s with all that follows)`,
     );
     const { checkpoint, anchor } = manifest.ledger;
-    const signed = logKeys.length > 0 ? "its signature holds" : "signature not checked: no --key";
-    printer.fact("checkpoint", checkpoint === null ? "none" : `${checkpoint.size} entries; ${signed}`);
-    printer.fact("anchor", anchor === null ? "none" : `${anchor.size} entries, block ${anchor.blockNumber}`);
+    printer.fact("checkpoint", checkpoint === null ? "none" : `${checkpoint.size} entries, the snapshot's own`);
+    printer.fact("anchor", anchor === null ? "none" : `${anchor.size} entries, block ${anchor.blockNumber}, its own`);
     for (const { what, size: promised } of promises.slice(-3)) {
       printer.fact(promised > size ? "missed" : "reached", `${what}: ${promised} entries`);
     }
     if (continuesAs !== undefined) {
       printer.warn(`${manifest.ledger.id} ends here; ${continuesAs} begins, and its entry 0 says so (docs/backup.md)`);
     }
-    if (promises.length === 0) printer.warn("not held against what is published: give --log and --key, and --rpc");
     const { subjects, erased, withoutKey, keys, payloads, sentAgain, askedAgain } = counts;
     printer.fact("subjects", `${subjects}, ${erased} erased, ${withoutKey} whose key no backup holds`);
     printer.fact("payloads", `${payloads} parts, ${keys} wrapped keys`);
@@ -201,6 +173,10 @@ function report(
     if (continuesAs === undefined)
       printer.fact("settlements", `${askedAgain} under way: the operator is asked about each before anything is sent`);
   }
+  for (const line of compared) printer.fact("compared", line);
+  for (const line of notCompared) printer.warn(`not compared: ${line}`);
+  if (!independent)
+    printer.warn("--unverified: nothing but the backup itself says that this is the ledger, and all of it");
   const { attachments, attachmentsWithout } = counts;
   if (manifest.of === "medlink-hub")
     printer.fact("attachments", `${attachments} restored; ${attachmentsWithout} rows whose object the backup has not`);

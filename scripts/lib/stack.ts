@@ -316,7 +316,9 @@ export function workerSite(name: WorkerName) {
   process.env.WRANGLER_LOG ??= "error"; // else it says for each worker that it found .dev.vars
   const path = join(projectRoot, WORKERS[name].config);
   const config = readConfig({ config: path });
-  const { workerOptions, main } = miniflareOptionsOf(config);
+  // The drill by cron is for what is deployed: here `npm run restore:drill` does it, and each worker has one database in one file.
+  const d1_databases = config.d1_databases.filter(({ binding }: { readonly binding: string }) => binding !== "SCRATCH");
+  const { workerOptions, main } = miniflareOptionsOf({ ...config, d1_databases });
   if (main === undefined) throw new Failure(`${WORKERS[name].config} names no entry`);
   const migrationsDir = config.d1_databases[0]?.migrations_dir;
   // Bindings are set anew: wrangler would add every line of .dev.vars, and a worker gets only its own secrets.

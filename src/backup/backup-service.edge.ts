@@ -106,21 +106,29 @@ export async function askForManifest(parts: SnapshotParts, name: string): Promis
  */
 export async function listApart(parts: SnapshotParts) {
   const [keys, tail] = await Promise.all([filesUnder(parts, "keys/"), filesUnder(parts, "tail/")]);
-  return { keys: keys.map((path) => ({ path })), tail };
+  const times = [...keys, ...tail].map(({ writtenAt }) => writtenAt);
+  return {
+    keys: keys.map(({ path }) => ({ path })),
+    tail: tail.map(({ path }) => path),
+    /** A copy of these must be gone 30 days after it. */
+    oldestAt: times.length === 0 ? null : new Date(Math.min(...times)).toISOString(),
+  };
 }
 
-async function filesUnder(parts: SnapshotParts, directory: string): Promise<readonly string[]> {
-  const paths: string[] = [];
+async function filesUnder(parts: SnapshotParts, directory: string) {
+  const files: { readonly path: string; readonly writtenAt: number }[] = [];
   let cursor: string | undefined;
   do {
     const page = await parts.bucket.list({
       prefix: `${parts.prefix}${directory}`,
       ...(cursor === undefined ? {} : { cursor }),
     });
-    paths.push(...page.objects.map(({ key }) => key.slice(parts.prefix.length)));
+    for (const { key, uploaded } of page.objects) {
+      files.push({ path: key.slice(parts.prefix.length), writtenAt: uploaded.getTime() });
+    }
     cursor = page.truncated ? page.cursor : undefined;
   } while (cursor !== undefined);
-  return paths;
+  return files;
 }
 
 export async function askForObject(parts: SnapshotParts, path: string): Promise<Asked<Uint8Array<ArrayBuffer>>> {

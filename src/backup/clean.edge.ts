@@ -4,16 +4,7 @@
  */
 import type { Log } from "../platform/log.ts";
 import { reasonOf } from "../platform/log.ts";
-import {
-  expireRun,
-  failStaleRuns,
-  forgetObjects,
-  keysFiles,
-  leastChecked,
-  pruneRuns,
-  saveChecks,
-  unusedObjects,
-} from "./backup.store.ts";
+import { expireRun, forgetObjects, keysFiles, leastChecked, saveChecks, unusedObjects } from "./backup.store.ts";
 import { checkFile, readManifest } from "./manifest.ts";
 import { expiredNames, KEYS_KEPT_MS } from "./retention.ts";
 import { rangeOfPath, sha256Hex } from "./segments.ts";
@@ -75,32 +66,40 @@ export async function cleanBackups(parts: SnapshotParts, log: Log): Promise<Clea
       log("warn", "backup.kept-by-lock", { reason: reasonOf(error) });
     }
   }
-  await deleteOldKeys(parts, now);
+  const kept = names.filter((name) => !expired.has(name));
   let deleted = 0;
-  const unused = await unusedObjects(parts.db, now - UNUSED_AFTER_MS, MAX_UNUSED);
-  if (unused.length > 0) {
-    const kept = await referenced(
-      parts,
-      names.filter((name) => !expired.has(name)),
-    );
-    const gone = unused.filter((path) => !kept.has(path));
-    for (const path of gone) {
-      try {
-        await parts.bucket.delete(`${parts.prefix}${path}`);
-        await forgetObjects(parts.db, [path]);
-        deleted += 1;
-      } catch (error) {
-        log("warn", "backup.kept-by-lock", { reason: reasonOf(error) });
-      }
-    }
+  try {
+    deleted = await deleteUnused(parts, kept, now, log);
+  } catch (error) {
+    // Nothing is lost by what stays; what may not stay is not this one's to delete.
+    log("error", "backup.unused-kept", { reason: reasonOf(error) });
   }
-  await failStaleRuns(parts.db, now - DAY_MS, now);
-  await pruneRuns(parts.db, now - 40 * DAY_MS);
   return { expired: [...expired], deleted };
 }
 
-/** Whatever else failed: erasure is complete everywhere when the last copy of a key is gone. Found in the bucket, not in our rows. */
-async function deleteOldKeys(parts: SnapshotParts, now: number): Promise<void> {
+/** @throws Error when a manifest can not be read. */
+async function deleteUnused(parts: SnapshotParts, names: readonly string[], now: number, log: Log): Promise<number> {
+  const unused = await unusedObjects(parts.db, now - UNUSED_AFTER_MS, MAX_UNUSED);
+  if (unused.length === 0) return 0;
+  const kept = await referenced(parts, names);
+  let deleted = 0;
+  for (const path of unused.filter((one) => !kept.has(one))) {
+    try {
+      await parts.bucket.delete(`${parts.prefix}${path}`);
+      await forgetObjects(parts.db, [path]);
+      deleted += 1;
+    } catch (error) {
+      log("warn", "backup.kept-by-lock", { reason: reasonOf(error) });
+    }
+  }
+  return deleted;
+}
+
+/**
+ * Whatever else failed: erasure is complete everywhere when the last copy of a key is gone. Found in the bucket, not in our rows,
+ * and by the clock: it waits for no run and no manifest.
+ */
+export async function deleteOldKeys(parts: SnapshotParts, now: number): Promise<void> {
   const held = await keysFiles(parts.db);
   const old = held.filter(({ writtenAt }) => now - writtenAt > KEYS_KEPT_MS).map(({ path }) => path);
   const kept = held.filter(({ path }) => !old.includes(path));

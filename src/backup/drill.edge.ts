@@ -1,16 +1,18 @@
 /**
  * The restore drill that nobody has to remember: once a month the newest snapshot, and the minutes since it, are restored into the
- * database SCRATCH, turn by turn, and held against what was promised of the ledger. Without that binding there is none, and the
+ * database SCRATCH, turn by turn, and held against the newest signed checkpoint and the newest confirmed anchor: a tail that stands still
+ * is a backup that falls short, and the drill says so. Only what is younger than the recovery point may be missing. Without that binding there is none, and the
  * status says so; `npm run restore:drill` is the same on a machine of one's own.
  */
 import type { VerifierKey } from "../ledger/note.ts";
 import { listRuns, newestGoodSize, readProgress } from "./backup.store.ts";
 import {
   beginDrill,
-  checkpointWithin,
   copySchema,
   type DrillRow,
+  failStaleDrills,
   listDrills,
+  recordedPromises,
   saveDrill,
   takeDrill,
 } from "./drill.store.ts";
@@ -18,6 +20,7 @@ import { readManifest } from "./manifest.ts";
 import { drillIsDue } from "./nightly.ts";
 import { RESTORE_START, restoreStep } from "./restore.edge.ts";
 import { type BackupSource, type Promised, RestoreRefused, type RestoreState } from "./restore-files.edge.ts";
+import { RECOVERY_POINT_MS, RUN_GIVEN_UP_MS } from "./retention.ts";
 import { readBackupObject, readManifestText, type SnapshotParts } from "./snapshot.edge.ts";
 
 export interface DrillParts extends SnapshotParts {
@@ -30,6 +33,8 @@ interface Cursor {
   readonly prepared: boolean;
   readonly restore: RestoreState;
   readonly promises: readonly Promised[];
+  /** The newest checkpoint's size when the drill began: what is beyond the promises is younger than the recovery point. */
+  readonly newestCheckpoint: number;
   readonly workedMs: number;
 }
 
@@ -60,13 +65,18 @@ const LEASE_MS = 120_000;
 export async function advanceDrill(parts: DrillParts, deadline: number): Promise<DrillTurn> {
   const { db, ledger } = parts;
   const now = parts.now();
+  await failStaleDrills(db, now - RUN_GIVEN_UP_MS, now);
   if (ledger !== undefined && drillIsDue(await listDrills(db, 20), now)) {
     const newest = (await listRuns(db, 60)).find(({ state }) => state === "good");
     if (newest !== undefined) {
       const covered = Math.max((await newestGoodSize(db)) ?? 0, (await readProgress(db)).tailTo);
-      const promised = await checkpointWithin(db, ledger.id, covered);
-      const promises = promised === undefined ? [] : [{ ...promised, what: "the newest checkpoint" }];
-      const cursor: Cursor = { prepared: false, restore: RESTORE_START, promises, workedMs: 0 };
+      const recorded = await recordedPromises(db, ledger.id, covered, now - RECOVERY_POINT_MS);
+      const { checkpoint, anchor, newestSize: newestCheckpoint } = recorded;
+      const promises = [
+        ...(checkpoint === undefined ? [] : [{ ...checkpoint, what: "the newest checkpoint" }]),
+        ...(anchor === undefined ? [] : [{ ...anchor, what: "the newest anchor" }]),
+      ];
+      const cursor: Cursor = { prepared: false, restore: RESTORE_START, promises, newestCheckpoint, workedMs: 0 };
       await beginDrill(db, newest.name, JSON.stringify(cursor), now);
     }
   }
@@ -85,7 +95,12 @@ async function turn(parts: DrillParts, drill: DrillRow, deadline: number, leaseM
       cursor: state === "running" ? JSON.stringify(cursor) : "",
       leaseUntil,
       entries: cursor.restore.size,
-      report: JSON.stringify({ ...cursor.restore.counts, workedMs: cursor.workedMs }),
+      report: JSON.stringify({
+        ...cursor.restore.counts,
+        workedMs: cursor.workedMs,
+        promised: Math.max(0, ...cursor.promises.map(({ size }) => size)),
+        newestCheckpoint: cursor.newestCheckpoint,
+      }),
       reason,
       now: parts.now(),
     });

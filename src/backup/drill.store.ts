@@ -1,4 +1,5 @@
 /** Rows of drills, and the database that they restore into. */
+import { rowsOf } from "../platform/rows.store.ts";
 
 export interface DrillRow {
   readonly drillId: number;
@@ -85,6 +86,17 @@ export async function takeDrill(db: D1Database, now: number, leaseMs: number): P
   return results[0];
 }
 
+/** Drills that have gone on for too long. */
+export async function failStaleDrills(db: D1Database, before: number, now: number): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE backup_drills SET state = 'failed', reason = 'it did not end within a day', cursor = '', finished_at = ?2
+       WHERE state = 'running' AND started_at < ?1`,
+    )
+    .bind(before, now)
+    .run();
+}
+
 /** @returns false: another turn took it over. */
 export async function saveDrill(
   db: D1Database,
@@ -120,19 +132,51 @@ export async function saveDrill(
   return results.length === 1;
 }
 
-/** The largest recorded checkpoint that is not larger than `size`. */
-export async function checkpointWithin(
+export interface RecordedTree {
+  readonly size: number;
+  readonly rootHash: string;
+}
+
+export interface RecordedPromises {
+  /** The newest that the backup must reach: the bucket holds its entries, or it was signed before `before`. */
+  readonly checkpoint: RecordedTree | undefined;
+  /** The newest confirmed anchor, by the same rule. */
+  readonly anchor: RecordedTree | undefined;
+  /** The size of the newest checkpoint of all. */
+  readonly newestSize: number;
+}
+
+/**
+ * What this ledger has promised to the world, as far as its backup must hold it.
+ * @param covered entries that the bucket holds.
+ * @param before epoch ms: what is younger may be ahead of the backup by the recovery point that is promised.
+ */
+export async function recordedPromises(
   db: D1Database,
   ledgerId: string,
-  size: number,
-): Promise<{ readonly size: number; readonly rootHash: string } | undefined> {
-  const row = await db
-    .prepare(
-      `SELECT size, root_hash AS rootHash FROM checkpoints WHERE ledger_id = ? AND size <= ? ORDER BY size DESC LIMIT 1`,
-    )
-    .bind(ledgerId, size)
-    .first<{ size: number; rootHash: string }>();
-  return row ?? undefined;
+  covered: number,
+  before: number,
+): Promise<RecordedPromises> {
+  const [checkpoints, anchors, newest] = await db.batch<unknown>([
+    db
+      .prepare(
+        `SELECT size, root_hash AS rootHash FROM checkpoints WHERE ledger_id = ?1 AND (size <= ?2 OR signed_at <= ?3)
+         ORDER BY size DESC LIMIT 1`,
+      )
+      .bind(ledgerId, covered, before),
+    db
+      .prepare(
+        `SELECT size, root_hash AS rootHash FROM anchors WHERE ledger_id = ?1 AND state = 'confirmed'
+         AND (size <= ?2 OR confirmed_at <= ?3) ORDER BY size DESC LIMIT 1`,
+      )
+      .bind(ledgerId, covered, before),
+    db.prepare("SELECT size FROM checkpoints WHERE ledger_id = ?1 ORDER BY size DESC LIMIT 1").bind(ledgerId),
+  ]);
+  return {
+    checkpoint: rowsOf<RecordedTree>(checkpoints)[0],
+    anchor: rowsOf<RecordedTree>(anchors)[0],
+    newestSize: rowsOf<{ size: number }>(newest)[0]?.size ?? 0,
+  };
 }
 
 interface SchemaRow {

@@ -11,7 +11,8 @@ import { listApart, NO_BACKUPS } from "./backup-service.edge.ts";
 const answerSchema = z
   .object({
     keys: z.array(z.object({ path: z.string() })),
-    tail: z.array(z.string()).readonly(),
+    tail: z.array(z.string()),
+    oldestAt: z.string().nullable(),
   })
   .openapi("BackupApart");
 
@@ -23,7 +24,10 @@ const route = createRoute({
   security: [{ apiKey: [] }],
   middleware: [authenticate("operator", "operate")] as const,
   responses: {
-    200: { description: "Their paths.", content: { "application/json": { schema: answerSchema } } },
+    200: {
+      description: "Their paths, and when the oldest was written: a copy of them must be gone 30 days after.",
+      content: { "application/json": { schema: answerSchema } },
+    },
     ...problemResponses(401, 403, 429, 503),
   },
 });

@@ -25,6 +25,12 @@ export function nightlyIsDue(runs: readonly Run[], now: number, hourUtc: number)
   return own.length < MAX_FAILURES && now - last >= HOUR_MS;
 }
 
+/** Minutes of an hour in which the limits of wrapped keys and of the tail are seen to: a cron that comes late or not at all is made up for. */
+const LIMITS_WINDOW_MS = 3 * 60_000;
+
+/** Every hour, whatever runs or fails: what may not be kept longer goes by the clock, not by the success of anything else. */
+export const limitsAreDue = (now: number): boolean => now % HOUR_MS < LIMITS_WINDOW_MS;
+
 interface Drill {
   readonly state: string;
   readonly startedAt: number;

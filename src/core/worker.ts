@@ -16,6 +16,7 @@ import { registerListBackups } from "../backup/list-backups.route.ts";
 import { registerReadBackupManifest } from "../backup/read-backup-manifest.route.ts";
 import { registerReadBackupObject } from "../backup/read-backup-object.route.ts";
 import { registerRecordDrill } from "../backup/record-drill.route.ts";
+import type { SnapshotParts } from "../backup/snapshot.edge.ts";
 import { registerStartBackup } from "../backup/start-backup.route.ts";
 import { carryRewrapsOn } from "../keys/rewrap.edge.ts";
 import { noteCoreSecrets } from "../keys/secret-ages.edge.ts";
@@ -214,7 +215,15 @@ for (const register of [
 async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promise<void> {
   const parts = await coreBackupParts(env, settings);
   if (parts === undefined) return;
-  await backUp(parts, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
+  try {
+    await backUp(parts, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
+  } finally {
+    // Also when a snapshot fails: whether what there is can be restored is then asked all the more.
+    await drillCore(env, settings, parts, log);
+  }
+}
+
+async function drillCore(env: CoreEnv, settings: CoreSettings, parts: SnapshotParts, log: Log): Promise<void> {
   if (env.SCRATCH === undefined) return;
   const logKeys = await coreLogKeys(env, settings);
   const drill = await advanceDrill({ ...parts, scratch: env.SCRATCH, logKeys }, systemNow() + settings.BACKUP_TURN_MS);

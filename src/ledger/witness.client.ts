@@ -4,7 +4,6 @@ import { parseSize } from "./checkpoint.ts";
 import type { CosignResult } from "./cosigning.ts";
 import type { Hash } from "./hash.ts";
 import type { Witness } from "./log-settings.ts";
-import type { NoteSignature } from "./note.ts";
 import { cosignatureIn, formatAddCheckpoint, SIZE_CONTENT_TYPE } from "./witness.ts";
 
 export interface CosignRequest {

@@ -78,16 +78,19 @@ test("a payment whose confirmation was lost with the ledger is asked about by th
     ITRANS_CORE_URL: core,
     OPERATOR_API_KEY: KEYS.operator,
     BACKUP_ENCRYPTION_KEY: secrets.BACKUP_ENCRYPTION_KEY ?? "",
+    LEDGER_SIGNING_KEY: secrets.LEDGER_SIGNING_KEY ?? "",
   };
   const shell = async (name: string, ...parameters: readonly string[]): Promise<unknown> => {
     const options = { env: environment, cwd: directory.path };
     const { stdout } = await run(join(projectRoot, "scripts", name), [...parameters, "--json"], options);
     return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
   };
+  // Its newest entries are published, and in the archive: this log's checkpoint is what the restore is held against.
+  await lost.scheduled("itrans-core");
   const { archive } = z.looseObject({ archive: z.string() }).parse(await shell("backupLedgerSnapshot.sh"));
   const data = join(directory.path, "restored");
   const restored = await shell("restoreAndVerifyLedgerSnapshot.sh", archive, "--data", data);
-  expect(restored).toMatchObject({ counts: { askedAgain: 1 } });
+  expect(restored).toMatchObject({ counts: { askedAgain: 1 }, independent: true });
   await lost.dispose();
   simulator.behave(CALM);
 

@@ -111,14 +111,24 @@ test("what was appended since comes back with the tail, and a restored core goes
     .parse(JSON.parse(stdout.trim().split("\n").at(-1) ?? ""));
   const key = (await call(`${stack.urls.core}/ledger/log/key`)).body;
   const data = join(directory.path, "restored");
+  // With no key of the log, nothing but the backup speaks for the backup.
+  const alone = shell("restoreAndVerifyLedgerSnapshot.sh", newest, "--data", data);
+  await expect(alone).rejects.toThrow("can be held against nothing but itself");
+  expect(existsSync(data)).toBe(false);
   const restored = await shell(
     "restoreAndVerifyLedgerSnapshot.sh",
     ...[newest, "--data", data, "--key", String(key).trim(), "--log", `${stack.urls.core}/ledger/log`, "--json"],
   );
   const summary = z
-    .object({ size: z.number(), counts: z.object({ erased: z.number(), withoutKey: z.number() }) })
+    .object({
+      size: z.number(),
+      counts: z.object({ erased: z.number(), withoutKey: z.number() }),
+      independent: z.boolean(),
+      compared: z.array(z.string()),
+    })
     .parse(JSON.parse(restored.stdout.trim().split("\n").at(-1) ?? ""));
-  expect(summary).toMatchObject({ size: 9, counts: { erased: 1, withoutKey: 0 } });
+  expect(summary).toMatchObject({ size: 9, counts: { erased: 1, withoutKey: 0 }, independent: true });
+  expect(summary.compared.join()).toContain("the published checkpoint: 9 entries");
 
   const headers = { "x-api-key": KEYS.workflow, "x-correlation-id": "restore-test" };
   const readAll = () =>

@@ -28,6 +28,11 @@ export class DatedBucket extends MemoryBucket {
     return super.put(...args);
   }
 
+  /** @param time epoch ms. */
+  touch(key: string, time: number): void {
+    this.#times.set(key, time);
+  }
+
   override async list(options: Parameters<MemoryBucket["list"]>[0]) {
     const page = await super.list(options);
     const uploaded = (key: string) => new Date(this.#times.get(key) ?? 0);

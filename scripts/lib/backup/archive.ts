@@ -9,21 +9,24 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { checkFile, type Manifest, readManifest, sha256Sums } from "../../../src/backup/manifest.ts";
 import type { BackupSource } from "../../../src/backup/restore-files.edge.ts";
-import { KEYS_KEPT_MS, timeOfName } from "../../../src/backup/retention.ts";
+import { KEYS_KEPT_MS } from "../../../src/backup/retention.ts";
 import type { BackupKeys } from "../../../src/backup/sealed-file.ts";
 import { rangeOfPath } from "../../../src/backup/segments.ts";
 import { Failure } from "../fail.ts";
-import { ArchiveWriter, extractArchive } from "./tar.ts";
+import { ArchiveWriter, extractArchive, readFirstFile } from "./tar.ts";
 
 /** Where a snapshot is fetched from: a worker over HTTP, or a directory. */
 export interface SnapshotSource {
   readonly manifestText: string;
   readonly apart: readonly string[];
+  /** When the oldest of these was written, epoch ms; undefined where that is not known: then it counts from now. */
+  readonly apartFrom?: number | undefined;
   /** @throws Failure when it can not be had. */
   read(path: string): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -52,7 +55,11 @@ export interface WrittenArchive {
 
 const FETCHES_AT_ONCE = 8;
 
-/** Fetches a good snapshot. What is under the archive's name is whole: it gets the name last. */
+/**
+ * Fetches a good snapshot, and what is apart from it as it is now. What is under the archive's name is whole, with its keys beside it: it
+ * gets the name last. An archive that is there already is kept when it is of this very snapshot; its keys and tail are fetched again.
+ * @throws Failure when the archive that is there is of another system, or damaged.
+ */
 export async function writeArchive(
   source: SnapshotSource,
   directory: string,
@@ -64,10 +71,26 @@ export async function writeArchive(
   mkdirSync(directory, { recursive: true });
   const root = `itrans-${KINDS[manifest.of]}-${manifest.name}`;
   const path = join(directory, `${root}.tar.gz`);
-  if (existsSync(path)) throw new Failure(`${path} is there already`);
-  const mtime = Date.parse(manifest.createdAt);
   const partial = `${path}.partial`;
-  const writer = new ArchiveWriter(partial, mtime);
+  const isThere = existsSync(path);
+  if (isThere) await checkSame(path, root, source.manifestText);
+  else await writeFiles(source, manifest, root, partial, progress);
+  const keys = await writeKeys(source, directory, `${root}.keys`, Date.parse(manifest.createdAt), progress);
+  if (!isThere) {
+    await writeSum(path, partial);
+    renameSync(partial, path);
+  } else if (!existsSync(`${path}.sha256`)) await writeSum(path, path);
+  return { archive: path, keys, bytes: statSync(path).size, files: manifest.files.length };
+}
+
+async function writeFiles(
+  source: SnapshotSource,
+  manifest: Manifest,
+  root: string,
+  partial: string,
+  progress: Progress,
+): Promise<void> {
+  const writer = new ArchiveWriter(partial, Date.parse(manifest.createdAt));
   const encoder = new TextEncoder();
   await writer.add(`${root}/manifest.json`, encoder.encode(source.manifestText));
   const sums = sha256Sums([
@@ -90,16 +113,23 @@ export async function writeArchive(
     },
   );
   await writer.end();
-  renameSync(partial, path);
-  await writeSum(path);
-  const keys = await writeKeys(source, directory, `${root}.keys`, mtime, progress);
-  return { archive: path, keys, bytes: statSync(path).size, files: manifest.files.length };
 }
 
-async function writeSum(path: string): Promise<void> {
-  writeFileSync(`${path}.sha256`, `${await sha256OfFile(path)}  ${basename(path)}\n`);
+/** The manifest is sealed, and names everything: equal manifests are one snapshot of one system, and two systems have no equal ones. */
+async function checkSame(path: string, root: string, manifestText: string): Promise<void> {
+  await checkSum(path);
+  const { name, bytes } = await readFirstFile(path);
+  if (name !== `${root}/manifest.json` || bytes.toString("utf8") !== manifestText) {
+    throw new Failure(`${path} is of another system than the one that was asked: move it away, or set BACKUP_DIR`);
+  }
 }
 
+/** @param from where the archive is until it has its name. */
+async function writeSum(path: string, from: string): Promise<void> {
+  writeFileSync(`${path}.sha256`, `${await sha256OfFile(from)}  ${basename(path)}\n`);
+}
+
+/** The archive's own time is that of the oldest file in it: 30 days after, it is deleted. */
 async function writeKeys(
   source: SnapshotSource,
   directory: string,
@@ -107,9 +137,12 @@ async function writeKeys(
   mtime: number,
   progress: Progress,
 ): Promise<string | undefined> {
-  if (source.apart.length === 0) return undefined;
   const path = join(directory, `${root}.tar.gz`);
   const partial = `${path}.partial`;
+  if (source.apart.length === 0) {
+    for (const old of [path, `${path}.sha256`]) rmSync(old, { force: true });
+    return undefined;
+  }
   const writer = new ArchiveWriter(partial, mtime);
   let done = 0;
   await inOrder(source.apart, source.read, async (name, bytes) => {
@@ -117,8 +150,14 @@ async function writeKeys(
     progress("wrapped keys", ++done, source.apart.length);
   });
   await writer.end();
+  if (source.apartFrom !== undefined) {
+    const from = new Date(Math.min(source.apartFrom, statSync(partial).mtimeMs));
+    utimesSync(partial, from, from);
+  }
+  // Without a checksum rather than with that of the keys before.
+  rmSync(`${path}.sha256`, { force: true });
   renameSync(partial, path);
-  await writeSum(path);
+  await writeSum(path, path);
   return path;
 }
 
@@ -143,15 +182,17 @@ async function inOrder<Item, Value>(
   }
 }
 
-/** Archives of wrapped keys that are older than 30 days are deleted. @returns their names. */
+/** When an archive of wrapped keys must be gone, epoch ms. */
+export const keysEnd = (path: string): number => statSync(path).mtimeMs + KEYS_KEPT_MS;
+
+/** Archives of wrapped keys whose oldest file is older than 30 days are deleted. @returns their names. */
 export function pruneKeyArchives(directory: string, now: number): readonly string[] {
   if (!existsSync(directory)) return [];
-  const old = readdirSync(directory).filter((name) => {
-    const match = /^itrans-[a-z]+-(.+)\.keys\.tar\.gz(?:\.sha256)?$/.exec(name);
-    const time = timeOfName(match?.[1] ?? "");
-    return time !== undefined && now - time > KEYS_KEPT_MS;
-  });
-  for (const name of old) rmSync(join(directory, name));
+  const old = readdirSync(directory).filter(
+    (name) => /^itrans-[a-z]+-.+\.keys\.tar\.gz$/.test(name) && now > keysEnd(join(directory, name)),
+  );
+  for (const name of old)
+    for (const suffix of ["", ".sha256"]) rmSync(join(directory, `${name}${suffix}`), { force: true });
   return old;
 }
 

@@ -2,6 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as z from "zod";
+import { RECOVERY_POINT_MS } from "../../../src/backup/retention.ts";
 import { backupKeys } from "../../../src/backup/sealed-file.ts";
 import { parseVerifierKey, type VerifierKey } from "../../../src/ledger/note.ts";
 import { Failure, messageOf } from "../fail.ts";
@@ -13,8 +15,9 @@ import { type BackupSite, remoteSnapshot } from "./site.ts";
 import { fileTarget } from "./target.ts";
 
 export interface DrillParts {
-  /** Core's. */
   readonly site: BackupSite;
+  /** Whether the system keeps a list of drills: core does. */
+  readonly of?: "core" | "hub";
   readonly snapshot: string;
   /** Values of BACKUP_ENCRYPTION_KEY that may open it. */
   readonly secrets: readonly string[];
@@ -33,7 +36,14 @@ export interface Drilled {
 }
 
 /** The outcome is recorded, a bad one too. @throws Failure naming why it was bad. */
-export async function runDrill({ site, snapshot, secrets, logKeys, progress }: DrillParts): Promise<Drilled> {
+export async function runDrill({
+  site,
+  of = "core",
+  snapshot,
+  secrets,
+  logKeys,
+  progress,
+}: DrillParts): Promise<Drilled> {
   const startedAt = new Date();
   const scratch = mkdtempSync(join(tmpdir(), "itrans-drill-"));
   let drilled: Drilled | undefined;
@@ -45,13 +55,13 @@ export async function runDrill({ site, snapshot, secrets, logKeys, progress }: D
     const fetchMs = performance.now() - began;
     const restored = await restoreArchive(archive, {
       keys: backupKeys(secrets),
-      logKeys,
-      promises: [],
+      promisesFor: async () => ({ logKeys, promises: [] }),
       withoutKeys: false,
       targetOf: (manifest) => fileTarget(join(scratch, "restored.sqlite"), manifest),
       progress,
     });
     const { checkMs, restoreMs, state } = restored;
+    if (of === "core") await checkReach(site.operator.url, state.size, startedAt.getTime());
     report = {
       fetchMs: Math.round(fetchMs),
       checkMs: Math.round(checkMs),
@@ -65,20 +75,37 @@ export async function runDrill({ site, snapshot, secrets, logKeys, progress }: D
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-  await site.operator.ask(`${site.base}/restore-drills`, {
-    method: "POST",
-    body: {
-      snapshot,
-      good: reason === null,
-      startedAt: startedAt.toISOString(),
-      finishedAt: new Date().toISOString(),
-      entries: drilled?.entries ?? 0,
-      reason,
-      report,
-    },
-  });
+  if (of === "core") {
+    await site.operator.ask(`${site.base}/restore-drills`, {
+      method: "POST",
+      body: {
+        snapshot,
+        good: reason === null,
+        startedAt: startedAt.toISOString(),
+        finishedAt: new Date().toISOString(),
+        entries: drilled?.entries ?? 0,
+        reason,
+        report,
+      },
+    });
+  }
   if (drilled === undefined) throw new Failure(`the drill failed: ${reason}`);
   return drilled;
+}
+
+const entrySchema = z.object({ entry: z.object({ at: z.iso.datetime() }) });
+
+/**
+ * The first entry that the backup has not may be younger than the recovery point, and no older: else the tail stands still.
+ * @param startedAt epoch ms, when the files were asked for.
+ * @throws Failure naming the entry.
+ */
+export async function checkReach(url: string, size: number, startedAt: number): Promise<void> {
+  const answer = await call(`${url}/ledger/entries/${size}`);
+  // 404: the backup has them all. A log that is not public keeps its entries from this question; the cron's drill asks in its stead.
+  const read = entrySchema.safeParse(answer.status === 200 ? answer.body : undefined);
+  if (!read.success || startedAt - Date.parse(read.data.entry.at) <= RECOVERY_POINT_MS) return;
+  throw new Failure(`entry ${size} of ${read.data.entry.at} is in no backup: what there is reaches ${size} entries`);
 }
 
 /** A drill is about the backup: whether the log is what others pinned, `npm run verify` says. */

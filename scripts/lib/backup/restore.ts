@@ -14,8 +14,11 @@ import type { Target } from "./target.ts";
 
 export interface RestoreOptions {
   readonly keys: BackupKeys;
-  readonly logKeys: readonly VerifierKey[];
-  readonly promises: readonly Promised[];
+  /** What the ledger was promised to be, by whoever keeps such promises apart from the backup. @throws Failure: then nothing is restored. */
+  readonly promisesFor: (manifest: Manifest) => Promise<{
+    readonly logKeys: readonly VerifierKey[];
+    readonly promises: readonly Promised[];
+  }>;
   /** Id of the ledger that is opened where the backup falls short of a promise; undefined: it is refused. */
   readonly continuesAs?: string | undefined;
   /** Restores without the wrapped keys: entries and tables alone, nobody's data opens. */
@@ -46,6 +49,7 @@ export async function restoreArchive(path: string, options: RestoreOptions): Pro
         "the archive of wrapped keys is not beside it: with --without-keys nobody's data can be opened, and ids are hashes",
       );
     }
+    const { logKeys, promises } = await options.promisesFor(manifest);
     const checked = performance.now();
     target = await options.targetOf(manifest);
     const parts = {
@@ -55,8 +59,8 @@ export async function restoreArchive(path: string, options: RestoreOptions): Pro
       manifest,
       catalogue: target.catalogue,
       keys: options.keys,
-      logKeys: options.logKeys,
-      promises: options.promises,
+      logKeys,
+      promises,
       continuesAs: options.continuesAs,
       now: Date.now,
     };

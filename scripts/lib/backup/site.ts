@@ -1,12 +1,12 @@
 /** Which system a command is about: this machine's, or one that is deployed, by its address and operator key. */
 import * as z from "zod";
-import { valuesOf } from "../deploy/site.ts";
+import { type Values, valuesOf } from "../environment.ts";
 import { Failure, messageOf } from "../fail.ts";
 import { checkDeployedUrl, hubOperatorOf, type Operator, operatorOf } from "../operator.ts";
 import { ENVIRONMENTS, type EnvironmentName } from "../platform.ts";
 import type { SnapshotSource } from "./archive.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Values;
 
 const nameOf = (name: string): EnvironmentName => {
   const known = ENVIRONMENTS.find((one) => one === name);
@@ -70,7 +70,11 @@ export async function makeSnapshot(
   return run;
 }
 
-const apartSchema = z.object({ keys: z.array(z.object({ path: z.string() })), tail: z.array(z.string()) });
+const apartSchema = z.object({
+  keys: z.array(z.object({ path: z.string() })),
+  tail: z.array(z.string()),
+  oldestAt: z.string().nullish(),
+});
 
 const ATTEMPTS = 4;
 const OBJECT_TIMEOUT_MS = 60_000;
@@ -102,6 +106,7 @@ export async function remoteSnapshot(site: BackupSite, name: string): Promise<Sn
   return {
     manifestText: new TextDecoder().decode(manifest),
     apart: [...apart.keys.map(({ path }) => path), ...apart.tail],
+    apartFrom: apart.oldestAt === undefined || apart.oldestAt === null ? undefined : Date.parse(apart.oldestAt),
     read: (path) => fetchBytes(site, `${base}/backup-object?path=${encodeURIComponent(path)}`),
   };
 }

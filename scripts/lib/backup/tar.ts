@@ -71,6 +71,37 @@ export class ArchiveWriter {
   }
 }
 
+/** More than any manifest. */
+const MAX_FIRST_FILE = 256_000_000;
+
+/** The first file of an archive, without the rest. @throws Failure when there is none to read. */
+export async function readFirstFile(path: string): Promise<{ readonly name: string; readonly bytes: Buffer }> {
+  const refuse = (reason: string) => new Failure(`${path}: ${reason}`);
+  const source = createReadStream(path);
+  const gunzip = createGunzip();
+  source.on("error", (error) => gunzip.destroy(error));
+  const chunks: Buffer[] = [];
+  let read = 0;
+  let header: ReturnType<typeof factsOf> | undefined;
+  try {
+    for await (const chunk of source.pipe(gunzip)) {
+      chunks.push(chunk);
+      read += chunk.length;
+      if (header === undefined && read >= BLOCK) header = factsOf(Buffer.concat(chunks).subarray(0, BLOCK), refuse);
+      if (header === undefined) continue;
+      if (header.size > MAX_FIRST_FILE) throw refuse("its first file is larger than a manifest");
+      if (read >= BLOCK + header.size) {
+        return { name: header.name, bytes: Buffer.concat(chunks).subarray(BLOCK, BLOCK + header.size) };
+      }
+    }
+  } catch (error) {
+    throw error instanceof Failure ? error : refuse(`it can not be unpacked: ${messageOf(error)}`);
+  } finally {
+    source.destroy();
+  }
+  throw refuse("it is cut short");
+}
+
 const octal = (bytes: Buffer): number => Number.parseInt(bytes.toString("latin1").replace(/[\0 ].*$/s, ""), 8);
 const textOf = (bytes: Buffer): string => bytes.toString("latin1").replace(/\0.*$/s, "");
 
@@ -142,7 +173,10 @@ export async function extractArchive(
   return names;
 }
 
-function openFile(header: Buffer, directory: string, refuse: (reason: string) => Failure): Open {
+function factsOf(
+  header: Buffer,
+  refuse: (reason: string) => Failure,
+): { readonly name: string; readonly size: number } {
   const sum = octal(header.subarray(148, 156));
   const blank = Buffer.from(header);
   blank.fill(" ", 148, 156);
@@ -155,6 +189,11 @@ function openFile(header: Buffer, directory: string, refuse: (reason: string) =>
   if (type !== "0" || !NAME.test(name) || name.split("/").includes("..") || !Number.isSafeInteger(size) || size < 0) {
     throw refuse("it holds what no backup holds");
   }
+  return { name, size };
+}
+
+function openFile(header: Buffer, directory: string, refuse: (reason: string) => Failure): Open {
+  const { name, size } = factsOf(header, refuse);
   const path = join(directory, name);
   mkdirSync(dirname(path), { recursive: true });
   return { name, file: openSync(path, "wx", 0o600), left: size, padding: (BLOCK - (size % BLOCK)) % BLOCK };

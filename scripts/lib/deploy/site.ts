@@ -1,15 +1,12 @@
 /** Where the three workers of an environment are, and the keys for them. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parseEnv } from "node:util";
 import type { WorkerName } from "../../../src/platform/secrets.ts";
-import { projectRoot } from "../bundle.ts";
+import { type Values, valuesOf } from "../environment.ts";
 import { Failure } from "../fail.ts";
 import { type CallOptions, call, summaryOf } from "../http.ts";
 import { checkDeployedUrl, isLoopback } from "../operator.ts";
 import type { EnvironmentName } from "../platform.ts";
 
-export type Values = Readonly<Record<string, string | undefined>>;
+export { type Values, valuesOf };
 
 export interface DeploySite {
   /** Base URLs without a slash at the end. */
@@ -28,14 +25,6 @@ const NAMES = [
   "WORKFLOW_API_KEY",
   "METRICS_SCRAPE_TOKEN",
 ] as const;
-
-/** `.env.<environment>` and `config/<environment>.env` under the values of the process. */
-export function valuesOf(environment: EnvironmentName, given: Values): Values {
-  const files = environment === "local" ? [".dev.vars"] : [`config/${environment}.env`, `.env.${environment}`];
-  const read = files.map((file) => join(projectRoot, file)).filter((path) => existsSync(path));
-  const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ""));
-  return Object.assign({}, ...read.map((path) => parseEnv(readFileSync(path, "utf8"))), own);
-}
 
 /** @throws Failure naming what is not set. */
 export function siteOf(environment: EnvironmentName, given: Values): DeploySite {

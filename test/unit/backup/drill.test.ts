@@ -6,7 +6,7 @@ import { drillIsDue } from "../../../src/backup/nightly.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
 import { type BackupWorld, backupWorld, rowsOfTable, takeSnapshot } from "../../support/backups.ts";
 import { d1On } from "../../support/d1-sqlite.ts";
-import { grownWorld } from "../../support/ledger-world.ts";
+import { grownWorld, type LedgerWorld } from "../../support/ledger-world.ts";
 
 const DAY = 86_400_000;
 
@@ -40,6 +40,42 @@ test("the drill restores the newest snapshot and its tail into the scratch datab
   expect(await drillToItsEnd(backups, parts)).toEqual({ type: "good" });
   const drills = await listDrills(world.db, 10);
   expect(drills.map(({ state }) => state)).toEqual(["good", "good"]);
+});
+
+test("a tail that stands still fails the drill: the newest checkpoint and anchor are out of its reach", async () => {
+  const promised = {
+    checkpoint: (world: LedgerWorld) => world.publish(),
+    anchor: (world: LedgerWorld) => world.anchor("confirmed"),
+  };
+  for (const [what, promise] of Object.entries(promised)) {
+    const world = await grownWorld(10);
+    const backups = backupWorld(world.db, world.bucket);
+    const { ledger } = await takeSnapshot(backups);
+    await world.addSubject("request", 2);
+    await promise(world);
+    const at = (table: string, column: string) =>
+      Number(world.sqlite.prepare(`SELECT MAX(${column}) AS at FROM ${table}`).get()?.at);
+    const size = at(`${what}s`, "size");
+    expect(size).toBeGreaterThan(ledger?.size ?? 0);
+    backups.bucket.time = at(`${what}s`, what === "anchor" ? "confirmed_at" : "signed_at") + 60_000;
+    const parts = (): DrillParts => ({
+      ...backups.parts,
+      scratch: d1On(new DatabaseSync(":memory:")),
+      logKeys: [world.signer.key],
+    });
+    // A minute old: the tail may still be on its way. It is told, and not failed.
+    expect(await drillToItsEnd(backups, parts())).toEqual({ type: "good" });
+    if (what === "checkpoint") {
+      const [drill] = await listDrills(world.db, 1);
+      expect(JSON.parse(drill?.report ?? "{}")).toMatchObject({ newestCheckpoint: size });
+      expect(JSON.parse(drill?.report ?? "{}").promised).toBeLessThanOrEqual(ledger?.size ?? 0);
+    }
+    backups.later(29 * DAY);
+    expect(await drillToItsEnd(backups, parts())).toEqual({
+      type: "failed",
+      reason: `the newest ${what} promises ${size} entries, this backup reaches ${ledger?.size}`,
+    });
+  }
 });
 
 test("a drill over a file that was changed fails and says which", async () => {

@@ -122,6 +122,28 @@ const CUTOVER_CLINIC = ["CLINIC_EMAIL", "CLINIC_PASSWORD", "PATIENT_ID", "PROVID
   (name) => `CUTOVER_${name}`,
 );
 
+it("the monthly restore drill has a database of its own in every environment, with no migrations to be taken for another's", () => {
+  for (const environment of ENVIRONMENTS) {
+    const { d1_databases } = configOf("itrans-core", environment);
+    expect(d1_databases.map(({ binding }) => binding)).toEqual(["DB", "SCRATCH"]);
+    const scratch = d1_databases[1];
+    expect(scratch?.database_name).toBe(`itrans-scratch${suffix(environment)}`);
+  }
+});
+
+it("README makes every database, bucket and queue that the staging sections name", () => {
+  const readme = readFileSync(join(projectRoot, "README.md"), "utf8");
+  for (const worker of WORKERS) {
+    const { d1_databases, r2_buckets, queues } = configOf(worker, "staging");
+    const made = [
+      ...(d1_databases ?? []).map(({ database_name }) => `wrangler d1 create ${database_name}`),
+      ...(r2_buckets ?? []).map(({ bucket_name }) => `wrangler r2 bucket create ${bucket_name}`),
+      ...(queues.consumers ?? []).map(({ queue }) => `wrangler queues create ${queue}`),
+    ];
+    for (const command of made) expect(readme).toContain(`${command}\n`);
+  }
+});
+
 describe.each(ENVIRONMENTS)("config/%s.env.example", (environment) => {
   const values = parseEnv(readFileSync(join(projectRoot, "config", `${environment}.env.example`), "utf8"));
 

@@ -1,0 +1,111 @@
+/** Archives on disk: whole under their names, with keys of today beside them, and of one system. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  openArchive,
+  pruneKeyArchives,
+  type SnapshotSource,
+  writeArchive,
+} from "../../../scripts/lib/backup/archive.ts";
+import { listApart } from "../../../src/backup/backup-service.edge.ts";
+import { readManifestText } from "../../../src/backup/snapshot.edge.ts";
+import { writeTail } from "../../../src/backup/tail.edge.ts";
+import { type BackupWorld, backupWorld, sourceOf, TEST_BACKUP_KEYS, takeSnapshot } from "../../support/backups.ts";
+import { grownWorld } from "../../support/ledger-world.ts";
+
+const DAY = 86_400_000;
+let directory = "";
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "itrans-archive-"));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+async function fetched(backups: BackupWorld, name: string): Promise<SnapshotSource> {
+  const source = sourceOf(backups.bucket);
+  const { keys, tail, oldestAt } = await listApart(backups.parts);
+  return {
+    manifestText: (await readManifestText(backups.parts, name)) ?? "",
+    apart: [...keys.map(({ path }) => path), ...tail],
+    apartFrom: oldestAt === null ? undefined : Date.parse(oldestAt),
+    read: async (path) => (await source.read(path)) ?? new Uint8Array(),
+  };
+}
+
+async function apartIn(archive: string): Promise<readonly string[]> {
+  const scratch = mkdtempSync(join(directory, "scratch-"));
+  try {
+    const { source } = await openArchive(archive, scratch, TEST_BACKUP_KEYS, () => {});
+    return [...(await source.list("keys")), ...(await source.list("tail"))];
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+test("a snapshot that was fetched before comes with the keys and the tail of now", async () => {
+  const world = await grownWorld(10);
+  const backups = backupWorld(world.db, world.bucket);
+  const { name } = await takeSnapshot(backups);
+  const first = await writeArchive(await fetched(backups, name), directory, () => {});
+  expect((await apartIn(first.archive)).some((path) => path.startsWith("tail/"))).toBe(false);
+  await world.addSubject("request", 1);
+  await writeTail(backups.parts, Number.POSITIVE_INFINITY);
+  const again = await writeArchive(await fetched(backups, name), directory, () => {});
+  expect(again.archive).toBe(first.archive);
+  expect((await apartIn(again.archive)).some((path) => path.startsWith("tail/"))).toBe(true);
+  // And without those that are gone: erasure is complete when the last copy of a key is.
+  const gone = await writeArchive({ ...(await fetched(backups, name)), apart: [] }, directory, () => {});
+  expect(gone.keys).toBeUndefined();
+  expect(readdirSync(directory).filter((file) => file.includes(".keys."))).toEqual([]);
+});
+
+test("an archive of another system's snapshot of the same name is not taken for this one's", async () => {
+  const [here, there] = await Promise.all([grownWorld(4), grownWorld(6)]);
+  const [one, other] = [here, there].map((world) => backupWorld(world.db, world.bucket));
+  if (one === undefined || other === undefined) throw new Error("there are two");
+  const { name } = await takeSnapshot(one);
+  expect((await takeSnapshot(other)).name).toBe(name);
+  const { archive } = await writeArchive(await fetched(one, name), directory, () => {});
+  await expect(writeArchive(await fetched(other, name), directory, () => {})).rejects.toThrow("is of another system");
+  expect((await apartIn(archive)).length).toBeGreaterThan(0);
+});
+
+test("an archive has its name when its keys are beside it, and one that was cut off is fetched again", async () => {
+  const world = await grownWorld(10);
+  const backups = backupWorld(world.db, world.bucket);
+  const { name } = await takeSnapshot(backups);
+  const source = await fetched(backups, name);
+  const cut: SnapshotSource = {
+    ...source,
+    read: (path) => (path.startsWith("keys/") ? Promise.reject(new Error("cut off")) : source.read(path)),
+  };
+  await expect(writeArchive(cut, directory, () => {})).rejects.toThrow("cut off");
+  expect(readdirSync(directory).filter((file) => file.endsWith(".tar.gz"))).toEqual([]);
+  const { archive, keys } = await writeArchive(source, directory, () => {});
+  expect((await apartIn(archive)).length).toBeGreaterThan(0);
+  // Lost since, by whoever moved them: fetched again with the snapshot's name.
+  mkdirSync(join(directory, "elsewhere"));
+  renameSync(keys ?? "", join(directory, "elsewhere", "keys.tar.gz"));
+  await writeArchive(source, directory, () => {});
+  expect((await apartIn(archive)).length).toBeGreaterThan(0);
+});
+
+test("keys of a snapshot are deleted 30 days after the oldest of them was written, however old the snapshot is", async () => {
+  const world = await grownWorld(10);
+  const backups = backupWorld(world.db, world.bucket);
+  const { name } = await takeSnapshot(backups);
+  const source = await fetched(backups, name);
+  // The snapshot is of whatever day; its keys were written anew in the bucket ten days ago.
+  const now = Date.now();
+  const { keys = "" } = await writeArchive({ ...source, apartFrom: now - 10 * DAY }, directory, () => {});
+  expect(pruneKeyArchives(directory, now)).toEqual([]);
+  expect(pruneKeyArchives(directory, now + 19 * DAY)).toEqual([]);
+  expect(existsSync(keys)).toBe(true);
+  expect(pruneKeyArchives(directory, now + 20 * DAY + 1)).toHaveLength(1);
+  expect(readdirSync(directory).filter((file) => file.includes(".keys."))).toEqual([]);
+  // The time of its keys, not of their arrival here.
+  const { keys: aged = "" } = await writeArchive({ ...source, apartFrom: 1_000 }, directory, () => {});
+  expect(statSync(aged).mtimeMs).toBe(1_000);
+});
