@@ -1,5 +1,6 @@
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { expect, test } from "vitest";
+import type { AnalyticsPoint } from "../../../src/operations/analytics.ts";
 import type { MetricRow } from "../../../src/operations/metrics-buffer.ts";
 import type { Log } from "../../../src/platform/log.ts";
 import type { SecretSighting } from "../../../src/platform/secret-fingerprint.ts";
@@ -244,7 +245,9 @@ test("hints that were given up are logged and let go", async () => {
 
 test("/metrics is for the scrape token; it hands on what this isolate measured, and core has the text", async () => {
   const { env, measured } = coreWith([]);
-  const on = { ...env, METRICS: "on", ENVIRONMENT: "development" };
+  const points: AnalyticsPoint[] = [];
+  const ANALYTICS = { writeDataPoint: (point: AnalyticsPoint) => points.push(point) };
+  const on = { ...env, METRICS: "on", ENVIRONMENT: "development", ANALYTICS };
   const scrape = (headers: Record<string, string>) => get("/metrics", { headers }, on);
   expect((await scrape({})).status).toBe(401);
   expect((await scrape({ authorization: "Bearer wrong" })).status).toBe(401);
@@ -259,6 +262,9 @@ test("/metrics is for the scrape token; it hands on what this isolate measured, 
   expect(totalOf("itrans_relay_hints_total", "relay")).toBe(3);
   expect(totalOf("itrans_relay_invocations_total", "relay", "ok")).toBe(1);
   expect(totalOf("itrans_relay_http_requests_total", "/metrics", "401")).toBe(2);
+  // What core took is in the dataset too, where one is bound.
+  expect(points.map(({ indexes }) => indexes[0])).toEqual(rows.map(({ name }) => name));
+  expect(points.every(({ blobs }) => blobs[0] === "itrans-relay")).toBe(true);
 });
 
 test("/metrics says that core does not answer, and keeps what was measured", async () => {
