@@ -3,10 +3,12 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
+import { systemNow } from "../platform/clock.edge.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { coreBackupParts } from "./backup-parts.edge.ts";
 import { listApart, NO_BACKUPS } from "./backup-service.edge.ts";
+import { writeTail } from "./tail.edge.ts";
 
 const answerSchema = z
   .object({
@@ -38,6 +40,8 @@ export function registerListBackupKeys(app: OpenAPIHono<CoreAppEnv>): void {
     if (parts === undefined) return answerProblem(c, NO_BACKUPS.problem);
     const refused = await recordOperatorAction(c, { action: "BACKUP_EXPORT" });
     if (refused !== undefined) return answerProblem(c, refused);
+    // What is fetched reaches the newest checkpoint, which the entry of this export is in.
+    await writeTail(parts, systemNow() + c.var.settings.BACKUP_TURN_MS);
     return c.json(await listApart(parts), 200);
   });
 }

@@ -127,8 +127,8 @@ test("what was appended since comes back with the tail, and a restored core goes
       compared: z.array(z.string()),
     })
     .parse(JSON.parse(restored.stdout.trim().split("\n").at(-1) ?? ""));
-  expect(summary).toMatchObject({ size: 9, counts: { erased: 1, withoutKey: 0 }, independent: true });
-  expect(summary.compared.join()).toContain("the published checkpoint: 9 entries");
+  expect(summary).toMatchObject({ size: 13, counts: { erased: 1, withoutKey: 0 }, independent: true });
+  expect(summary.compared.join()).toContain("the published checkpoint: 13 entries");
 
   const headers = { "x-api-key": KEYS.workflow, "x-correlation-id": "restore-test" };
   const readAll = () =>
@@ -169,7 +169,8 @@ test("the restore drill says what each class of data would have cost, and the sy
   const { drills } = z
     .looseObject({ drills: z.array(z.looseObject({ state: z.string(), entries: z.number() })) })
     .parse(listed.body);
-  expect(drills[0]).toMatchObject({ state: "good", source: "command", entries: 10, reason: null });
+  expect(drills[0]).toMatchObject({ state: "good", source: "command", reason: null });
+  expect(drills[0]?.entries).toBeGreaterThanOrEqual(15);
 });
 
 test("where the log was promised larger, a new ledger is opened that names the old one, and a core goes on with it", async () => {

@@ -33,6 +33,7 @@ const MORE_ENTRIES = 4_200;
 const LEASE_MS = 300;
 
 const runSchema = z.object({
+  size: z.number(),
   name: z.string(),
   state: z.string(),
   phase: z.string().nullable(),
@@ -100,7 +101,6 @@ export async function runBackupKills(options: {
       process.kill(stack.workerdPid(), "SIGKILL");
       await Promise.all([advancing, stack.died]);
       await stack.dispose();
-      const atKill = size;
       size += MORE_ENTRIES;
       await fillLedger(databaseFile(dataDir), size, () => {});
       ({ stack, site } = await startCore(dataDir));
@@ -130,7 +130,7 @@ export async function runBackupKills(options: {
       if (run.state !== "good") faults.push(`${begun.name} did not go on: ${run.state} ${run.reason}`);
       else {
         const path = await fetchWhole(site, begun.name, join(dataDir, "archives"), faults);
-        if (path !== undefined) archive = { path, size: atKill };
+        if (path !== undefined) archive = { path, size: begun.size };
       }
       say(
         `snapshot ${round} of ${rounds}: killed after ${after} ms in ${key}, ended in ${Math.round(performance.now() - resumedAt)} ms`,

@@ -172,6 +172,25 @@ test("what was erased since the snapshot does not come back, whatever the backup
   }
 });
 
+test("wrapped keys that were copied while a re-wrap went on are copied anew by the next snapshot, and then left", async () => {
+  const world = await LedgerWorld.make();
+  await world.addEntries(4_200);
+  world.sqlite.exec("UPDATE payload_keys SET master_key_id = iif(subject_seq = 7, 'old', '0a0b0c0d')");
+  const backups = backupWorld(world.db, world.bucket);
+  const keysOfFirst = async (): Promise<readonly string[]> => {
+    backups.later(3_600_000);
+    await takeSnapshot(backups);
+    return [...backups.bucket.objects.keys()].filter((key) => key.includes("/keys/000000000000-000000004096-"));
+  };
+  const during = await keysOfFirst();
+  expect(during).toHaveLength(1);
+  world.sqlite.exec("UPDATE payload_keys SET master_key_id = '0a0b0c0d', wrapped = 'under the new key'");
+  const after = await keysOfFirst();
+  expect(after).toHaveLength(1);
+  expect(after).not.toEqual(during);
+  expect(await keysOfFirst()).toEqual(after);
+});
+
 test("the relay is paused after a restore, and what was leased is due again under its event id", async () => {
   const world = await grownWorld(4);
   world.sqlite.exec(`INSERT INTO outbox (outbox_id, event_id, event_type, ledger_id, seq, subject, tenant_id, destination_id, state,

@@ -7,7 +7,7 @@ const key = KEYS.OPERATOR_API_KEY;
 const path = "/operations/incidents";
 const post = (to: string, body: unknown) => call(to, { method: "POST", key, body });
 
-test("an incident is opened, noted and closed, and both ends are in the ledger", async () => {
+test("an incident is opened, noted and closed, each of it in the ledger", async () => {
   const opened = await post(path, { severity: "S2", summary: "dead letters after the cutover", alert: "dead-letters" });
   expect(opened.status).toBe(201);
   const { ticket } = opened.json;
@@ -20,8 +20,9 @@ test("an incident is opened, noted and closed, and both ends are in the ledger",
   expect((await post(`${path}/${ticket}/close`, end)).status).toBe(409);
   expect((await call(`${path}?state=open`, { key })).json.incidents).toEqual([]);
   const { actions } = (await call("/operations/actions", { key })).json;
-  expect(actions.slice(0, 2).map(({ action }: { action: string }) => action)).toEqual([
+  expect(actions.slice(0, 3).map(({ action }: { action: string }) => action)).toEqual([
     "INCIDENT_CLOSE",
+    "INCIDENT_NOTE",
     "INCIDENT_OPEN",
   ]);
 });
