@@ -6,7 +6,7 @@
 import type { Witness } from "./log-settings.ts";
 import type { NoteSignature } from "./note.ts";
 import type { SignedCheckpoint } from "./publish.ts";
-import type { CosignResult } from "./witness.client.ts";
+import type { CosignResult } from "./witness.ts";
 
 export interface CosigningPort {
   /** Settles within a bounded time. */

@@ -3,8 +3,7 @@
 import { parseSize } from "./checkpoint.ts";
 import type { Hash } from "./hash.ts";
 import type { Witness } from "./log-settings.ts";
-import type { NoteSignature } from "./note.ts";
-import { cosignatureIn, formatAddCheckpoint, SIZE_CONTENT_TYPE } from "./witness.ts";
+import { type CosignResult, cosignatureIn, formatAddCheckpoint, SIZE_CONTENT_TYPE } from "./witness.ts";
 
 export interface CosignRequest {
   readonly size: number;
@@ -16,12 +15,6 @@ export interface CosignRequest {
   readonly prove: (from: number) => Promise<readonly Hash[]>;
   readonly timeoutMs: number;
 }
-
-export type CosignResult =
-  | { readonly type: "cosigned"; readonly signature: NoteSignature }
-  /** The witness is at another size than any that we can start from. */
-  | { readonly type: "refused"; readonly status: number }
-  | { readonly type: "unreachable" };
 
 /** Asks once, and once more when the witness says which size it is at. */
 export async function askWitness(witness: Witness, request: CosignRequest): Promise<CosignResult> {
