@@ -12,6 +12,7 @@ import {
   type GiveUpReason,
   HALT_QUIET_MS,
   type HaltReason,
+  type HoldReason,
   MAX_EARLIER,
   type NoteType,
 } from "./state.ts";
@@ -68,6 +69,8 @@ export type AnchorEvent =
   | { readonly type: "reopened"; readonly gone: readonly EarlierAnchor[] }
   | { readonly type: "halted"; readonly reason: HaltReason }
   | { readonly type: "resumed" }
+  | { readonly type: "held"; readonly reason: HoldReason }
+  | { readonly type: "hold-over" }
   | { readonly type: "balance"; readonly low: boolean }
   | { readonly type: "retry-asked"; readonly actor: string }
   | {
@@ -83,7 +86,7 @@ export interface Evolved {
   readonly changes: readonly AnchorChange[];
 }
 
-/** Drops and reorganizations recorded of one transaction; a pair of nodes that disagree could go on for ever. */
+/** Drops and reorganizations, and refusals, recorded of one transaction; a pair of nodes that disagree could go on for ever. */
 const MAX_RECORDED_DROPS = 10;
 
 /** @param now epoch ms. */
@@ -107,13 +110,10 @@ export function evolveAnchor(state: AnchorState, event: AnchorEvent, now: number
       };
     }
     case "broadcast":
-      return {
-        state: withTransaction(state, event.hash, (one) => ({ ...one, broadcast: { at: now, result: event.result } })),
-        changes: [],
-      };
+      return broadcast(state, event.hash, event.result, now);
     case "dropped":
       return lostSight(state, event.hash, "dropped", "not-in-mempool", now);
-    case "seen-mined":
+    case "seen-mined": // recorded with its block by what follows: confirmed, reverted or reorganized
       return { state: withTransaction(state, event.hash, (one) => ({ ...one, minedIn: event.block })), changes: [] };
     case "unmined":
       return lostSight(state, event.hash, "reorganized", "before-confirmation", now);
@@ -173,6 +173,22 @@ export function evolveAnchor(state: AnchorState, event: AnchorEvent, now: number
         changes: [note(state, "resumed", halt.reason, now)],
       };
     }
+    case "held": {
+      const { now: before, recordedAt = {} } = state.held ?? {};
+      if (before === event.reason) return { state, changes: [] };
+      const last = recordedAt[event.reason];
+      const quiet = last !== undefined && now - last < HALT_QUIET_MS;
+      return {
+        state: {
+          ...state,
+          held: { now: event.reason, recordedAt: quiet ? recordedAt : { ...recordedAt, [event.reason]: now } },
+        },
+        changes: quiet ? [] : [note(state, "held", event.reason, now)],
+      };
+    }
+    case "hold-over":
+      if (state.held?.now === undefined) return { state, changes: [] };
+      return { state: { ...state, held: { recordedAt: state.held.recordedAt } }, changes: [] };
     case "balance": {
       if (event.low === (state.balanceLow ?? false)) return { state, changes: [] };
       const change: AnchorChange = {
@@ -274,6 +290,39 @@ function withTransaction(
   if (state.pending === undefined) return state;
   const transactions = state.pending.transactions.map((one) => (one.hash === hash ? change(one) : one));
   return { ...state, pending: { ...state.pending, transactions } };
+}
+
+const REFUSALS: ReadonlySet<BroadcastResult> = new Set([
+  "underpriced",
+  "nonce-too-low",
+  "insufficient-funds",
+  "rejected",
+]);
+
+/** A refusal is recorded when the nodes said something else the time before. */
+function broadcast(state: AnchorState, hash: string, result: BroadcastResult, now: number): Evolved {
+  const sent = state.pending?.transactions.find((one) => one.hash === hash);
+  if (sent === undefined) return { state, changes: [] };
+  const { size, root, refusals = 0 } = sent;
+  const news = REFUSALS.has(result) && sent.broadcast?.result !== result && refusals < MAX_RECORDED_DROPS;
+  const change: Noted = {
+    type: "noted",
+    note: "broadcast-refused",
+    reason: result,
+    at: now,
+    size,
+    root,
+    txHash: hash,
+    nonce: state.pending?.nonce,
+  };
+  return {
+    state: withTransaction(state, hash, (one) => ({
+      ...one,
+      broadcast: { at: now, result },
+      ...(news ? { refusals: refusals + 1 } : {}),
+    })),
+    changes: news ? [change] : [],
+  };
 }
 
 /** It was with the nodes or in a block, and is not any more. It counts as never sent, so that it is sent at once. */

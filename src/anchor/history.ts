@@ -10,6 +10,8 @@ export const ANCHOR_EVENT_TYPES = [
   "replaced",
   "confirmed",
   "reorganized",
+  "broadcast-refused",
+  "held",
   "halted",
   "resumed",
   "retried",

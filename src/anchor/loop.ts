@@ -12,7 +12,13 @@ import {
   type LedgerHead,
   nextAnchorAction,
 } from "./next-action.ts";
-import type { AnchorChange, AnchorState, AnchorTransaction, BroadcastResult } from "./state.ts";
+import {
+  type AnchorChange,
+  type AnchorState,
+  type AnchorTransaction,
+  type BroadcastResult,
+  HOLD_REASONS,
+} from "./state.ts";
 
 export interface AnchorPorts {
   /** @throws when the storage or its content cannot be read: nothing is decided on a guess. */
@@ -60,10 +66,16 @@ export async function tickAnchor(
     const action = nextAnchorAction(state, head, view, policy, ports.now());
     state = await saveAll(ports, state, [
       action.type === "halt" ? { type: "halted", reason: action.reason } : { type: "resumed" },
+      holdOf(action),
     ]);
     const acted = await execute(ports, state, action);
     if (!acted || step === MAX_STEPS) return { action, view, head, state: ports.load(), command: outcome };
   }
+}
+
+function holdOf(action: AnchorAction): AnchorEvent {
+  const reason = action.type === "wait" ? HOLD_REASONS.find((one) => one === action.reason) : undefined;
+  return reason === undefined ? { type: "hold-over" } : { type: "held", reason };
 }
 
 /** Stores what each event changes; nothing is written for events that change nothing. */

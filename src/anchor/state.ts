@@ -42,6 +42,8 @@ const transactionSchema = z.object({
   broadcast: z.object({ at: count, result: z.enum(BROADCAST_RESULTS) }).optional(),
   /** How often nodes that had taken it did not know it any more; counted as far as it is recorded. */
   drops: count.optional(),
+  /** How often a node refused it otherwise than the time before; counted as far as it is recorded. */
+  refusals: count.optional(),
   /** The block it was seen in, not final yet. */
   minedIn: z.object({ blockNumber: count, blockHash: hex(64, "0x") }).optional(),
 });
@@ -113,6 +115,18 @@ export type RecordedHalt = Readonly<z.output<typeof haltSchema>>;
 /** A node that comes and goes must not fill the history. */
 export const HALT_QUIET_MS = 600_000;
 
+export const HOLD_REASONS = ["fee-cap", "replacement-limit", "nodes-disagree"] as const;
+/** Something that keeps a transaction from being sent, or from being taken for final, until it passes by itself. */
+export type HoldReason = (typeof HOLD_REASONS)[number];
+
+const heldSchema = z.object({
+  /** What holds now; absent: nothing does. */
+  now: z.enum(HOLD_REASONS).optional(),
+  /** When each was recorded last: again within HALT_QUIET_MS it is not news. */
+  recordedAt: z.partialRecord(z.enum(HOLD_REASONS), count),
+});
+export type RecordedHold = Readonly<z.output<typeof heldSchema>>;
+
 export const DOUBTS = ["reorganized", "nonce-used", "nonce-gap", "stale-previous-size", "node-behind"] as const;
 /** An observation that one lagging node could make as well: it is acted on only when it lasts. */
 export type Doubt = (typeof DOUBTS)[number];
@@ -128,6 +142,7 @@ const stateSchema = z.object({
   urge: urgeSchema.optional(),
   superseded: supersededSchema.optional(),
   halt: haltSchema.optional(),
+  held: heldSchema.optional(),
   /** The balance was below the minimum when last seen. */
   balanceLow: z.boolean().optional(),
 });
@@ -141,6 +156,7 @@ export interface AnchorState {
   readonly urge?: Urge | undefined;
   readonly superseded?: SupersededAnchor | undefined;
   readonly halt?: RecordedHalt | undefined;
+  readonly held?: RecordedHold | undefined;
   readonly balanceLow?: boolean | undefined;
 }
 
@@ -152,6 +168,8 @@ export type GiveUpReason = (typeof GIVE_UP_REASONS)[number];
 export const NOTE_TYPES = [
   "dropped",
   "reorganized",
+  "broadcast-refused",
+  "held",
   "halted",
   "resumed",
   "retried",

@@ -6,12 +6,7 @@
 import type { Witness } from "./log-settings.ts";
 import type { NoteSignature } from "./note.ts";
 import type { SignedCheckpoint } from "./publish.ts";
-
-export type CosignResult =
-  | { readonly type: "cosigned"; readonly signature: NoteSignature }
-  /** The witness is at another size than any that we can start from. */
-  | { readonly type: "refused"; readonly status: number }
-  | { readonly type: "unreachable" };
+import type { CosignResult } from "./witness.ts";
 
 export interface CosigningPort {
   /** Settles within a bounded time. */

@@ -1,10 +1,9 @@
 /** The log's side of the witness protocol: one witness is asked for its cosignature, within a bounded time. */
 
 import { parseSize } from "./checkpoint.ts";
-import type { CosignResult } from "./cosigning.ts";
 import type { Hash } from "./hash.ts";
 import type { Witness } from "./log-settings.ts";
-import { cosignatureIn, formatAddCheckpoint, SIZE_CONTENT_TYPE } from "./witness.ts";
+import { type CosignResult, cosignatureIn, formatAddCheckpoint, SIZE_CONTENT_TYPE } from "./witness.ts";
 
 export interface CosignRequest {
   readonly size: number;

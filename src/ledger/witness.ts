@@ -100,6 +100,13 @@ export async function cosignatureLines(text: string, cosigners: readonly NoteSig
   return lines.map((line) => `${line}\n`).join("");
 }
 
+/** What became of asking a witness. */
+export type CosignResult =
+  | { readonly type: "cosigned"; readonly signature: NoteSignature }
+  /** The witness is at another size than any that we can start from. */
+  | { readonly type: "refused"; readonly status: number }
+  | { readonly type: "unreachable" };
+
 /** The cosignature by `key` in a witness's answer; undefined when there is none that verifies. */
 export async function cosignatureIn(
   answer: string,

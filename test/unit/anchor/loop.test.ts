@@ -366,6 +366,8 @@ describe("the anchor on a real node", () => {
     await chain.anvil.rpc("evm_mine");
     chain.head = entries(5);
     expect((await chain.tick()).action).toEqual({ type: "wait", reason: "fee-cap" });
+    await chain.tick();
+    expect(chain.story).toEqual(["held"]);
     await chain.anvil.rpc("anvil_setNextBlockBaseFeePerGas", ["0x3b9aca00"]);
     await chain.anvil.rpc("evm_mine");
     await chain.untilConfirmed(5);
@@ -600,7 +602,7 @@ describe("the anchor on a real node", () => {
     await peer.stop();
     await chain.untilGone(5);
     await chain.untilConfirmed(5);
-    expect(chain.story.slice(2)).toEqual(["reorganized 5", "submitted 5", "confirmed 5"]);
+    expect(chain.story.slice(2)).toEqual(["held", "reorganized 5", "submitted 5", "confirmed 5"]);
   });
 
   const brokenNodes: readonly (readonly [string, (response: ServerResponse) => void])[] = [

@@ -195,6 +195,46 @@ describe("halts", () => {
   });
 });
 
+describe("what holds an anchor up", () => {
+  const held = (state: AnchorState, reason: "fee-cap" | "nodes-disagree", now: number) =>
+    evolveAnchor(state, { type: "held", reason }, now);
+
+  it("is recorded when it begins, not at each look, and once in ten minutes when it comes and goes", () => {
+    const first = held(signed(EMPTY_STATE, 2, 7), "fee-cap", 0);
+    expect(first.changes).toMatchObject([{ note: "held", reason: "fee-cap", size: 2, nonce: 7 }]);
+    expect(held(parseState(serializeState(first.state)), "fee-cap", 1_000_000).changes).toEqual([]);
+    const other = held(first.state, "nodes-disagree", 5);
+    expect(other.changes).toMatchObject([{ note: "held", reason: "nodes-disagree" }]);
+    expect(held(other.state, "fee-cap", 599_999).changes).toEqual([]);
+    const over = evolveAnchor(other.state, { type: "hold-over" }, 6);
+    expect(over.changes).toEqual([]);
+    expect(held(over.state, "fee-cap", 600_000).changes).toHaveLength(1);
+  });
+
+  it("is a refusal by the nodes, recorded with what they said when they say something else", () => {
+    const hash = `0x${r(2)}`;
+    const sent = (state: AnchorState, result: "underpriced" | "rejected" | "accepted" | "unreachable") =>
+      evolveAnchor(state, { type: "broadcast", hash, result }, 9);
+    const flying = signed(EMPTY_STATE, 2, 7);
+    expect(sent(flying, "accepted").changes).toEqual([]);
+    expect(sent(flying, "unreachable").changes).toEqual([]);
+    const refused = sent(flying, "underpriced");
+    expect(refused.changes.flatMap(historyOf)).toMatchObject([
+      { type: "broadcast-refused", reason: "underpriced", size: 2, txHash: hash, nonce: 7 },
+    ]);
+    expect(sent(refused.state, "underpriced").changes).toEqual([]);
+    expect(sent(refused.state, "rejected").changes).toHaveLength(1);
+    let state = flying;
+    let recorded = 0;
+    for (let i = 0; i < 50; i++) {
+      const evolved = sent(state, i % 2 === 0 ? "underpriced" : "unreachable");
+      recorded += evolved.changes.length;
+      state = evolved.state;
+    }
+    expect(recorded).toBe(10);
+  });
+});
+
 describe("the history of a change", () => {
   it("names the transaction that was mined, and those of its nonce that lost", () => {
     const two = signed(signed(EMPTY_STATE, 2, 7), 3, 7);
