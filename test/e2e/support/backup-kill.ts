@@ -33,12 +33,13 @@ const MORE_ENTRIES = 4_200;
 const LEASE_MS = 300;
 
 const runSchema = z.object({
-  size: z.number(),
   name: z.string(),
   state: z.string(),
   phase: z.string().nullable(),
   reason: z.string().nullable(),
 });
+
+const coveredSchema = z.looseObject({ covered: z.number() });
 
 const script = bundledOnce();
 
@@ -130,7 +131,9 @@ export async function runBackupKills(options: {
       if (run.state !== "good") faults.push(`${begun.name} did not go on: ${run.state} ${run.reason}`);
       else {
         const path = await fetchWhole(site, begun.name, join(dataDir, "archives"), faults);
-        if (path !== undefined) archive = { path, size: begun.size };
+        // What was fetched reaches the export's own entry, by the tail that was written for it.
+        const { covered } = coveredSchema.parse(await site.operator.ask(`${site.base}/backups`));
+        if (path !== undefined) archive = { path, size: covered };
       }
       say(
         `snapshot ${round} of ${rounds}: killed after ${after} ms in ${key}, ended in ${Math.round(performance.now() - resumedAt)} ms`,
