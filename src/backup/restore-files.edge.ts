@@ -126,7 +126,7 @@ export async function tailFiles(parts: RestoreParts, size: number): Promise<read
 export async function readTail(
   parts: RestoreParts,
   size: number,
-  part: "key" | "payload" | "outbox" | "settlement" | "idempotency",
+  part: "key" | "payload" | "outbox" | "settlement" | "idempotency" | "operatorAction",
 ): Promise<readonly { readonly path: string; readonly value: unknown }[]> {
   const found: { path: string; value: unknown }[] = [];
   for (const { path } of await tailFiles(parts, size)) {

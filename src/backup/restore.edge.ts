@@ -98,6 +98,7 @@ async function checkSigned({ manifest: { ledger }, logKeys }: RestoreParts): Pro
 const TAIL_TABLES = [
   ["settlement", "settlements"],
   ["idempotency", "idempotency_keys"],
+  ["operatorAction", "operator_actions"],
   ["outbox", "outbox"],
 ] as const;
 

@@ -205,6 +205,14 @@ async function foreignKeys(db: D1Database, table: string): Promise<readonly Fore
   return [...byId.values()];
 }
 
+async function primaryKey(db: D1Database, table: string): Promise<readonly string[]> {
+  const { results } = await db
+    .prepare("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk")
+    .bind(table)
+    .all<{ name: string }>();
+  return results.map(({ name }) => name);
+}
+
 /** A parameter of D1 holds 2 MB. */
 const MAX_PARAMETER_CHARACTERS = 800_000;
 
@@ -225,6 +233,12 @@ export async function insertRows(
     const absent = values.map((value) => `${value} IS NULL`);
     return `(${absent.join(" OR ")} OR EXISTS (SELECT 1 FROM ${identifier(parent)} AS parent WHERE ${match.join(" AND ")}))`;
   });
+  // Looked for, not only ignored: a trigger that forbids a second one comes before OR IGNORE.
+  const key = await primaryKey(db, table);
+  if (key.length > 0 && key.every((column) => columns.includes(column))) {
+    const match = key.map((column) => `own.${identifier(column)} = value ->> ${columns.indexOf(column)}`);
+    conditions.push(`NOT EXISTS (SELECT 1 FROM ${identifier(table)} AS own WHERE ${match.join(" AND ")})`);
+  }
   const sql = `INSERT OR IGNORE INTO ${identifier(table)} (${columns.map(identifier).join(", ")})
     SELECT ${columns.map((_, i) => `value ->> ${i}`).join(", ")} FROM json_each(?1)
     WHERE ${conditions.length === 0 ? "true" : conditions.join(" AND ")} RETURNING 1`;

@@ -231,3 +231,16 @@ export async function readSettlementRows(
   );
   return { settlements: settlements?.results ?? [], idempotency: idempotency?.results ?? [] };
 }
+
+/** What operators did in these entries: of their details the entries hold a commitment alone. */
+export const OPERATOR_ACTIONS_OF_RANGE =
+  "SELECT * FROM operator_actions INDEXED BY operator_actions_seq WHERE ledger_id = ?1 AND seq >= ?2 AND seq < ?3";
+
+export async function readOperatorActionRows(
+  db: D1Database,
+  ledgerId: string,
+  { from, to }: Range,
+): Promise<readonly Row[]> {
+  const { results } = await db.prepare(OPERATOR_ACTIONS_OF_RANGE).bind(ledgerId, from, to).all<Row>();
+  return results;
+}

@@ -1,6 +1,6 @@
 /**
  * The minutes since the last snapshot: each cron writes the new entries with all that was committed with them (ciphertext, wrapped
- * keys, settlements, deliveries) as one sealed file. What a lost database costs is then a minute, not a day. Nothing new costs one read.
+ * keys, settlements, operators' actions, deliveries) as one sealed file. What a lost database costs is then a minute, not a day. Nothing new costs one read.
  */
 import { newestGoodSize, raiseTail, readProgress } from "./backup.store.ts";
 import { KEYS_KEPT_MS } from "./retention.ts";
@@ -11,6 +11,7 @@ import {
   readEntryLines,
   readKeyRows,
   readLedgerFacts,
+  readOperatorActionRows,
   readOutboxAfter,
   readPayloadRows,
   readSettlementRows,
@@ -52,12 +53,13 @@ async function linesOf(
   afterOutboxId: number,
 ): Promise<{ readonly lines: readonly string[]; readonly lastOutboxId: number }> {
   const { db } = parts;
-  const [entries, payloads, keys, outbox, money] = await Promise.all([
+  const [entries, payloads, keys, outbox, money, operatorActions] = await Promise.all([
     readEntryLines(db, ledger.id, range),
     readPayloadRows(db, ledger.id, range),
     readKeyRows(db, ledger.id, range),
     readOutboxAfter(db, ledger.id, afterOutboxId, range),
     readSettlementRows(db, ledger.id, range),
+    readOperatorActionRows(db, ledger.id, range),
   ]);
   const lines = entries.map(({ seq, hash, commandId, commandIndex, body }) =>
     JSON.stringify({ entry: [seq, hash, commandId, commandIndex, body] }),
@@ -70,6 +72,7 @@ async function linesOf(
   for (const key of keys) lines.push(JSON.stringify({ key }));
   for (const settlement of money.settlements) lines.push(JSON.stringify({ settlement }));
   for (const idempotency of money.idempotency) lines.push(JSON.stringify({ idempotency }));
+  for (const operatorAction of operatorActions) lines.push(JSON.stringify({ operatorAction }));
   for (const row of outbox) lines.push(JSON.stringify({ outbox: row }));
   return { lines, lastOutboxId: outbox.at(-1)?.outbox_id ?? afterOutboxId };
 }

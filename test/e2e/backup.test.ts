@@ -46,10 +46,15 @@ const environment = () => ({
   ITRANS_CORE_URL: stack.urls.core,
   OPERATOR_API_KEY: KEYS.operator,
   BACKUP_ENCRYPTION_KEY: secrets.BACKUP_ENCRYPTION_KEY ?? "",
+  LEDGER_SIGNING_KEY: secrets.LEDGER_SIGNING_KEY ?? "",
 });
 
-const shell = (name: string, ...parameters: readonly string[]) =>
-  run(join(projectRoot, "scripts", name), parameters, { env: environment(), cwd: directory.path });
+const shellAt = (coreUrl: string, name: string, ...parameters: readonly string[]) =>
+  run(join(projectRoot, "scripts", name), parameters, {
+    env: { ...environment(), ITRANS_CORE_URL: coreUrl },
+    cwd: directory.path,
+  });
+const shell = (name: string, ...parameters: readonly string[]) => shellAt(stack.urls.core, name, ...parameters);
 
 const submittedSchema = z.looseObject({ requestId: z.string() });
 
@@ -111,8 +116,8 @@ test("what was appended since comes back with the tail, and a restored core goes
     .parse(JSON.parse(stdout.trim().split("\n").at(-1) ?? ""));
   const key = (await call(`${stack.urls.core}/ledger/log/key`)).body;
   const data = join(directory.path, "restored");
-  // With no key of the log, nothing but the backup speaks for the backup.
-  const alone = shell("restoreAndVerifyLedgerSnapshot.sh", newest, "--data", data);
+  // With the ledger gone and no other witness of it, nothing but the backup speaks for the backup.
+  const alone = shellAt("http://127.0.0.1:9", "restoreAndVerifyLedgerSnapshot.sh", newest, "--data", data);
   await expect(alone).rejects.toThrow("can be held against nothing but itself");
   expect(existsSync(data)).toBe(false);
   const restored = await shell(

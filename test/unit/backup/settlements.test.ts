@@ -1,6 +1,12 @@
 /** A ledger is lost with money on its way: what the restored one knows of it, and what it does next. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { IDEMPOTENCY_KEYS_OF_RANGE, SETTLEMENTS_OF_RANGE } from "../../../src/backup/source.store.ts";
+import * as z from "zod";
+import { insertRows } from "../../../src/backup/restore.store.ts";
+import {
+  IDEMPOTENCY_KEYS_OF_RANGE,
+  OPERATOR_ACTIONS_OF_RANGE,
+  SETTLEMENTS_OF_RANGE,
+} from "../../../src/backup/source.store.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
 import { backupWorld, restoreSnapshot, rowsOfTable, takeSnapshot } from "../../support/backups.ts";
 import { migratedCoreSqlite } from "../../support/d1-sqlite.ts";
@@ -94,9 +100,28 @@ test("the key under which a settlement was asked for since the snapshot is known
   expect(rowsOfTable(restored.sqlite, "idempotency_keys")[0]).toContain(refId);
 });
 
-test("the tail finds its settlements and their keys by index", () => {
+test("what operators did since the snapshot is told by the restored ledger, however often its rows are written", async () => {
+  const backups = backupWorld(world.db);
+  await world.claim();
+  const manifest = await takeSnapshot(backups);
+  await world.claim();
+  await world.db
+    .prepare(
+      `INSERT INTO operator_actions (ledger_id, subject, seq, action, actor, details, salt)
+       SELECT ledger_id, 'act', MAX(seq), 'RELAY_PAUSE', 'key', '{}', '00' FROM ledger_entries`,
+    )
+    .run();
+  await writeTail(backups.parts, Number.POSITIVE_INFINITY);
+  const restored = await restoreSnapshot(backups, manifest, { now: () => 1 });
+  const written = rowsOfTable(restored.sqlite, "operator_actions");
+  expect(written).toEqual([expect.stringContaining('"action":"RELAY_PAUSE"')]);
+  const again = z.record(z.string(), z.unknown()).parse(JSON.parse(written[0] ?? ""));
+  expect(await insertRows(restored.db, "operator_actions", Object.keys(again), [Object.values(again)])).toBe(0);
+});
+
+test("the tail finds its settlements, their keys and operators' actions by index", () => {
   const sqlite = migratedCoreSqlite();
-  for (const sql of [SETTLEMENTS_OF_RANGE, IDEMPOTENCY_KEYS_OF_RANGE]) {
+  for (const sql of [SETTLEMENTS_OF_RANGE, IDEMPOTENCY_KEYS_OF_RANGE, OPERATOR_ACTIONS_OF_RANGE]) {
     const plan = sqlite.prepare(`EXPLAIN QUERY PLAN ${sql}`).all("main", 1, 2);
     expect(plan.map(({ detail }) => String(detail)).join(" ")).not.toContain("SCAN");
   }
