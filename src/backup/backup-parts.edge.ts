@@ -1,7 +1,5 @@
 /** A worker's bindings, settings and keys as backups take them. */
 import type { CoreEnv } from "../core/env.ts";
-import { logSettings, logSigners } from "../ledger/log-settings.ts";
-import type { VerifierKey } from "../ledger/note.ts";
 import { systemNow } from "../platform/clock.edge.ts";
 import { makeKeyring } from "../platform/keyring.ts";
 import { acceptedValues } from "../platform/secrets.ts";
@@ -30,10 +28,4 @@ export async function coreBackupParts(env: CoreEnv, settings: CoreSettings): Pro
     now: systemNow,
     leaseMs: settings.BACKUP_LEASE_MS,
   };
-}
-
-/** The keys that sign checkpoints now. */
-export async function coreLogKeys(env: CoreEnv, settings: CoreSettings): Promise<readonly VerifierKey[]> {
-  const log = logSettings(settings, { ...env });
-  return log.type === "disabled" ? [] : (await logSigners(log)).map(({ key }) => key);
 }

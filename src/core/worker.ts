@@ -8,7 +8,7 @@ import { registerListOperatorActions } from "../audit/list-operator-actions.rout
 import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
 import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
 import { backUp } from "../backup/backup.cron.ts";
-import { coreBackupParts, coreLogKeys } from "../backup/backup-parts.edge.ts";
+import { coreBackupParts } from "../backup/backup-parts.edge.ts";
 import { advanceDrill } from "../backup/drill.edge.ts";
 import { registerGetBackup } from "../backup/get-backup.route.ts";
 import { registerListBackupKeys } from "../backup/list-backup-keys.route.ts";
@@ -26,6 +26,7 @@ import { registerLedgerEntry } from "../ledger/entry.route.ts";
 import { registerInclusionProof } from "../ledger/inclusion-proof.route.ts";
 import { registerLogCheckpoint } from "../ledger/log-checkpoint.route.ts";
 import { registerLogKey } from "../ledger/log-key.route.ts";
+import { logKeysOf } from "../ledger/log-keys.edge.ts";
 import { registerLogTile } from "../ledger/log-tile.route.ts";
 import { publishLedger } from "../ledger/publish.cron.ts";
 import { scrubLedger } from "../ledger/scrub.cron.ts";
@@ -225,7 +226,7 @@ async function backUpCore(env: CoreEnv, settings: CoreSettings, log: Log): Promi
 
 async function drillCore(env: CoreEnv, settings: CoreSettings, parts: SnapshotParts, log: Log): Promise<void> {
   if (env.SCRATCH === undefined) return;
-  const logKeys = await coreLogKeys(env, settings);
+  const logKeys = await logKeysOf(env, settings);
   const drill = await advanceDrill({ ...parts, scratch: env.SCRATCH, logKeys }, systemNow() + settings.BACKUP_TURN_MS);
   if (drill.type === "failed") log("error", "restore-drill.failed", { reason: drill.reason });
 }

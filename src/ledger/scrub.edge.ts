@@ -14,8 +14,8 @@ import { type IdLookup, makeVault, type Vault } from "../workflow/vault.ts";
 import type { AnchorRow } from "./check-anchors.ts";
 import { FAST_HASHER } from "./check-tree.ts";
 import { openCheckpoint } from "./checkpoint.ts";
-import { logSettings, logSigners } from "./log-settings.ts";
-import { parseVerifierKey, type VerifierKey } from "./note.ts";
+import { logKeysOf } from "./log-keys.edge.ts";
+import type { VerifierKey } from "./note.ts";
 import { readAnchorEvents, readAnchorPage, readLogSlice, readNewestSlice, readOwners } from "./scrub.store.ts";
 import type { PromisedCheckpoint, ScrubPort } from "./scrub-port.ts";
 import type { VerifyPort } from "./verify.ts";
@@ -116,17 +116,6 @@ const summed = (checked: readonly CheckedSubject[]) => ({
   findings: checked.flatMap(({ findings }) => findings),
   erased: checked.filter(({ erased }) => erased).length,
 });
-
-/** Verifier keys that have signed checkpoints: those of now, and those that were retired. */
-async function logKeysOf(env: CoreEnv, settings: CoreSettings): Promise<readonly VerifierKey[]> {
-  const log = logSettings(settings, { ...env });
-  if (log.type === "disabled") return [];
-  const retired = (settings.LEDGER_RETIRED_KEYS ?? "")
-    .split(/[\s,]+/)
-    .map(parseVerifierKey)
-    .filter((key) => key !== undefined);
-  return [...(await logSigners(log)).map(({ key }) => key), ...retired];
-}
 
 const vaultOf = async (env: CoreEnv, ledgerId: string): Promise<Vault> =>
   makeVault(
