@@ -273,7 +273,8 @@ const TABLES: readonly Table[] = [
       "created_at",
       "updated_at",
     ],
-    types: PROJECTION,
+    // The replay of its claim takes the kind and the amount from the row: with others the entries may not follow.
+    types: [...PROJECTION, "replay-failed"],
     about: ["subject", "subject"],
     fresh: ["ref_id"],
   },
