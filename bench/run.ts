@@ -475,7 +475,7 @@ async function hub(): Promise<void> {
 }
 
 async function backup(): Promise<void> {
-  const figures = await benchBackup(secrets, large, progress);
+  const figures = await benchBackup(secrets, { entries: large, claims }, progress);
   if (process.stderr.isTTY) progress("");
   console.log(backupReport(figures));
   const now = new Date().toISOString();

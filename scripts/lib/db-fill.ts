@@ -173,9 +173,10 @@ const HUB_ROWS: readonly {
 
 /**
  * Grows a copy of the hub's database, at the newest migration.
- * @param claims how many, each with what belongs to it. @returns rows that were written.
+ * @param claims how many there are then, each with what belongs to it. @param from how many an earlier call made.
+ * @returns rows that were written.
  */
-export function fillHub(sqlite: DatabaseSync, claims: number): number {
+export function fillHub(sqlite: DatabaseSync, claims: number, from = 0): number {
   sqlite.exec("PRAGMA synchronous = OFF");
   sqlite.exec(
     "CREATE TEMP TABLE filled AS SELECT COALESCE(MAX(claim_event_id), 0) + 1 AS base FROM claim_events WHERE claim_event_id < 1000000000000",
@@ -186,10 +187,10 @@ export function fillHub(sqlite: DatabaseSync, claims: number): number {
     for (const { table, every, columns, values } of HUB_ROWS) {
       const done = sqlite
         .prepare(
-          `WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + ${every} FROM n WHERE i + ${every} < ?)
+          `WITH RECURSIVE n (i) AS (SELECT ?1 WHERE ?1 < ?2 UNION ALL SELECT i + ${every} FROM n WHERE i + ${every} < ?2)
            INSERT INTO ${table} (${columns}) SELECT ${values} FROM n`,
         )
-        .run(claims);
+        .run(Math.ceil(from / every) * every, claims);
       written += Number(done.changes);
     }
     sqlite.exec("COMMIT");

@@ -90,8 +90,7 @@ export function fileTarget(path: string, manifest: Manifest): Target {
     publishes: false,
     async finish() {
       migrate(sqlite, directory, after);
-      settle(sqlite);
-      sqlite.close();
+      settle(sqlite, partial);
       renameSync(partial, path);
     },
     discard() {
@@ -102,10 +101,15 @@ export function fileTarget(path: string, manifest: Manifest): Target {
   };
 }
 
-function settle(sqlite: DatabaseSync): void {
+/** Closes it, whole and in one file. The connection that filled it may still hold statements, which a checkpoint does not get past. */
+function settle(sqlite: DatabaseSync, path: string): void {
   const faults = sqlite.prepare("PRAGMA foreign_key_check").all();
   if (faults.length > 0) throw new Failure(`${faults.length} rows refer to rows that are not there`);
-  sqlite.exec("PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE)");
+  sqlite.exec("PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL");
+  sqlite.close();
+  const settled = new DatabaseSync(path);
+  settled.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  settled.close();
 }
 
 /** Objects of the bucket: a file each, under the object's name. */
@@ -174,8 +178,7 @@ export async function dataTarget(directory: string, manifest: Manifest): Promise
     objects: objectsUnder(objects),
     publishes: true,
     async finish() {
-      settle(sqlite);
-      sqlite.close();
+      settle(sqlite, join(place, file));
       const filled = start();
       try {
         const bucket = await filled.getR2Bucket(manifest.of === "itrans-core" ? "LEDGER" : "ATTACHMENTS");

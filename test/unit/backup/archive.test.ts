@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   openArchive,
@@ -9,10 +10,17 @@ import {
   type SnapshotSource,
   writeArchive,
 } from "../../../scripts/lib/backup/archive.ts";
+import { restoreArchive } from "../../../scripts/lib/backup/restore.ts";
+import { fileTarget } from "../../../scripts/lib/backup/target.ts";
+import { projectRoot } from "../../../scripts/lib/bundle.ts";
+import { fillHub } from "../../../scripts/lib/db-fill.ts";
+import { applyMigrations } from "../../../scripts/lib/migrate.ts";
 import { listApart } from "../../../src/backup/backup-service.edge.ts";
-import { readManifestText } from "../../../src/backup/snapshot.edge.ts";
+import { HUB_TABLES } from "../../../src/backup/catalogue.ts";
+import { readBackupObject, readManifestText } from "../../../src/backup/snapshot.edge.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
 import { type BackupWorld, backupWorld, sourceOf, TEST_BACKUP_KEYS, takeSnapshot } from "../../support/backups.ts";
+import { d1On } from "../../support/d1-sqlite.ts";
 import { grownWorld } from "../../support/ledger-world.ts";
 
 const DAY = 86_400_000;
@@ -108,4 +116,36 @@ test("keys of a snapshot are deleted 30 days after the oldest of them was writte
   // The time of its keys, not of their arrival here.
   const { keys: aged = "" } = await writeArchive({ ...source, apartFrom: 1_000 }, directory, () => {});
   expect(statSync(aged).mtimeMs).toBe(1_000);
+});
+
+test("an archive of the hub restores into a file of its own, which is whole by itself", async () => {
+  const sqlite = new DatabaseSync(":memory:");
+  await applyMigrations(d1On(sqlite), join(projectRoot, "migrations", "medlink"));
+  fillHub(sqlite, 2_500);
+  const over = { of: "medlink-hub", prefix: "hub/", catalogue: HUB_TABLES, ledger: undefined } as const;
+  const backups = backupWorld(d1On(sqlite), undefined, over);
+  const { name } = await takeSnapshot(backups);
+  const { archive } = await writeArchive(
+    {
+      manifestText: (await readManifestText(backups.parts, name)) ?? "",
+      apart: [],
+      read: async (path) => (await readBackupObject(backups.parts, path)) ?? new Uint8Array(),
+    },
+    directory,
+    () => {},
+  );
+  const path = join(directory, "restored.sqlite");
+  const { rows } = await restoreArchive(archive, {
+    keys: TEST_BACKUP_KEYS,
+    promisesFor: async () => ({ logKeys: [], promises: [] }),
+    withoutKeys: false,
+    targetOf: (manifest) => fileTarget(path, manifest),
+    progress: () => {},
+  });
+  expect(rows.claims).toBe(2_500);
+  expect(readdirSync(directory).filter((file) => file.startsWith("restored"))).toEqual(["restored.sqlite"]);
+  const restored = new DatabaseSync(path, { readOnly: true });
+  expect(restored.prepare("SELECT COUNT(*) AS n FROM claims").get()?.n).toBe(2_500);
+  expect(restored.prepare("PRAGMA integrity_check").get()?.integrity_check).toBe("ok");
+  restored.close();
 });
