@@ -123,7 +123,13 @@ const route = createRoute({
   },
 });
 
-let cached: { readonly db: D1Database; readonly until: number; readonly report: Promise<Report> } | undefined;
+/** Values, not promises: a promise belongs to the request that made it, and who waits for another's may be taken for hung. */
+let cached: { readonly db: D1Database; readonly until: number; readonly report: Report } | undefined;
+let underWay: { readonly db: D1Database; readonly until: number } | undefined;
+
+/** Who asks while another is at it looks again so often, and goes by itself when that takes this long. */
+const LOOK_EVERY_MS = 20;
+const WAIT_FOR_ANOTHER_MS = 2_000;
 
 export function registerVerifyLedger(app: OpenAPIHono<CoreAppEnv>): void {
   app.openapi(route, async (c) => {
@@ -146,15 +152,30 @@ function unverified(c: Context<CoreAppEnv>, error: unknown): Report {
   return { status: "unverified", findings: [], error: "unverified", message };
 }
 
-function currentReport(c: Context<CoreAppEnv>): Promise<Report> {
-  const { settings } = c.var;
-  if (cached === undefined || cached.db !== c.env.DB || cached.until <= systemNow()) {
-    const report = verifyStored(c.env, settings);
-    // Others may wait for this report too: it must not die with the request that happened to ask for it.
-    c.executionCtx.waitUntil(report.catch(() => undefined));
-    cached = { db: c.env.DB, until: systemNow() + settings.LEDGER_VERIFY_CACHE_MS, report };
+async function currentReport(c: Context<CoreAppEnv>): Promise<Report> {
+  const { env, executionCtx } = c;
+  for (;;) {
+    const now = systemNow();
+    if (cached !== undefined && cached.db === env.DB && now < cached.until) return cached.report;
+    if (underWay === undefined || underWay.db !== env.DB || underWay.until <= now) break;
+    await scheduler.wait(LOOK_EVERY_MS);
   }
-  return cached.report;
+  const making = makeReport(env, c.var.settings);
+  // Others may wait for this report too: it must not die with the request that happened to ask for it.
+  executionCtx.waitUntil(making.catch(() => undefined));
+  return making;
+}
+
+async function makeReport(env: CoreEnv, settings: CoreSettings): Promise<Report> {
+  const own = { db: env.DB, until: systemNow() + WAIT_FOR_ANOTHER_MS };
+  if (settings.LEDGER_VERIFY_CACHE_MS > 0) underWay = own;
+  try {
+    const report = await verifyStored(env, settings);
+    cached = { db: env.DB, until: systemNow() + settings.LEDGER_VERIFY_CACHE_MS, report };
+    return report;
+  } finally {
+    if (underWay === own) underWay = undefined;
+  }
 }
 
 /** The answer of `/ledger/verify`, made now. @throws when what is stored can not be read. */

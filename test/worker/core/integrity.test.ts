@@ -254,6 +254,33 @@ describe("/ledger/verify", () => {
     expect((await verified()).json.size).toBe(first.json.size + 1);
   });
 
+  it("goes through the ledger once for all who ask at the same time", async () => {
+    let batches = 0;
+    const batch = (statements: D1PreparedStatement[]) => {
+      batches += 1;
+      return db.batch(statements);
+    };
+    const counted = () => ({ DB: bindingOf({ batch }), LEDGER_VERIFY_CACHE_MS: "60000" });
+    await callWith(counted(), "/ledger/verify", { key: "" });
+    const [alone, together] = [batches, counted()];
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => callWith(together, "/ledger/verify", { key: "" })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(batches).toBe(2 * alone);
+  });
+
+  it("asks again after a report that failed, whoever made it", async () => {
+    let broken = true;
+    const batch = (statements: D1PreparedStatement[]) =>
+      broken ? Promise.reject(new Error("D1_ERROR: out of reach")) : db.batch(statements);
+    const bound = { DB: bindingOf({ batch }), LEDGER_VERIFY_CACHE_MS: "60000" };
+    const failed = await Promise.all([1, 2, 3].map(() => callWith(bound, "/ledger/verify", { key: "" })));
+    expect(failed.map(({ status }) => status)).toEqual([503, 503, 503]);
+    broken = false;
+    expect((await callWith(bound, "/ledger/verify", { key: "" })).status).toBe(200);
+  });
+
   it("answers 503 with valid false and every finding once the stored ledger was changed", async () => {
     const before = await verified();
     expect(before.json).toMatchObject({
