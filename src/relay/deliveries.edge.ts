@@ -19,20 +19,18 @@ const POLL_MS = 200;
 /** The platform allows a request 32 calls to workers, this invocation and its pings among them. */
 const CORE_CALLS = 24;
 
-/** One per isolate: the environment of an isolate does not change. */
-const secretsByEnv = new WeakMap<RelayEnv, Promise<SigningSecrets>>();
+/** One per isolate: the environment of an isolate does not change. The value is kept, not its promise, which belongs to one invocation. */
+const secretsByEnv = new WeakMap<RelayEnv, SigningSecrets>();
 
-function signingSecrets(env: RelayEnv, settings: RelaySettings): Promise<SigningSecrets> {
+async function signingSecrets(env: RelayEnv, settings: RelaySettings): Promise<SigningSecrets> {
   const held = secretsByEnv.get(env);
   if (held !== undefined) return held;
-  const made = makeKeyring(acceptedValues({ ...env }, "DESTINATION_WRAPPING_KEY"), "destination").then(
-    (keyring) =>
-      new SigningSecrets(keyring, {
-        current: env.RELAY_WEBHOOK_SIGNING_SECRET,
-        previous: acceptedValues({ ...env }, "RELAY_WEBHOOK_SIGNING_SECRET")[1],
-        itransSignature: settings.RELAY_ITRANS_SIGNATURE,
-      }),
-  );
+  const keyring = await makeKeyring(acceptedValues({ ...env }, "DESTINATION_WRAPPING_KEY"), "destination");
+  const made = new SigningSecrets(keyring, {
+    current: env.RELAY_WEBHOOK_SIGNING_SECRET,
+    previous: acceptedValues({ ...env }, "RELAY_WEBHOOK_SIGNING_SECRET")[1],
+    itransSignature: settings.RELAY_ITRANS_SIGNATURE,
+  });
   secretsByEnv.set(env, made);
   return made;
 }
