@@ -429,25 +429,32 @@ const hubCron: Proof = {
   },
 };
 
+const CHANGE_BODY = "UPDATE ledger_entries SET body = ? WHERE seq = CAST(? AS INTEGER)";
+
 const integrity: Proof = {
   alerts: ["ledger-integrity"],
   async cause(world) {
     const database = await world.core().database("itrans-core");
+    // The newest: each answer of verification reads it again, the first ones of a longer ledger only the scrub does.
     const row = await database
-      .prepare("SELECT body FROM ledger_entries WHERE seq = 0")
+      .prepare("SELECT seq, body FROM ledger_entries ORDER BY seq DESC LIMIT 1")
       .bind()
-      .first<{ body: string }>();
+      .first<{ seq: number; body: string }>();
     const guard = await database
       .prepare("SELECT sql FROM sqlite_schema WHERE name = ?")
       .bind(UPDATES)
       .first<{ sql: string }>();
-    tampered.set("body", row?.body ?? "").set("guard", guard?.sql ?? "");
+    const seq = String(row?.seq);
+    tampered
+      .set("seq", seq)
+      .set("body", row?.body ?? "")
+      .set("guard", guard?.sql ?? "");
     await run(database, `DROP TRIGGER ${UPDATES}`);
-    await run(database, "UPDATE ledger_entries SET body = ? WHERE seq = 0", (row?.body ?? "").replace("T", " "));
+    await run(database, CHANGE_BODY, (row?.body ?? "").replace("T", " "), seq);
   },
   async mend(world) {
     const database = await world.core().database("itrans-core");
-    await run(database, "UPDATE ledger_entries SET body = ? WHERE seq = 0", tampered.get("body"));
+    await run(database, CHANGE_BODY, tampered.get("body") ?? "", tampered.get("seq") ?? "");
     await run(database, tampered.get("guard") ?? "");
   },
 };
