@@ -578,9 +578,19 @@ const askHolder = (world: World, holder: Holder, path: string, body?: unknown) =
   });
 
 async function backUp(world: World, holder: Holder): Promise<void> {
-  const begun = await askHolder(world, holder, "/operations/backups", {});
-  const name = String(Object(begun.body).name);
-  if (begun.status !== 202) throw new Error(`${holder}: snapshot ${begun.status} ${JSON.stringify(begun.body)}`);
+  let name = "";
+  await until(
+    "a snapshot begins",
+    async () => {
+      const { status, body } = await askHolder(world, holder, "/operations/backups", {});
+      // The night's own may be under way: one at a time.
+      if (status === 409) return false;
+      if (status !== 202) throw new Error(`${holder}: snapshot ${status} ${JSON.stringify(body)}`);
+      name = String(Object(body).name);
+      return true;
+    },
+    60_000,
+  );
   await until(
     "the snapshot is good",
     async () => {
