@@ -13,19 +13,19 @@ export const CONTACT_ROLES = [
 ] as const;
 export type ContactRole = (typeof CONTACT_ROLES)[number];
 
-export const contactsSchema = z.array(
-  z.strictObject({
-    role: z.enum(CONTACT_ROLES),
-    name: z.string().min(1).max(80),
-    email: z.email().optional(),
-    phone: z.string().max(40).optional(),
-    /** A Slack member id, for a mention. */
-    slack: z
-      .string()
-      .regex(/^[A-Z0-9]{3,20}$/)
-      .optional(),
-  }),
-);
+/** How a person is called and reached. */
+export const personFields = {
+  name: z.string().min(1).max(80),
+  email: z.email().optional(),
+  phone: z.string().max(40).optional(),
+  /** A Slack member id, for a mention. */
+  slack: z
+    .string()
+    .regex(/^[A-Z0-9]{3,20}$/)
+    .optional(),
+};
+
+export const contactsSchema = z.array(z.strictObject({ role: z.enum(CONTACT_ROLES), ...personFields }));
 export type Contact = z.output<typeof contactsSchema>[number];
 
 /** @param text of ALERT_CONTACTS; undefined: nobody is mentioned or mailed. */

@@ -1,22 +1,15 @@
 /** Who is on duty when: people with roles, and shifts that say who is first and second on call meanwhile. */
 import * as z from "zod";
-import { CONTACT_ROLES, type Contact } from "./escalation.ts";
+import { CONTACT_ROLES, type Contact, personFields } from "./escalation.ts";
 
 const MAX_PEOPLE = 50;
 const MAX_SHIFTS = 200;
 const MAX_HOURS = 24 * 366;
 
-const name = z.string().min(1).max(80);
+const { name } = personFields;
 
 const personSchema = z.strictObject({
-  name,
-  email: z.email().optional(),
-  phone: z.string().max(40).optional(),
-  /** A Slack member id, for a mention. */
-  slack: z
-    .string()
-    .regex(/^[A-Z0-9]{3,20}$/)
-    .optional(),
+  ...personFields,
   /** Held whenever no shift gives the role to somebody else. */
   roles: z.array(z.enum(CONTACT_ROLES)).default([]),
 });
