@@ -719,7 +719,9 @@ const heldByCore = new WeakMap<World, Readonly<Record<string, string>>>();
  */
 function rotated(world: World, holder: Holder): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};
-  for (const { name, form } of secretsOf(holder)) {
+  // Core tells the age of the relay's too.
+  const held = holder === "itrans-core" ? [...secretsOf(holder), ...secretsOf("itrans-relay")] : secretsOf(holder);
+  for (const { name, form } of held) {
     const before = (holder === "medlink-hub" ? heldByCore.get(world)?.[name] : undefined) ?? world.secrets[name];
     if (before === undefined) continue;
     values[name] =
