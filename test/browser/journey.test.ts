@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { STEP_MS, totp } from "./support/totp.ts";
-import { disconnect, facts, lookAtPage, Visitor } from "./support/visitor.ts";
+import { disconnect, facts, lookAtPage, tooWide, Visitor } from "./support/visitor.ts";
 
 afterAll(disconnect);
 
@@ -231,6 +231,7 @@ describe("text that wants to be markup", () => {
         null,
         null,
       ]);
+      expect(await tooWide(page), path).toEqual([]);
     }
     // Through the scripts too: the list of a combo box.
     await page.goto("/claims/new");

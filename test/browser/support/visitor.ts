@@ -69,7 +69,9 @@ export class Visitor {
   async api(method: string, path: string, data: unknown, status: number): Promise<unknown> {
     const answer = await this.context.request.fetch(path, {
       method,
-      ...(data === undefined ? {} : { data, headers: { "content-type": "application/json" } }),
+      // A connection of its own: one that is kept may be closed by the worker just as it is used again.
+      headers: { connection: "close", ...(data === undefined ? {} : { "content-type": "application/json" }) },
+      ...(data === undefined ? {} : { data }),
     });
     const text = await answer.text();
     if (answer.status() !== status) throw new Error(`${method} ${path}: ${answer.status()} ${text.slice(0, 300)}`);
@@ -147,6 +149,9 @@ const TOO_WIDE = `document.documentElement.scrollWidth <= innerWidth ? [] : [...
   .filter((element) => element.getBoundingClientRect().right > innerWidth)
   .map((element) => element.tagName + "." + element.className).slice(0, 5)`;
 
+/** What makes a page wider than its window: up to five elements. */
+export const tooWide = (page: Page): Promise<readonly string[]> => page.evaluate<string[]>(TOO_WIDE);
+
 /** A picture of the whole page in both widths. @returns what axe finds there, and what the browser complained of. */
 export async function lookAtPage(visitor: Visitor, name: string): Promise<readonly string[]> {
   const { page } = visitor;
@@ -159,7 +164,7 @@ export async function lookAtPage(visitor: Visitor, name: string): Promise<readon
     await page.screenshot({ path: join(SCREENSHOTS, `${name}-${width}-${theme}.png`), fullPage: true });
     if (rules === undefined) continue;
     for (const finding of await axeFindings(page, rules)) found.push(`${width} ${theme}: ${finding}`);
-    const wide = await page.evaluate<string[]>(TOO_WIDE);
+    const wide = await tooWide(page);
     if (wide.length > 0) found.push(`${width}: the page is too wide, because of ${wide.join(" ")}`);
   }
   await page.setViewportSize(DESKTOP);
