@@ -51,7 +51,16 @@ async function main(): Promise<void> {
     runs.find(({ state }) => state === "good")?.name ??
     (await makeSnapshot(site, "drill", () => {})).name;
   try {
-    const drilled = await runDrill({ site, of, snapshot, secrets, logKeys, progress: bar.show });
+    const drilled = await runDrill({
+      site,
+      of,
+      snapshot,
+      auditorToken: environment.AUDITOR_TOKEN,
+      warn: (line) => printer.warn(line),
+      secrets,
+      logKeys,
+      progress: bar.show,
+    });
     bar.end();
     const { entries, fetchMs, checkMs, restoreMs, recovery } = drilled;
     const perSecond = Math.round((1_000 * entries) / Math.max(1, checkMs + restoreMs));

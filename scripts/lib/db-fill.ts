@@ -68,7 +68,12 @@ const HUB_ROWS: readonly {
   readonly columns: string;
   readonly values: string;
 }[] = [
-  { table: "clinics", every: 1_000_000, columns: "clinic_id, name, created_at", values: "'fill', 'Fill', 1" },
+  {
+    table: "clinics",
+    every: Number.MAX_SAFE_INTEGER,
+    columns: "clinic_id, name, created_at",
+    values: "'fill', 'Fill', 1",
+  },
   {
     table: "users",
     every: 1_000,

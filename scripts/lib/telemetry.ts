@@ -106,8 +106,9 @@ export async function pastLines(
       },
     });
     const parsed = answerSchema.safeParse(body);
-    if (status !== 200 || !parsed.success)
+    if (status !== 200)
       throw new Failure(`the platform answers ${status} to a query of ${service}'s logs: may the token read them?`);
+    if (!parsed.success) throw new Failure(`the platform's answer to a query of ${service}'s logs has an unknown form`);
     const events = parsed.data.result.events?.events ?? [];
     lines.push(...events.map(({ source, $metadata }) => lineOf(source, $metadata.message)));
     offset = events.at(-1)?.$metadata.id;

@@ -140,6 +140,11 @@ async function writeKeys(
   const path = join(directory, `${root}.tar.gz`);
   const partial = `${path}.partial`;
   if (source.apart.length === 0) {
+    if (existsSync(path) && Date.now() < keysEnd(path)) {
+      throw new Failure(
+        `${path} has wrapped keys, and the system that was asked has none any more: move the file away if a restore may need it, delete it if what it opens was erased`,
+      );
+    }
     for (const old of [path, `${path}.sha256`]) rmSync(old, { force: true });
     return undefined;
   }

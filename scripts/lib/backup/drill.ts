@@ -7,7 +7,7 @@ import { RECOVERY_POINT_MS } from "../../../src/backup/retention.ts";
 import { backupKeys } from "../../../src/backup/sealed-file.ts";
 import { parseVerifierKey, type VerifierKey } from "../../../src/ledger/note.ts";
 import { Failure, messageOf } from "../fail.ts";
-import { call } from "../http.ts";
+import { call, summaryOf } from "../http.ts";
 import { writeArchive } from "./archive.ts";
 import { recoveryPoints } from "./recovery.ts";
 import { restoreArchive } from "./restore.ts";
@@ -19,6 +19,10 @@ export interface DrillParts {
   /** Whether the system keeps a list of drills: core does. */
   readonly of?: "core" | "hub";
   readonly snapshot: string;
+  /** For a log that is not public. */
+  readonly auditorToken?: string | undefined;
+  /** Hears what could not be looked at. */
+  readonly warn?: (line: string) => void;
   /** Values of BACKUP_ENCRYPTION_KEY that may open it. */
   readonly secrets: readonly string[];
   /** Keys that may have signed the checkpoint. */
@@ -40,6 +44,8 @@ export async function runDrill({
   site,
   of = "core",
   snapshot,
+  auditorToken,
+  warn = () => {},
   secrets,
   logKeys,
   progress,
@@ -61,7 +67,11 @@ export async function runDrill({
       progress,
     });
     const { checkMs, restoreMs, state } = restored;
-    if (of === "core") await checkReach(site.operator.url, state.size, startedAt.getTime());
+    if (of === "core" && !(await checkReach(site.operator.url, state.size, startedAt.getTime(), auditorToken))) {
+      warn(
+        "how far the backup reaches was not checked: the log is not public, and AUDITOR_TOKEN is not set or not its",
+      );
+    }
     report = {
       fetchMs: Math.round(fetchMs),
       checkMs: Math.round(checkMs),
@@ -98,13 +108,20 @@ const entrySchema = z.object({ entry: z.object({ at: z.iso.datetime() }) });
 /**
  * The first entry that the backup has not may be younger than the recovery point, and no older: else the tail stands still.
  * @param startedAt epoch ms, when the files were asked for.
- * @throws Failure naming the entry.
+ * @returns false when the log did not let it be asked; the cron's drill asks in its stead.
+ * @throws Failure naming the entry, or what was answered instead of it.
  */
-export async function checkReach(url: string, size: number, startedAt: number): Promise<void> {
-  const answer = await call(`${url}/ledger/entries/${size}`);
-  // 404: the backup has them all. A log that is not public keeps its entries from this question; the cron's drill asks in its stead.
+export async function checkReach(url: string, size: number, startedAt: number, token?: string): Promise<boolean> {
+  const path = `/ledger/entries/${size}`;
+  const answer = await call(`${url}${path}`, {
+    headers: token === undefined || token === "" ? {} : { authorization: `Bearer ${token}` },
+  });
+  // The backup has them all.
+  if (answer.status === 404) return true;
+  if (answer.status === 401 || answer.status === 403) return false;
   const read = entrySchema.safeParse(answer.status === 200 ? answer.body : undefined);
-  if (!read.success || startedAt - Date.parse(read.data.entry.at) <= RECOVERY_POINT_MS) return;
+  if (!read.success) throw new Failure(`whether the backup reaches entry ${size} is not known: ${summaryOf(answer)}`);
+  if (startedAt - Date.parse(read.data.entry.at) <= RECOVERY_POINT_MS) return true;
   throw new Failure(`entry ${size} of ${read.data.entry.at} is in no backup: what there is reaches ${size} entries`);
 }
 

@@ -1,5 +1,5 @@
 /** Archives on disk: whole under their names, with keys of today beside them, and of one system. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -17,6 +17,7 @@ import { fillHub } from "../../../scripts/lib/db-fill.ts";
 import { applyMigrations } from "../../../scripts/lib/migrate.ts";
 import { listApart } from "../../../src/backup/backup-service.edge.ts";
 import { HUB_TABLES } from "../../../src/backup/catalogue.ts";
+import { KEYS_KEPT_MS } from "../../../src/backup/retention.ts";
 import { readBackupObject, readManifestText } from "../../../src/backup/snapshot.edge.ts";
 import { writeTail } from "../../../src/backup/tail.edge.ts";
 import { type BackupWorld, backupWorld, sourceOf, TEST_BACKUP_KEYS, takeSnapshot } from "../../support/backups.ts";
@@ -63,8 +64,14 @@ test("a snapshot that was fetched before comes with the keys and the tail of now
   const again = await writeArchive(await fetched(backups, name), directory, () => {});
   expect(again.archive).toBe(first.archive);
   expect((await apartIn(again.archive)).some((path) => path.startsWith("tail/"))).toBe(true);
-  // And without those that are gone: erasure is complete when the last copy of a key is.
-  const gone = await writeArchive({ ...(await fetched(backups, name)), apart: [] }, directory, () => {});
+  // A system that lost its keys must not take the last copy along.
+  const without = async () => writeArchive({ ...(await fetched(backups, name)), apart: [] }, directory, () => {});
+  await expect(without()).rejects.toThrow("the system that was asked has none any more");
+  expect((await apartIn(again.archive)).length).toBeGreaterThan(0);
+  // Past their time they go: erasure is complete when the last copy of a key is gone.
+  const long = new Date(Date.now() - KEYS_KEPT_MS - 1_000);
+  utimesSync(again.keys ?? "", long, long);
+  const gone = await without();
   expect(gone.keys).toBeUndefined();
   expect(readdirSync(directory).filter((file) => file.includes(".keys."))).toEqual([]);
 });
