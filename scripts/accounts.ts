@@ -5,8 +5,9 @@ import * as z from "zod";
 import { DEMO_INSURER_ADDRESS } from "../src/medlink/seed/demo.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { type HubOperator, hubOperatorOf } from "./lib/hub.ts";
+import { type HubOperator, typedHubAt } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
+import { ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `Usage:
   npm run sessions:clear       [-- --user ID | --clinic ID]   without either: everyone's
@@ -16,7 +17,7 @@ const USAGE = `Usage:
                                the password is SEED_ADMIN_PASSWORD, or made and shown
   npm run metrics:feature-flags [-- --days N]
 
-MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY name a hub that is not on this machine.`;
+${WHERE}`;
 answerHelp(import.meta.filename, USAGE);
 
 const printer = makePrinter(process.stdout, process.env);
@@ -131,10 +132,11 @@ async function main(): Promise<void> {
       email: { type: "string" },
       "insurer-address": { type: "string" },
       days: { type: "string" },
+      ...ENV_OPTION,
     },
   });
   const [command] = positionals;
-  const hub = (): HubOperator => hubOperatorOf(process.env);
+  const hub = (): HubOperator => typedHubAt(values.env);
   switch (command) {
     case "clear-sessions":
       return clear(hub(), values.user, values.clinic);

@@ -5,9 +5,9 @@ import * as z from "zod";
 import { contactsSchema } from "../src/operations/alerts/escalation.ts";
 import { type Roster, rosterSchema } from "../src/operations/alerts/roster.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
-import { environmentAt, systemAt } from "./lib/sites.ts";
+import { coreAt, ENV_OPTION, systemAt, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run alerts:status [-- --json]
 npm run alerts:acknowledge -- <alert>
@@ -17,9 +17,8 @@ npm run alerts:contacts                        who is called now, by core and by
 npm run alerts:contacts -- FILE                says who is called when: config/contacts.example.json shows the form
 npm run alerts:test                            a message on every channel; exit 1 when one is not taken
 
-CODE is A to Z, 0 to 9 and hyphens. All take [--env E], staging or production: addresses and keys come from .env.E then. Else
-ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
-.dev.vars does.`;
+CODE is A to Z, 0 to 9 and hyphens.
+${WHERE}`;
 
 const notifications = z.array(
   z.object({ id: z.string(), state: z.string(), attempts: z.number(), at: z.string(), error: z.string().nullable() }),
@@ -168,12 +167,12 @@ async function main(): Promise<void> {
       minutes: { type: "string" },
       reason: { type: "string" },
       end: { type: "string" },
-      env: { type: "string" },
+      ...ENV_OPTION,
     },
   });
   const printer = makePrinter(process.stdout, process.env);
   if (values.help === true) return printer.line(USAGE);
-  const core = (): Operator => operatorOf(environmentAt(values.env, process.env).values);
+  const core = (): Operator => coreAt(values.env);
   switch (command) {
     case "status":
       return status(printer, core(), values.json === true);

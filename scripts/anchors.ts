@@ -1,28 +1,18 @@
-/**
- * The operator's view of the anchors and two commands on them, over HTTP.
- *
- *   npm run anchors:status [-- --limit N --before SIZE]
- *   npm run anchors:retry                           the newest root now; same nonce, higher fee when one is in flight
- *   npm run anchors:supersede -- --reason INC-2041  the newest anchor is wrong; a correcting one follows it
- *
- * `--url` or ITRANS_API_URL says where core is (default: this machine), OPERATOR_API_KEY the key; for a core on this machine
- * the key is found in .dev.vars. `--json` prints core's answer as it is.
- */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parseArgs, parseEnv } from "node:util";
+/** The operator's view of the anchors and two commands on them, over HTTP. */
+import { parseArgs } from "node:util";
 import * as z from "zod";
-import { projectRoot } from "./lib/bundle.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { type Answer, call, summaryOf } from "./lib/http.ts";
-import { DEFAULT_PORTS } from "./lib/stack.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 
-answerHelp(import.meta.filename);
+const USAGE = `npm run anchors:status [-- --limit N --before SIZE]
+npm run anchors:retry                           the newest root now; same nonce, higher fee when one is in flight
+npm run anchors:supersede -- --reason INC-2041  the newest anchor is wrong; a correcting one follows it
 
-const USAGE =
-  "usage: anchors.ts status [--limit N] [--before SIZE] | retry | supersede --reason CODE   [--url URL] [--json]";
-const LOCAL_CORE = `http://127.0.0.1:${DEFAULT_PORTS.core}`;
+--json prints core's answer as it is.
+${WHERE}`;
+answerHelp(import.meta.filename, USAGE);
+
 const REASON = /^[A-Z0-9-]{1,40}$/;
 
 const eventSchema = z.object({
@@ -52,16 +42,6 @@ const statusSchema = z.object({
 const commandSchema = z.object({ action: z.string().nullable(), signer: signerSchema });
 
 type AnchorLineEvent = z.output<typeof eventSchema>;
-
-function operatorKey(url: string): string {
-  const given = process.env.OPERATOR_API_KEY;
-  if (given !== undefined && given !== "") return given;
-  const file = join(projectRoot, ".dev.vars");
-  const local = ["127.0.0.1", "localhost", "[::1]"].includes(new URL(url).hostname);
-  const key = local && existsSync(file) ? parseEnv(readFileSync(file, "utf8")).OPERATOR_API_KEY : undefined;
-  if (key === undefined || key === "") throw new Failure("set OPERATOR_API_KEY to the operator's key");
-  return key;
-}
 
 function describeSigner(signer: z.output<typeof signerSchema>): string {
   const { state, reason, address, balanceWei, balanceLow, ledgerSize, pending } = signer;
@@ -99,7 +79,7 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      url: { type: "string" },
+      ...ENV_OPTION,
       reason: { type: "string" },
       limit: { type: "string" },
       before: { type: "string" },
@@ -107,41 +87,35 @@ async function main(): Promise<void> {
     },
   });
   const [command] = positionals;
-  const base = (values.url ?? process.env.ITRANS_API_URL ?? LOCAL_CORE).replace(/\/+$/, "");
-  if (!URL.canParse(base)) throw new Failure(`${base} is not a URL`);
-  const anchors = `${base}/ledger/anchors`;
-  const send = async (url: string, method: "GET" | "POST", body?: unknown): Promise<Answer> => {
-    const answer = await call(url, { method, headers: { "x-api-key": operatorKey(base) }, body, timeoutMs: 120_000 });
-    if (answer.status !== 200) throw new Failure(summaryOf(answer));
-    return answer;
-  };
+  const core = coreAt(values.env);
+  const anchors = "/ledger/anchors";
 
-  let answer: Answer;
+  let answer: unknown;
   switch (command) {
     case "status": {
       const query = new URLSearchParams();
       if (values.limit !== undefined) query.set("limit", values.limit);
       if (values.before !== undefined) query.set("before", values.before);
-      answer = await send(query.size === 0 ? anchors : `${anchors}?${query}`, "GET");
+      answer = await core.ask(query.size === 0 ? anchors : `${anchors}?${query}`);
       break;
     }
     case "retry":
-      answer = await send(`${anchors}/retry`, "POST");
+      answer = await core.ask(`${anchors}/retry`, { method: "POST" });
       break;
     case "supersede":
       if (values.reason === undefined || !REASON.test(values.reason)) {
         throw new Failure("--reason is needed: 1 to 40 of A-Z, 0-9 and -, such as a ticket's number");
       }
-      answer = await send(`${anchors}/supersede`, "POST", { reason: values.reason });
+      answer = await core.ask(`${anchors}/supersede`, { method: "POST", body: { reason: values.reason } });
       break;
     default:
       throw new Failure(USAGE);
   }
 
-  if (values.json === true) console.log(JSON.stringify(answer.body));
-  else if (command === "status") printStatus(answer.body);
+  if (values.json === true) console.log(JSON.stringify(answer));
+  else if (command === "status") printStatus(answer);
   else {
-    const { action, signer } = commandSchema.parse(answer.body);
+    const { action, signer } = commandSchema.parse(answer);
     console.log(`taken; the signer's decision: ${action ?? "none"}`);
     console.log(describeSigner(signer));
   }

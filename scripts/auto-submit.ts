@@ -4,14 +4,17 @@ import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
 import type { CallOptions } from "./lib/http.ts";
-import { type HubOperator, hubOperatorOf } from "./lib/hub.ts";
+import { type HubOperator, typedHubAt } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
+import { ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `Usage:
   npm run auto-submit:status
   npm run auto-submit:on      [-- --clinic ID]   without a clinic: the whole hub
   npm run auto-submit:off     [-- --clinic ID]
-  npm run auto-submit:requeue [-- --clinic ID --error CODE --since 2026-01-31T12:00:00Z]`;
+  npm run auto-submit:requeue [-- --clinic ID --error CODE --since 2026-01-31T12:00:00Z]
+
+${WHERE}`;
 answerHelp(import.meta.filename, USAGE);
 
 const PAGES = 10_000;
@@ -88,18 +91,18 @@ async function requeue(hub: HubOperator, filter: Readonly<Record<string, string>
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { clinic: { type: "string" }, error: { type: "string" }, since: { type: "string" } },
+    options: { clinic: { type: "string" }, error: { type: "string" }, since: { type: "string" }, ...ENV_OPTION },
   });
   const [command] = positionals;
   const { clinic, error, since } = values;
   switch (command) {
     case "status":
-      return status(hubOperatorOf(process.env));
+      return status(typedHubAt(values.env));
     case "on":
     case "off":
-      return turn(hubOperatorOf(process.env), command === "on", clinic);
+      return turn(typedHubAt(values.env), command === "on", clinic);
     case "requeue":
-      return requeue(hubOperatorOf(process.env), {
+      return requeue(typedHubAt(values.env), {
         ...(clinic === undefined ? {} : { clinicId: clinic }),
         ...(error === undefined ? {} : { error }),
         ...(since === undefined ? {} : { since }),

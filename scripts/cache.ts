@@ -1,11 +1,16 @@
 /** What an isolate of the hub keeps at hand, and how often that was enough: `npm run cache:stats`. */
+import { parseArgs } from "node:util";
 import * as z from "zod";
 import { messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { hubOperatorOf } from "./lib/hub.ts";
+import { typedHubAt } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
+import { ENV_OPTION, WHERE } from "./lib/sites.ts";
 
-answerHelp(import.meta.filename);
+const USAGE = `npm run cache:stats    what an isolate of the hub keeps at hand, and how often that was enough
+
+${WHERE}`;
+answerHelp(import.meta.filename, USAGE);
 
 const statsSchema = z.object({
   hitRatio: z.number(),
@@ -26,7 +31,8 @@ const printer = makePrinter(process.stdout, process.env);
 const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)} %`;
 
 try {
-  const { hitRatio, caches } = await hubOperatorOf(process.env).ask("/api/admin/cache", statsSchema);
+  const { values } = parseArgs({ options: ENV_OPTION });
+  const { hitRatio, caches } = await typedHubAt(values.env).ask("/api/admin/cache", statsSchema);
   printer.fact("hit ratio", `${percent(hitRatio)} (of the isolate that answered)`);
   for (const { name, entries, capacity, hits, misses, evictions, hitRatio: ratio } of caches) {
     const asked = `${percent(ratio)} of ${hits + misses}`;

@@ -30,6 +30,7 @@ import {
   rollbackFaults,
 } from "./lib/migration-files.ts";
 import { cloudflare, d1Insights, ENVIRONMENTS, type EnvironmentName } from "./lib/platform.ts";
+import { D1_FULL, D1_LIMIT_BYTES } from "./lib/scale/model.ts";
 import { drizzleFaults, extentOf, OWN_OBJECTS, OWN_TABLES, objectsOf } from "./lib/schema-shape.ts";
 
 const USAGE = `npm run db:status        which migrations are applied and which are pending
@@ -308,8 +309,6 @@ async function test(database: ManagedDatabase): Promise<void> {
   say(`${database.name} (${database.environment}) answers: median ${times[2]?.toFixed(1)} ms of 5`);
 }
 
-const MAX_BYTES = 10_000_000_000;
-
 async function health(database: ManagedDatabase): Promise<boolean> {
   const size = await database.sizeBytes();
   const verdict = Object.values((await database.rows("PRAGMA quick_check"))[0] ?? {})[0];
@@ -318,14 +317,16 @@ async function health(database: ManagedDatabase): Promise<boolean> {
   say(`${database.name} (${database.environment})`);
   say(`  integrity   ${String(verdict)}, ${orphans.length} rows refer to nothing`);
   if (size !== undefined)
-    say(`  size        ${(size / 1e6).toFixed(1)} MB, ${((100 * size) / MAX_BYTES).toFixed(2)} % of what D1 takes`);
+    say(
+      `  size        ${(size / 1e6).toFixed(1)} MB, ${((100 * size) / D1_LIMIT_BYTES).toFixed(2)} % of what D1 takes`,
+    );
   say(`  migrations  ${pending.length} pending, ${unknown.length} unknown`);
   const tables = (await database.rows(OWN_TABLES)).map(({ name }) => String(name));
   const counted = await database.rows(
     tables.map((table) => `SELECT '${table}' AS name, COUNT(*) AS n FROM "${table}"`).join(" UNION ALL "),
   );
   for (const { name, n } of counted) if (Number(n) > 0) say(`  ${String(n).padStart(10)}  ${String(name)}`);
-  const tooLarge = size !== undefined && size > 0.85 * MAX_BYTES;
+  const tooLarge = size !== undefined && size > D1_FULL * D1_LIMIT_BYTES;
   return verdict === "ok" && orphans.length === 0 && pending.length + unknown.length === 0 && !tooLarge;
 }
 

@@ -6,13 +6,12 @@ import { type CheckResult, DIAGNOSIS_CHECKS, runChecks, SMOKE_CHECKS } from "./l
 import { Failure, messageOf } from "./lib/fail.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
 import { remedyIn } from "./lib/remedy.ts";
-import { type AskedSystem, systemAt } from "./lib/sites.ts";
+import { type AskedSystem, ENV_OPTION, systemAt, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run diagnose:all  [-- --json] [--env E]     everything that can be asked, with a remedy for what is bad; exit 1 when something is
 npm run perf:diagnose [-- --hours N] [--env E]  which route is slow, and whether requests, commits, the database or callbacks are to blame
 
-E is staging or production: addresses and keys come from .env.E then. Else ITRANS_CORE_URL and OPERATOR_API_KEY name core and its
-key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub, RELAY_URL the relay; on this machine .dev.vars does.`;
+${WHERE} RELAY_URL names the relay.`;
 
 async function diagnose(printer: Printer, { environment, sites }: AskedSystem, json: boolean): Promise<void> {
   const inPlace = (result: CheckResult): CheckResult => ({ ...result, remedy: remedyIn(result.remedy, environment) });
@@ -131,7 +130,7 @@ async function main(): Promise<void> {
       help: { type: "boolean" },
       json: { type: "boolean" },
       hours: { type: "string", default: "3" },
-      env: { type: "string" },
+      ...ENV_OPTION,
     },
   });
   const printer = makePrinter(process.stdout, process.env);

@@ -6,13 +6,16 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { type HubOperator, hubOperatorOf } from "./lib/hub.ts";
+import { type HubOperator, typedHubAt } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
+import { ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `Usage:
   npm run edi:status
   npm run edi:test-connection [-- --connector cdanet]   without a connector: all; fails when one does not answer in order
-  npm run edi:reset-sandbox                             for all clinics`;
+  npm run edi:reset-sandbox                             for all clinics
+
+${WHERE}`;
 answerHelp(import.meta.filename, USAGE);
 
 const printer = makePrinter(process.stdout, process.env);
@@ -69,7 +72,7 @@ async function testConnection(hub: HubOperator, connector: string | undefined): 
   const failed: string[] = [];
   for (const name of names) {
     const path = `/api/edi/connectors/${encodeURIComponent(name)}/test`;
-    const tested = await hub.ask(path, testedSchema, { method: "POST", timeoutMs: 70_000 });
+    const tested = await hub.ask(path, testedSchema, { method: "POST" });
     const detail = `${tested.mode}, ${tested.outcome}, ${tested.durationMs} ms`;
     printer.fact(name, `${tested.ok ? "answers" : printer.paint("red", "does not answer in order")} (${detail})`);
     if (!tested.ok) failed.push(name);
@@ -84,14 +87,17 @@ async function resetSandbox(hub: HubOperator): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { connector: { type: "string" } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { connector: { type: "string" }, ...ENV_OPTION },
+  });
   switch (positionals[0]) {
     case "status":
-      return status(hubOperatorOf(process.env));
+      return status(typedHubAt(values.env));
     case "test-connection":
-      return testConnection(hubOperatorOf(process.env), values.connector);
+      return testConnection(typedHubAt(values.env), values.connector);
     case "reset-sandbox":
-      return resetSandbox(hubOperatorOf(process.env));
+      return resetSandbox(typedHubAt(values.env));
     default:
       throw new Failure(USAGE);
   }

@@ -7,10 +7,14 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { hubOperatorOf } from "./lib/hub.ts";
+import { typedHubAt } from "./lib/hub.ts";
 import { makePrinter } from "./lib/print.ts";
+import { ENV_OPTION, WHERE } from "./lib/sites.ts";
 
-const USAGE = "Usage: npm run fields:re-encrypt [-- --status], npm run fields:re-hash [-- --status]";
+const USAGE = `npm run fields:re-encrypt [-- --status]
+npm run fields:re-hash    [-- --status]
+
+${WHERE}`;
 answerHelp(import.meta.filename, USAGE);
 const RENEWALS = {
   "re-encrypt": { name: "re-encryption", changed: "sealed anew", key: "ENCRYPTION_KEY" },
@@ -42,11 +46,14 @@ function progress({ done, total }: Status): void {
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { status: { type: "boolean" } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { status: { type: "boolean" }, ...ENV_OPTION },
+  });
   const word = positionals[0];
   if (word !== "re-encrypt" && word !== "re-hash") throw new Failure(USAGE);
   const { name, changed, key } = RENEWALS[word];
-  const hub = hubOperatorOf(process.env);
+  const hub = typedHubAt(values.env);
   const path = `/api/admin/${word}`;
   let status = await hub.ask(
     path,
@@ -55,7 +62,7 @@ async function main(): Promise<void> {
   );
   for (let calls = 0; values.status !== true && status.state === "running" && calls < CALLS; calls++) {
     progress(status);
-    status = await hub.ask(path, statusSchema, { method: "POST", body: { rows: 1_000 }, timeoutMs: 60_000 });
+    status = await hub.ask(path, statusSchema, { method: "POST", body: { rows: 1_000 } });
   }
   if (values.status !== true) progress({ ...status, done: status.state === "complete" ? status.total : status.done });
   if (process.stderr.isTTY) process.stderr.write("\n");

@@ -1,15 +1,18 @@
 /** `npm run idempotency:*`: Idempotency-Keys of core, thin over its API. */
 import { parseArgs } from "node:util";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run idempotency:list [-- --state PROCESSING|COMPLETED] [--tenant T] [--before TIME] [--limit N]
 npm run idempotency:resolve -- <keyId>    finishes a key that was left PROCESSING, as the ledger says what happened
 
-Times are RFC 3339. ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key; on this machine .dev.vars does.`;
+Times are RFC 3339.
+${WHERE}`;
 
 const OPTIONS = {
   help: { type: "boolean" },
+  ...ENV_OPTION,
   state: { type: "string" },
   tenant: { type: "string" },
   before: { type: "string" },
@@ -50,7 +53,7 @@ try {
   const [command, ...rest] = process.argv.slice(2);
   const args = parse(rest);
   if (args.values.help === true || command === "help") console.log(USAGE);
-  else console.log(JSON.stringify(await run(command, args, operatorOf(process.env)), null, 2));
+  else console.log(JSON.stringify(await run(command, args, coreAt(args.values.env)), null, 2));
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;

@@ -1,7 +1,7 @@
 /**
  * `npm run incident:report -- --output DIR`: a folder that somebody who was not there can work from. What a running system says of
  * itself, each answer in a file of its own, and a page that says which is which. No secrets and no personal data: everything
- * comes from operators' calls.
+ * comes from operators' calls and from the log, which have none.
  */
 import { createReadStream, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -16,16 +16,15 @@ import type { Operator } from "./lib/operator.ts";
 import type { RemoteEnvironment } from "./lib/platform.ts";
 import { makePrinter } from "./lib/print.ts";
 import { remedyIn } from "./lib/remedy.ts";
-import { systemAt } from "./lib/sites.ts";
+import { ENV_OPTION, systemAt, WHERE } from "./lib/sites.ts";
 import { pastLines, telemetryAccess } from "./lib/telemetry.ts";
 
 const USAGE = `npm run incident:report -- --output DIR [--hours N] [--ticket INC-7] [--env E]
 
-Without --ticket it is about the newest open incident of the register.
+Without --ticket it is about the newest open incident of the register. The log of this machine's run is found under .data, or
+--data DIR; that of a deployed environment takes CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN.
 
-E is staging or production: addresses and keys come from .env.E then. Else ITRANS_CORE_URL and OPERATOR_API_KEY name core and its
-key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub, RELAY_URL the relay; on this machine .dev.vars does. The log of a deployed
-environment takes CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN.`;
+${WHERE} RELAY_URL names the relay.`;
 
 interface Part {
   readonly file: string;
@@ -192,7 +191,7 @@ async function main(): Promise<void> {
       output: { type: "string" },
       hours: { type: "string", default: "6" },
       ticket: { type: "string" },
-      env: { type: "string" },
+      ...ENV_OPTION,
       data: { type: "string", default: ".data" },
     },
   });

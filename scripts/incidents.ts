@@ -2,15 +2,16 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { operatorOf } from "./lib/operator.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run incidents:list  [-- --state open|closed] [--json]
 npm run incidents:open  -- --severity S1|S2|S3|S4 --summary TEXT [--ticket T] [--alert NAME] [--detected TIME]
 npm run incidents:note  -- TICKET --note TEXT
 npm run incidents:close -- TICKET --cause TEXT --prevention TEXT
 
-Texts are one line and name no person. ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key; on this machine .dev.vars does.`;
+Texts are one line and name no person.
+${WHERE}`;
 
 const incidentSchema = z.object({
   ticket: z.string(),
@@ -25,7 +26,6 @@ const incidentSchema = z.object({
 type Incident = z.output<typeof incidentSchema>;
 
 const PATH = "/operations/incidents";
-const operator = () => operatorOf(process.env);
 
 function show(printer: Printer, { ticket, severity, summary, detectedAt, closedAt, rootCause, notes }: Incident): void {
   const state = closedAt === null ? printer.paint("red", "open  ") : "closed";
@@ -46,6 +46,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       help: { type: "boolean" },
+      ...ENV_OPTION,
       json: { type: "boolean" },
       state: { type: "string" },
       severity: { type: "string" },
@@ -60,6 +61,7 @@ async function main(): Promise<void> {
   });
   const printer = makePrinter(process.stdout, process.env);
   if (values.help === true) return printer.line(USAGE);
+  const operator = () => coreAt(values.env);
   const of = (): string => `${PATH}/${encodeURIComponent(needed(positionals[0], "the ticket"))}`;
   const post = async (path: string, body: unknown): Promise<void> =>
     show(printer, incidentSchema.parse(await operator().ask(path, { method: "POST", body })));

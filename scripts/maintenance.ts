@@ -3,16 +3,16 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { hubOperatorOf, type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
 import { makePrinter } from "./lib/print.ts";
+import { coreAt, ENV_OPTION, hubAt, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run maintenance:on -- --minutes N --reason CODE [--only core|hub]
 npm run maintenance:off    [-- --only core|hub]
 npm run maintenance:status
 
 On: reads stay, writes answer 503 with Retry-After; deliveries, anchors and callbacks go on. CODE is A to Z, 0 to 9 and hyphens.
-ITRANS_CORE_URL and OPERATOR_API_KEY name core and its key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
-.dev.vars does.`;
+${WHERE}`;
 answerHelp(import.meta.filename, USAGE);
 
 const answerSchema = z.object({ on: z.boolean(), until: z.string().nullable(), reason: z.string().nullable() });
@@ -20,19 +20,19 @@ const answerSchema = z.object({ on: z.boolean(), until: z.string().nullable(), r
 interface Side {
   readonly name: "core" | "hub";
   readonly path: string;
-  readonly operator: () => Operator;
+  readonly operatorAt: (env: string | undefined) => Operator;
 }
 
 const SIDES: readonly Side[] = [
-  { name: "core", path: "/operations/maintenance", operator: () => operatorOf(process.env) },
-  { name: "hub", path: "/api/operations/maintenance", operator: () => hubOperatorOf(process.env) },
+  { name: "core", path: "/operations/maintenance", operatorAt: coreAt },
+  { name: "hub", path: "/api/operations/maintenance", operatorAt: hubAt },
 ];
 
 async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
   const { values } = parseArgs({
     args: rest,
-    options: { minutes: { type: "string" }, reason: { type: "string" }, only: { type: "string" } },
+    options: { minutes: { type: "string" }, reason: { type: "string" }, only: { type: "string" }, ...ENV_OPTION },
   });
   const { minutes, reason, only } = values;
   if (command !== "on" && command !== "off" && command !== "status") throw new Failure(USAGE);
@@ -45,9 +45,9 @@ async function main(): Promise<void> {
   if (sides.length === 0) throw new Failure("--only is core or hub");
   const printer = makePrinter(process.stdout, process.env);
   // The hub first when it begins, so that nothing it took is refused by core; last when it ends.
-  for (const { name, path, operator } of command === "on" ? sides.toReversed() : sides) {
+  for (const { name, path, operatorAt } of command === "on" ? sides.toReversed() : sides) {
     const body = command === "on" ? { on: true, minutes: Number(minutes), reason } : { on: false };
-    const answer = await operator().ask(path, command === "status" ? {} : { method: "PUT", body });
+    const answer = await operatorAt(values.env).ask(path, command === "status" ? {} : { method: "PUT", body });
     const { on, until, reason: why } = answerSchema.parse(answer);
     printer.fact(name, on ? `maintenance until ${until ?? "it is ended"}, ${why ?? ""}` : "takes everything");
   }

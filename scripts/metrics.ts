@@ -2,19 +2,18 @@
  * `npm run metrics:app`, `metrics:db`, `metrics:performance`: tables from a running system, of the last hours. Core is asked with
  * OPERATOR_API_KEY (ITRANS_CORE_URL), the hub with HUB_OPERATOR_API_KEY (MEDLINK_HUB_URL); on this machine .dev.vars has the keys.
  */
+import { parseArgs } from "node:util";
 import * as z from "zod";
 import { type HistogramName, METRIC_NAMES, type MetricName, specOf } from "../src/operations/metrics.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { call, summaryOf } from "./lib/http.ts";
-import { hubOperatorOf, operatorOf } from "./lib/operator.ts";
+import { coreAt, ENV_OPTION, hubAt, systemAt, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run metrics:app            requests, errors, queues, claims: now and over the last three hours
 npm run metrics:db             sizes and growth of the databases and the ledger, and what a commit takes
 npm run metrics:performance    p50, p95 and p99 of everything that is timed, and of the slowest routes
 
-ITRANS_CORE_URL and OPERATOR_API_KEY name core and its key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
-.dev.vars does.`;
+${WHERE}`;
 answerHelp(import.meta.filename, USAGE);
 
 const points = z.array(z.tuple([z.number(), z.number().nullable()]));
@@ -29,15 +28,17 @@ type Curve = z.output<typeof curve>;
 
 const HOURS = 3;
 
+const {
+  values: { env },
+  positionals: [command],
+} = parseArgs({ allowPositionals: true, options: ENV_OPTION });
+
 async function read(name: string, more: Readonly<Record<string, string>> = {}): Promise<Series> {
   const ofHub = name.startsWith("medlink_");
-  const { url, key } = ofHub ? hubOperatorOf(process.env) : operatorOf(process.env);
   const now = Math.floor(Date.now() / 1000);
   const query = new URLSearchParams({ name, from: String(now - HOURS * 3_600), to: String(now), ...more });
   const path = `${ofHub ? "/api" : ""}/operations/series?${query}`;
-  const answer = await call(`${url}${path}`, { headers: { "x-api-key": key }, timeoutMs: 30_000 });
-  if (answer.status !== 200) throw new Failure(`${name}: ${summaryOf(answer)}`);
-  return seriesSchema.parse(answer.body);
+  return seriesSchema.parse(await (ofHub ? hubAt(env) : coreAt(env)).ask(path));
 }
 
 const known = (values: Curve["points"]): readonly number[] =>
@@ -200,7 +201,8 @@ async function performance(): Promise<void> {
 }
 
 try {
-  const [command] = process.argv.slice(2);
+  // What is not set is told once, not in every row.
+  if (env !== undefined) systemAt(env, process.env);
   switch (command) {
     case "app":
       await app();

@@ -7,15 +7,17 @@ import * as z from "zod";
 import { dayOf, rangeFault } from "../src/settlement/reconciliation/days.ts";
 import { projectRoot } from "./lib/bundle.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
 import { progressBar } from "./lib/progress-bar.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run reconcile                            the last whole day
 npm run reconcile:custom FROM TO             days, YYYY-MM-DD, both included (UTC)
                                              -- --reports DIR  where reports are written (reconciliation-reports)
 
 Writes reconciliation-reports/reconciliation-<from>-<to>.csv. A run that is interrupted goes on by itself in core; asked for
-again, it begins anew. ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key; on this machine .dev.vars does.`;
+again, it begins anew.
+${WHERE}`;
 
 const DAY_MS = 86_400_000;
 const MIN_WAIT_MS = 500;
@@ -76,6 +78,7 @@ try {
     allowPositionals: true,
     options: {
       help: { type: "boolean" },
+      ...ENV_OPTION,
       reports: { type: "string", default: join(projectRoot, "reconciliation-reports") },
     },
   });
@@ -83,7 +86,7 @@ try {
   if (values.help === true) console.log(USAGE);
   else {
     const [from, to] = daysOf(command, days);
-    await reconcile(operatorOf(process.env), from, to, values.reports);
+    await reconcile(coreAt(values.env), from, to, values.reports);
   }
 } catch (error) {
   console.error(messageOf(error));

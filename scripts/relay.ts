@@ -4,7 +4,8 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { answerHelp } from "./lib/help.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run relay:status
 npm run relay:pause  [-- <destination>]       the relay as a whole without one
@@ -18,11 +19,13 @@ npm run relay:rotate-secret -- <destination> [--overlap-hours N] [--itrans curre
                                the new secret is read from NEW_SECRET, or made and shown once
 
 Times are RFC 3339 or epoch ms. CODE is A to Z, 0 to 9 and hyphens. CLASS is http-503, http-5xx, timeout, connection-failed,
-not-yet-known or lease-expired. ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key; on this machine .dev.vars does.`;
+not-yet-known or lease-expired.
+${WHERE}`;
 answerHelp(import.meta.filename, USAGE);
 
 const OPTIONS = {
   help: { type: "boolean" },
+  ...ENV_OPTION,
   destination: { type: "string" },
   since: { type: "string" },
   until: { type: "string" },
@@ -148,7 +151,7 @@ try {
   const [command, ...rest] = process.argv.slice(2);
   const { values, positionals } = parse(rest);
   if (values.help === true || command === "help") console.log(USAGE);
-  else console.log(JSON.stringify(await run(command, positionals[0], values, operatorOf(process.env)), null, 2));
+  else console.log(JSON.stringify(await run(command, positionals[0], values, coreAt(values.env)), null, 2));
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;

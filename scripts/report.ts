@@ -3,9 +3,10 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { sinceOf } from "./lib/log-lines.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
 import type { Distribution, Share, Slot } from "./lib/report.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 import { barOf, tableOf } from "./lib/table.ts";
 import { type Transaction, transactionsReport, type Window } from "./lib/transactions-report.ts";
 import { type WebhookDelivery, webhooksReport } from "./lib/webhooks-report.ts";
@@ -19,8 +20,8 @@ npm run report:webhooks [-- options]       deliveries: status, destinations, dur
   --destination D   deliveries to one destination
   --json            the report as JSON
 
-At most 20,000 settlements or deliveries of each status are read; the report says when there were more. ITRANS_CORE_URL and
-OPERATOR_API_KEY name core and the key; on this machine .dev.vars does.`;
+At most 20,000 settlements or deliveries of each status are read; the report says when there were more.
+${WHERE}`;
 
 const PAGE = 200;
 const MOST_PAGES = 100;
@@ -208,8 +209,14 @@ const heading = (printer: Printer, what: string, { since, until }: Window, count
   if (cut) printer.warn("there were more: only the newest were read; take a shorter time");
 };
 
-async function transactions(printer: Printer, window: Window, json: boolean, tenant: string | undefined) {
-  const { rows, cut } = await readTransactions(operatorOf(process.env), window, tenant);
+async function transactions(
+  printer: Printer,
+  core: Operator,
+  window: Window,
+  json: boolean,
+  tenant: string | undefined,
+) {
+  const { rows, cut } = await readTransactions(core, window, tenant);
   const report = transactionsReport(rows, window, Date.now());
   if (json) return printer.line(JSON.stringify({ ...report, cut }, null, 2));
   heading(printer, "settlements", window, report.count, cut);
@@ -228,8 +235,14 @@ async function transactions(printer: Printer, window: Window, json: boolean, ten
   printer.fact("replayed", String(report.replayed));
 }
 
-async function webhooks(printer: Printer, window: Window, json: boolean, destination: string | undefined) {
-  const { rows, cut } = await readDeliveries(operatorOf(process.env), window, destination);
+async function webhooks(
+  printer: Printer,
+  core: Operator,
+  window: Window,
+  json: boolean,
+  destination: string | undefined,
+) {
+  const { rows, cut } = await readDeliveries(core, window, destination);
   const report = webhooksReport(rows, window);
   if (json) return printer.line(JSON.stringify({ ...report, cut }, null, 2));
   heading(printer, "deliveries", window, report.count, cut);
@@ -261,6 +274,7 @@ async function main(): Promise<void> {
     args: rest,
     options: {
       help: { type: "boolean" },
+      ...ENV_OPTION,
       json: { type: "boolean", default: false },
       since: { type: "string", default: "24h" },
       until: { type: "string" },
@@ -278,9 +292,9 @@ async function main(): Promise<void> {
   if (window.since >= window.until) throw new Failure("--since is not before --until");
   switch (command) {
     case "transactions":
-      return transactions(printer, window, values.json, values.tenant);
+      return transactions(printer, coreAt(values.env), window, values.json, values.tenant);
     case "webhooks":
-      return webhooks(printer, window, values.json, values.destination);
+      return webhooks(printer, coreAt(values.env), window, values.json, values.destination);
     default:
       throw new Failure(USAGE);
   }

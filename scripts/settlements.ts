@@ -1,18 +1,20 @@
 /** `npm run settlements:*`: settlements of core, thin over its API. */
 import { parseArgs } from "node:util";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run settlements:list [-- --status S] [--type T] [--currency C] [--from TIME] [--to TIME] [--tenant T] [--limit N]
 npm run settlements:show -- <refId>       with its entries of the ledger and what is being done about it
 npm run settlements:resolve -- <refId> --outcome COMPLETED|REJECTED|FAILED --reason CODE [--operator-id ID]
 npm run settlements:replay -- <refId>     sends a failed or rejected one again, once the operator says that it does not have it
 
-Times are RFC 3339; CODE is A to Z, 0 to 9 and hyphens, and goes into the ledger. ITRANS_CORE_URL and OPERATOR_API_KEY name core
-and the key; on this machine .dev.vars does.`;
+Times are RFC 3339; CODE is A to Z, 0 to 9 and hyphens, and goes into the ledger.
+${WHERE}`;
 
 const OPTIONS = {
   help: { type: "boolean" },
+  ...ENV_OPTION,
   status: { type: "string" },
   type: { type: "string" },
   currency: { type: "string" },
@@ -68,7 +70,7 @@ try {
   const [command, ...rest] = process.argv.slice(2);
   const args = parse(rest);
   if (args.values.help === true || command === "help") console.log(USAGE);
-  else console.log(JSON.stringify(await run(command, args, operatorOf(process.env)), null, 2));
+  else console.log(JSON.stringify(await run(command, args, coreAt(args.values.env)), null, 2));
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;

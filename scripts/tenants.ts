@@ -1,7 +1,8 @@
 /** `npm run tenants:*`, `keys:*`, `actions`: who may call core, and what operators did, thin over core's API. */
 import { parseArgs } from "node:util";
 import { Failure, messageOf } from "./lib/fail.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 
 const USAGE = `npm run tenants:list
 npm run tenants:create -- <id> --name NAME
@@ -13,10 +14,11 @@ npm run keys:revoke -- <key id> [--tenant T]    felt within a second; for good
 npm run actions [-- --action CODE] [--actor KEY] [--limit N]    what operators did, newest first
 
 Scopes are submit, read, adjudicate, audit and operate (an operator's alone). The tenant is "default" without --tenant.
-ITRANS_CORE_URL and OPERATOR_API_KEY name core and the key; on this machine .dev.vars does.`;
+${WHERE}`;
 
 const OPTIONS = {
   help: { type: "boolean" },
+  ...ENV_OPTION,
   tenant: { type: "string" },
   name: { type: "string" },
   surface: { type: "string" },
@@ -86,7 +88,7 @@ try {
   const words = positionals[0] === "actions" ? 1 : 2;
   const command = positionals.slice(0, words).join(" ");
   if (values.help === true) console.log(USAGE);
-  else console.log(JSON.stringify(await run(command, positionals[words], values, operatorOf(process.env)), null, 2));
+  else console.log(JSON.stringify(await run(command, positionals[words], values, coreAt(values.env)), null, 2));
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;

@@ -8,8 +8,9 @@ import { isCorrelationId } from "../src/platform/correlation.ts";
 import { projectRoot } from "./lib/bundle.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { cutObjects, type LogEvent, linesOfTail, readEvent } from "./lib/log-lines.ts";
-import { type Operator, operatorOf } from "./lib/operator.ts";
+import type { Operator } from "./lib/operator.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
+import { coreAt, ENV_OPTION, WHERE } from "./lib/sites.ts";
 import { inOrder, type Moment, momentOfLog, momentsOf, requestsOf, type TraceAnswer } from "./lib/trace.ts";
 
 const USAGE = `npm run trace -- <correlation id> [options]
@@ -21,7 +22,7 @@ const USAGE = `npm run trace -- <correlation id> [options]
   --json        one JSON object
 
 Every answer of the system carries its correlation id as x-correlation-id; delivered webhooks, settlements and log lines have it.
-What the tables know comes from core: ITRANS_CORE_URL and OPERATOR_API_KEY name it and its key; on this machine .dev.vars does.`;
+What the tables know comes from core. ${WHERE}`;
 
 const MOST_IDS = 50;
 const MOST_REQUESTS = 20;
@@ -167,6 +168,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       help: { type: "boolean" },
+      ...ENV_OPTION,
       whole: { type: "boolean", default: false },
       logs: { type: "string", multiple: true },
       data: { type: "string", default: ".data" },
@@ -180,7 +182,7 @@ async function main(): Promise<void> {
   if (!isCorrelationId(id)) throw new Failure(USAGE);
   const warnings = makePrinter(process.stderr, process.env);
   const files = logFiles(values.logs, values.data, warnings);
-  const { answers, olderThan } = await askCore(operatorOf(process.env), id, values.whole, values.before);
+  const { answers, olderThan } = await askCore(coreAt(values.env), id, values.whole, values.before);
   const wanted = new Set([id, ...answers.map(({ correlationId }) => correlationId)]);
   const events: LogEvent[] = [];
   for (const file of files) events.push(...(await readLog(file, wanted)));

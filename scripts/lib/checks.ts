@@ -3,8 +3,10 @@
  * cutover run the same ones.
  */
 import * as z from "zod";
+import { SECRET_MAX_AGE_DAYS } from "../../src/platform/rotation.ts";
 import { messageOf } from "./fail.ts";
 import { type Answer, call } from "./http.ts";
+import { D1_FULL, D1_LIMIT_BYTES } from "./scale/model.ts";
 
 export interface Site {
   /** Base URL without a slash at its end. */
@@ -188,9 +190,6 @@ export const SMOKE_CHECKS: readonly Check[] = [
 
 const DAY_MS = 86_400_000;
 const BACKUP_WITHIN_MS = 26 * 3_600_000;
-/** What D1 takes, and the share of it from which on an alert opens. */
-const D1_LIMIT_BYTES = 10_000_000_000;
-const D1_SHARE = 0.85;
 
 const ended = z.object({ state: z.string(), finishedAt: z.string().nullable(), reason: z.string().nullable() });
 const backups = z.object({ runs: z.array(ended.extend({ name: z.string() })), drills: z.array(ended).default([]) });
@@ -246,7 +245,7 @@ async function roomIn(site: Site, name: string): Promise<string> {
   const bytes = newestOf(await seriesOf(site, name));
   if (bytes === undefined) return "nothing is recorded yet";
   const share = `${((100 * bytes) / D1_LIMIT_BYTES).toFixed(1)} % of what D1 takes`;
-  if (bytes > D1_SHARE * D1_LIMIT_BYTES) throw new Error(share);
+  if (bytes > D1_FULL * D1_LIMIT_BYTES) throw new Error(share);
   return share;
 }
 
@@ -359,10 +358,10 @@ export const DIAGNOSIS_CHECKS: readonly Check[] = [
     remedy: "npm run secrets:rotate guides through a rotation; docs/security.md.",
     run: async (site) => {
       const { secrets, overlaps } = secretAges.parse(await expectOk(site, "/operations/secrets", true));
-      const old = secrets.filter(({ ageDays }) => (ageDays ?? 0) > 90);
+      const old = secrets.filter(({ ageDays }) => (ageDays ?? 0) >= SECRET_MAX_AGE_DAYS);
       if (old.length > 0)
         throw new Error(
-          `over 90 days: ${old.map(({ name, ageDays }) => `${name} ${Math.floor(ageDays ?? 0)}`).join(", ")}`,
+          `${SECRET_MAX_AGE_DAYS} days or older: ${old.map(({ name, ageDays }) => `${name} ${Math.floor(ageDays ?? 0)}`).join(", ")}`,
         );
       const oldest = Math.max(0, ...secrets.map(({ ageDays }) => ageDays ?? 0));
       const underWay = overlaps.length === 0 ? "" : `; under rotation: ${overlaps.map(({ name }) => name).join(", ")}`;

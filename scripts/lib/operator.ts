@@ -16,12 +16,14 @@ export interface Operator {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+export const LOCAL_RELAY_URL = "http://127.0.0.1:3003";
+
 /** Where the relay answers; it has no operator's key. undefined: it is not known. */
 export function relayUrlOf(environment: Environment): string | undefined {
   const given = environment.RELAY_URL ?? "";
   if (given !== "") return given.replace(/\/+$/, "");
   const core = environment.ITRANS_CORE_URL ?? "";
-  return core === "" || isLoopback(core) ? "http://127.0.0.1:3003" : undefined;
+  return core === "" || isLoopback(core) ? LOCAL_RELAY_URL : undefined;
 }
 
 /** The names under which an environment has an address and the operator's key for it. */
@@ -60,6 +62,10 @@ function operatorAt({ urlName, keyName, localUrl }: Site, environment: Environme
   const given = environment[urlName] ?? "";
   if (of !== "local") checkDeployedUrl(of, urlName, given);
   const url = (given === "" ? (local[urlName] ?? localUrl) : given).replace(/\/+$/, "");
+  if (!URL.canParse(url)) throw new Failure(`${urlName} is not a URL`);
+  if (!isLoopback(url) && new URL(url).protocol !== "https:") {
+    throw new Failure(`${urlName} must be https: the key travels with each call`);
+  }
   const ownKey = environment[keyName] ?? "";
   // A key of this copy is for this machine: it is never sent elsewhere.
   const key = ownKey !== "" ? ownKey : isLoopback(url) ? (local[keyName] ?? "") : "";
@@ -69,7 +75,7 @@ function operatorAt({ urlName, keyName, localUrl }: Site, environment: Environme
     url,
     key,
     async ask(path, options = {}) {
-      const answer = await call(`${url}${path}`, { ...options, headers: { "x-api-key": key }, timeoutMs: 90_000 });
+      const answer = await call(`${url}${path}`, { ...options, headers: { "x-api-key": key }, timeoutMs: 120_000 });
       if (answer.status < 200 || answer.status > 299) throw new Failure(summaryOf(answer));
       return answer.body;
     },

@@ -2,7 +2,7 @@
 import type { Sites } from "./checks.ts";
 import { valuesOf } from "./deploy/site.ts";
 import { Failure } from "./fail.ts";
-import { hubOperatorOf, type Operator, operatorOf, relayUrlOf } from "./operator.ts";
+import { checkDeployedUrl, hubOperatorOf, type Operator, operatorOf, relayUrlOf } from "./operator.ts";
 import { ENVIRONMENTS, type EnvironmentName } from "./platform.ts";
 
 type Values = Readonly<Record<string, string | undefined>>;
@@ -25,10 +25,31 @@ export function environmentAt(given: string | undefined, own: Values): AskedEnvi
   return { environment, values: environment === "local" ? own : valuesOf(environment, own) };
 }
 
+/** Of every command that asks a running system. */
+export const ENV_OPTION = { env: { type: "string" } } as const;
+
+/** How these commands find it, for their help. */
+export const WHERE = `--env E, staging or production, asks that system: addresses and keys come from config/E.env, .env.E and the environment. Without
+it ITRANS_CORE_URL and OPERATOR_API_KEY name core and its key, MEDLINK_HUB_URL and HUB_OPERATOR_API_KEY the hub; on this machine
+.dev.vars does.`;
+
+/** @param given the command's `--env`. @throws Failure naming what is not set. */
+export function coreAt(given: string | undefined, own: Values = process.env): Operator {
+  const { environment, values } = environmentAt(given, own);
+  return operatorOf(values, environment);
+}
+
+/** The same of the hub. */
+export function hubAt(given: string | undefined, own: Values = process.env): Operator {
+  const { environment, values } = environmentAt(given, own);
+  return hubOperatorOf(values, environment);
+}
+
 /** @throws Failure naming what is not set. */
 export function systemAt(given: string | undefined, own: Values): AskedSystem {
   const { environment, values } = environmentAt(given, own);
-  const [core, hub, relay] = [operatorOf(values), hubOperatorOf(values), relayUrlOf(values)];
+  const [core, hub, relay] = [operatorOf(values, environment), hubOperatorOf(values, environment), relayUrlOf(values)];
+  if (environment !== "local" && relay !== undefined) checkDeployedUrl(environment, "RELAY_URL", relay);
   const site = ({ url, key }: Operator) => ({ url, key });
   const sites = {
     core: site(core),

@@ -9,6 +9,7 @@ import { scrape, sumOf } from "../deploy/look.ts";
 import { askOf, type DeploySite } from "../deploy/site.ts";
 import { messageOf } from "../fail.ts";
 import type { EnvironmentName } from "../platform.ts";
+import { D1_FULL, D1_LIMIT_BYTES } from "../scale/model.ts";
 
 export const RHYTHMS = ["daily", "weekly", "monthly"] as const;
 export type Rhythm = (typeof RHYTHMS)[number];
@@ -38,8 +39,6 @@ export interface TaskResult {
 }
 
 const DAY_MS = 86_400_000;
-const D1_LIMIT_BYTES = 10_000_000_000;
-const FULL = 0.85;
 const SLOW_STATEMENT_MS = 100;
 
 const run = promisify(execFile);
@@ -204,7 +203,7 @@ export const TASKS: readonly Task[] = [
     title: "Storage",
     remedy: "docs/runbook.md, core-database-size and hub-database-size.",
     async run(parts) {
-      const full = (await sizes(parts)).filter(({ bytes }) => bytes > FULL * D1_LIMIT_BYTES);
+      const full = (await sizes(parts)).filter(({ bytes }) => bytes > D1_FULL * D1_LIMIT_BYTES);
       if (full.length > 0) throw new Error(full.map(({ name, bytes }) => `${name}: ${share(bytes)}`).join(", "));
       return (await sizes(parts))
         .map(({ name, bytes }) => `${name} ${(bytes / 1e6).toFixed(1)} MB, ${share(bytes)}`)
@@ -342,7 +341,7 @@ export const TASKS: readonly Task[] = [
           return {
             name: name.split("_database")[0],
             last,
-            daysLeft: daily === 0 ? Number.POSITIVE_INFINITY : (FULL * D1_LIMIT_BYTES - last) / daily,
+            daysLeft: daily === 0 ? Number.POSITIVE_INFINITY : (D1_FULL * D1_LIMIT_BYTES - last) / daily,
           };
         }),
       );

@@ -13,6 +13,8 @@ export const COMMANDS_PER_CLAIM = 3;
 export const COMMIT_MAX_COMMANDS = 128;
 export const MONTH_S = 30 * 86_400;
 export const D1_LIMIT_BYTES = 10_000_000_000;
+/** The share of it from which on an alert opens. */
+export const D1_FULL = 0.85;
 
 export interface Assumptions {
   /** A batch of D1 that appends: the way there and back, and what each command adds. */
@@ -48,7 +50,7 @@ export function ledgersFor(claimsPerSecond: number, assumptions: Assumptions): n
 
 /** How many databases of core hold what so many days bring: full ones are read, and the newest of each ledger is written. */
 export const databasesFor = (claimsPerSecond: number, days: number, bytesPerClaim: number): number =>
-  Math.max(1, Math.ceil((claimsPerSecond * 86_400 * days * bytesPerClaim) / (0.85 * D1_LIMIT_BYTES)));
+  Math.max(1, Math.ceil((claimsPerSecond * 86_400 * days * bytesPerClaim) / (D1_FULL * D1_LIMIT_BYTES)));
 
 /** One ledger with arrivals as they come (Poisson), for so many commands. */
 export function simulateLedger(
@@ -139,4 +141,4 @@ export function monthOf(
 
 /** Until a database of one ledger is full, in days. */
 export const daysUntilFull = (claimsPerSecond: number, ledgers: number, bytesPerClaim: number): number =>
-  (0.85 * D1_LIMIT_BYTES) / ((claimsPerSecond / ledgers) * 86_400 * bytesPerClaim);
+  (D1_FULL * D1_LIMIT_BYTES) / ((claimsPerSecond / ledgers) * 86_400 * bytesPerClaim);

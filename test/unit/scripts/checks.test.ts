@@ -71,7 +71,7 @@ const PLANTED: readonly (readonly [check: string, answers: Readonly<Record<strin
   [
     "secrets are young",
     { "/operations/secrets": { secrets: [{ name: "HASH_KEY", ageDays: 91.2 }], overlaps: [] } },
-    /over 90 days: HASH_KEY 91/,
+    /90 days or older: HASH_KEY 91/,
   ],
   ["settlements end", { itrans_core_settlements_stuck: level(3) }, /^3 have not ended/],
   [

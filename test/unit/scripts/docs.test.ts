@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { WHERE } from "../../../scripts/lib/sites.ts";
 import { EVALUATOR_SILENT } from "../../../src/medlink/watch/watch.ts";
 import { alertRules } from "../../../src/operations/alerts/alert-rules.ts";
 
@@ -53,7 +54,8 @@ const flagsIn = (text: string): readonly string[] =>
 /** What a script prints for `--help` or a wrong argument: its USAGE, else the comment at its head. */
 function usageOf(source: string): string {
   const [, usage] = /const USAGE = `([\s\S]*?)`;/.exec(source) ?? /^ *`(npm run [\s\S]*?)`/m.exec(source) ?? [];
-  return usage ?? /^\/\*\*([\s\S]*?)\*\//.exec(source)?.[1] ?? "";
+  if (usage !== undefined) return usage.replace("${WHERE}", WHERE);
+  return /^\/\*\*([\s\S]*?)\*\//.exec(source)?.[1] ?? "";
 }
 
 /** What the usage says of one command of several, and of all of them: its own lines, and those that stand apart. */
@@ -71,7 +73,8 @@ const readBy = (source: string): ReadonlySet<string> =>
     [
       ...source.matchAll(/(?:^|[{,\s])"?([a-z][\w-]*)"?: \{ type: "(?:string|boolean)"/g),
       ...source.matchAll(/"--([a-z][\w-]*)=?"/g),
-    ].map(([, name = ""]) => name),
+      ...source.matchAll(/\b(ENV)_OPTION\b/g),
+    ].map(([, name = ""]) => name.toLowerCase()),
   );
 
 /** @returns the flags that a document gives a command and that the command does not take, or says nothing of. */
