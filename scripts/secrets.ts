@@ -11,7 +11,7 @@ import { projectRoot } from "./lib/bundle.ts";
 import { valuesOf } from "./lib/deploy/site.ts";
 import { Failure, messageOf } from "./lib/fail.ts";
 import { call, summaryOf } from "./lib/http.ts";
-import { hubOperatorOf, type Operator, operatorOf } from "./lib/operator.ts";
+import { checkDeployedUrl, hubOperatorOf, LOCAL_RELAY_URL, type Operator, operatorOf } from "./lib/operator.ts";
 import { CONFIGS, cloudflare, ENVIRONMENTS, type EnvironmentName, type Platform } from "./lib/platform.ts";
 import {
   askedOf,
@@ -45,6 +45,7 @@ npm run secrets:rotate -- EVM_PRIVATE_KEY --step handover  the contract's role g
 
   --env local|staging|production   default local: .dev.vars, which npm start reads when it starts
   --quiet S                        from the switch on, and since somebody last came with the old value, before it is retired (900)
+  --confirmed                      what only a person can know before the old value goes is so
   --force                          take the step although something speaks against it
 
 Addresses and operators' keys of staging and production are in .env.<environment> or the environment: ITRANS_CORE_URL, RELAY_URL,
@@ -134,6 +135,8 @@ interface Given {
   readonly step: Step;
   readonly quietMs: number;
   readonly force: boolean;
+  /** A person says that what nothing can tell is so. */
+  readonly confirmed: boolean;
   readonly site: RotationSite;
   /** Of the environment: addresses and keys. */
   readonly variables: Variables;
@@ -216,20 +219,28 @@ const REACHED_WITHIN_MS = 180_000;
 /** A local run begins anew within seconds where --watch does it, else when somebody does it. */
 const RESTARTED_WITHIN_MS = 10_000;
 
+/** Where the relay answers, if it holds this secret. @throws Failure when that is not set. */
+function relayOf({ name, environment, variables }: Given): string | undefined {
+  if (!askedOf(name).has("itrans-relay")) return undefined;
+  const given = variables.RELAY_URL ?? "";
+  if (environment !== "local") checkDeployedUrl(environment, "RELAY_URL", given);
+  return (given === "" ? LOCAL_RELAY_URL : given).replace(/\/+$/, "");
+}
+
 /**
  * Asks every worker that holds the secret what the step should have made true of it.
  * @throws Failure naming what is not true yet: the step is taken, and the next one asks the same first.
  */
-async function verify({ name, environment, step, site, variables }: Given, fresh: string): Promise<void> {
-  const given = variables.RELAY_URL ?? "";
-  const relay = (given === "" && environment === "local" ? "http://127.0.0.1:3003" : given).replace(/\/+$/, "");
-  const holders = askedOf(name);
-  if (holders.has("itrans-relay") && relay === "") throw new Failure("set RELAY_URL: the relay holds this secret too");
+async function verify(
+  { name, environment, step, site }: Given,
+  fresh: string,
+  relay: string | undefined,
+): Promise<void> {
   const until = performance.now() + (environment === "local" ? RESTARTED_WITHIN_MS : REACHED_WITHIN_MS);
   let faults: readonly string[] = [];
   do {
-    faults = await stepFaults({ name, step, site }, fresh, holders.has("itrans-relay") ? relay : undefined);
-    if (faults.length === 0) return say(`  ${[...holders].join(", ")}: as the step says`);
+    faults = await stepFaults({ name, step, site }, fresh, relay);
+    if (faults.length === 0) return say(`  ${[...askedOf(name)].join(", ")}: as the step says`);
     await sleep(2_000);
   } while (performance.now() < until);
   const restart =
@@ -255,21 +266,28 @@ async function stepFaults(
     if (added !== undefined) faults.push(added);
     if (step === "switch") faults.push(...unseen(name, state));
     if (step === "retire") faults.push(...lingering(name, state));
+    faults.push(...(await probeFaults(name, step, site.core.url, fresh)));
   } catch (error) {
     // Workers that restart answer nothing for a moment.
-    return [...faults, messageOf(error)];
+    faults.push(messageOf(error));
   }
+  return faults;
+}
+
+/** What those hear who come with the new value. */
+async function probeFaults(name: string, step: Step, coreUrl: string, fresh: string): Promise<readonly string[]> {
+  const faults: string[] = [];
   const shared = endsOf(name).find(({ sameAs }) => sameAs === undefined)?.name ?? name;
   const probe = PROBES[shared];
   if (probe !== undefined && fresh !== "") {
     const headers: Record<string, string> =
       probe.header === "key" ? { "x-api-key": fresh } : { authorization: `Bearer ${fresh}` };
-    const answer = await call(`${site.core.url}${probe.path}`, { headers });
+    const answer = await call(`${coreUrl}${probe.path}`, { headers });
     if (answer.status === 401)
       faults.push(`core does not take the new ${shared}: it has not reached every isolate, or was not set`);
   }
   if (name === "LEDGER_SIGNING_KEY" && step !== "retire") {
-    const text = await fetch(`${site.core.url}/ledger/log/key`).then((answer) => answer.text());
+    const text = await fetch(`${coreUrl}/ledger/log/key`).then((answer) => answer.text());
     const wanted = Buffer.concat([Buffer.from([1]), publicKeyOf(fresh)]).toString("base64");
     if (!text.includes(wanted)) faults.push("the log's keys do not name the new one yet");
   }
@@ -288,10 +306,11 @@ export async function takeStep(given: Given): Promise<void> {
   if (plan.kind === "handover") throw new Failure(`${name} has no overlap: --step handover`);
   const { old, fresh } = valuesFor(given);
   if (step !== "retire") checkStrength(name, fresh);
+  const relay = relayOf(given);
   const fault = await faultOf(given);
   if (fault !== undefined && !given.force)
     throw new Failure(step === "retire" ? `the old ${name} stays: ${fault}` : `${name} is not switched: ${fault}`);
-  if (name === "LEDGER_SIGNING_KEY" && step === "retire") await sayRetiredKey(site.core, fresh, given.force);
+  if (name === "LEDGER_SIGNING_KEY" && step === "retire") await sayRetiredKey(given, fresh);
   await site.core.ask(`/operations/secrets/${name}/rotations`, { method: "POST", body: { step } });
   const changes = changesOf(step, name, old, fresh);
   if (environment === "local") {
@@ -302,7 +321,7 @@ export async function takeStep(given: Given): Promise<void> {
     await deploy(cloudflare, environment, changes);
     say(`${step}: ${changes.map(({ worker }) => worker).join(", ")} changed`);
   }
-  await verify({ ...given, site: withNewKey(given, fresh) }, fresh);
+  await verify({ ...given, site: withNewKey(given, fresh) }, fresh, relay);
   if (step === "switch") await pushRenewal(name, site);
   const next = STEPS[STEPS.indexOf(step) + 1];
   say(
@@ -313,15 +332,20 @@ export async function takeStep(given: Given): Promise<void> {
 }
 
 /** What speaks against the step, as core and hub tell it. */
-async function faultOf({ name, step, site, quietMs }: Given): Promise<string | undefined> {
+async function faultOf({ name, environment, step, site, quietMs, confirmed }: Given): Promise<string | undefined> {
   switch (step) {
     case "add":
       return undefined;
-    case "switch":
-      return switchFault(name, await readRotation(name, site));
+    case "switch": {
+      const state = await readRotation(name, site);
+      // Here the values come from a file, in which the two have changed places already.
+      if (environment === "local" && state.switchedAt !== undefined)
+        return "it is switched already, and would be switched back: --step retire is next";
+      return switchFault(name, state);
+    }
     case "retire":
       await pushRenewal(name, site);
-      return retireFault(name, await readRotation(name, site), Date.now(), quietMs);
+      return retireFault(name, await readRotation(name, site), Date.now(), quietMs, confirmed);
   }
 }
 
@@ -334,13 +358,13 @@ function withNewKey({ name, step, site, environment, variables }: Given, fresh: 
 }
 
 /** Checkpoints from before the overlap have the old key's signature alone: without it verification takes them for forged. */
-async function sayRetiredKey(operator: Operator, fresh: string, force: boolean): Promise<void> {
-  const text = await fetch(`${operator.url}/ledger/log/key`).then((answer) => answer.text());
+async function sayRetiredKey({ site, variables, force }: Given, fresh: string): Promise<void> {
+  const text = await fetch(`${site.core.url}/ledger/log/key`).then((answer) => answer.text());
   const own = fresh === "" ? undefined : Buffer.concat([Buffer.from([1]), publicKeyOf(fresh)]).toString("base64");
   const keys = [...text.matchAll(/[^\s"]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+/g)].map(([key]) => key);
   const old = keys.filter((key) => own === undefined || !key.endsWith(own));
   say(`  the setting LEDGER_RETIRED_KEYS must have the old verifier key: ${old.join(" or ")}`);
-  if (!force && !old.some((key) => (process.env.LEDGER_RETIRED_KEYS ?? "").includes(key))) {
+  if (!force && !old.some((key) => (variables.LEDGER_RETIRED_KEYS ?? "").includes(key))) {
     throw new Failure("deploy that setting, put it into this environment as well, and take the step again");
   }
 }
@@ -410,6 +434,7 @@ async function main(): Promise<void> {
       env: { type: "string" },
       step: { type: "string" },
       quiet: { type: "string" },
+      confirmed: { type: "boolean" },
       force: { type: "boolean" },
     },
   });
@@ -441,8 +466,8 @@ async function main(): Promise<void> {
   if (step === undefined) throw new Failure(`--step is one of ${STEPS.join(", ")}`);
   const quietS = Number(values.quiet ?? "900");
   if (!(quietS >= 0)) throw new Failure("--quiet is not a number of seconds");
-  const force = values.force === true;
-  await takeStep({ name, environment, step, quietMs: quietS * 1_000, force, site, variables });
+  const [force, confirmed] = [values.force === true, values.confirmed === true];
+  await takeStep({ name, environment, step, quietMs: quietS * 1_000, force, confirmed, site, variables });
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -120,8 +120,17 @@ export function unseen(
 
 const secondsOf = (ms: number): number => Math.ceil(ms / 1000);
 
-/** @returns why the old value can not go yet; undefined when nothing is known against it. */
-export function retireFault(name: string, state: RotationState, now: number, quietMs: number): string | undefined {
+/**
+ * @param confirmed a person says that what nothing can tell is so.
+ * @returns why the old value can not go yet; undefined when nothing is known against it.
+ */
+export function retireFault(
+  name: string,
+  state: RotationState,
+  now: number,
+  quietMs: number,
+  confirmed = false,
+): string | undefined {
   const { switchedAt } = state;
   if (switchedAt === undefined) return "the ledger has no record that it was switched: take --step switch first";
   const [notYet] = unseen(name, state);
@@ -143,7 +152,8 @@ export function retireFault(name: string, state: RotationState, now: number, qui
   }
   const fault = plan.renewal === undefined ? undefined : renewalFault(plan.renewal, switchedAt, state);
   if (fault !== undefined) return fault;
-  return plan.askPerson === true ? `only you know whether ${plan.beforeRetiring}` : undefined;
+  if (plan.askPerson !== true || confirmed) return undefined;
+  return `only you know whether ${plan.beforeRetiring}: when it is so, take the step with --confirmed`;
 }
 
 /** What is stored must be under the new value, and so must what a restore would bring back. */

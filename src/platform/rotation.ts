@@ -41,10 +41,15 @@ const PLANS: Readonly<Record<string, RotationPlan>> = {
   PROVIDER_SIGNATURE_HMAC_SECRET: {
     kind: "accepted",
     beforeRetiring: "every MedLink signs with the new value; ours does from the switch on",
+    askPerson: true,
   },
-  AUDITOR_TOKEN: { kind: "accepted", beforeRetiring: "auditors have the new token" },
-  METRICS_SCRAPE_TOKEN: { kind: "accepted", beforeRetiring: "the scraper has the new token" },
-  HUB_OPERATOR_API_KEY: { kind: "accepted", beforeRetiring: "the scripts and the people who use it have the new key" },
+  AUDITOR_TOKEN: { kind: "accepted", beforeRetiring: "auditors have the new token", askPerson: true },
+  METRICS_SCRAPE_TOKEN: { kind: "accepted", beforeRetiring: "the scraper has the new token", askPerson: true },
+  HUB_OPERATOR_API_KEY: {
+    kind: "accepted",
+    beforeRetiring: "the scripts and the people who use it have the new key",
+    askPerson: true,
+  },
   SESSION_SECRET: {
     kind: "accepted",
     beforeRetiring: "12 hours have passed: no session lives longer",
@@ -53,6 +58,7 @@ const PLANS: Readonly<Record<string, RotationPlan>> = {
   RELAY_WEBHOOK_SIGNING_SECRET: {
     kind: "signs",
     beforeRetiring: "every receiver of the settings' secret verifies with the new value",
+    askPerson: true,
   },
   LEDGER_SIGNING_KEY: {
     kind: "signs",
@@ -84,12 +90,20 @@ const PLANS: Readonly<Record<string, RotationPlan>> = {
       "the old value is kept offline beside the backups: files of segments and attachments are written once, so every later snapshot still has some that only it opens",
     askPerson: true,
   },
-  OPERATOR_HMAC_SECRET: { kind: "replaced", beforeRetiring: "the payer's operator says that it takes the new one" },
+  OPERATOR_HMAC_SECRET: {
+    kind: "replaced",
+    beforeRetiring: "the payer's operator says that it takes the new one",
+    askPerson: true,
+  },
   EVM_PRIVATE_KEY: { kind: "handover", beforeRetiring: "an anchor of the new signer is confirmed" },
 };
 
 /** Of a secret that has no plan of its own: another party's, which is put in place of the old one. */
-const REPLACED: RotationPlan = { kind: "replaced", beforeRetiring: "whoever gave it has ended the old one" };
+const REPLACED: RotationPlan = {
+  kind: "replaced",
+  beforeRetiring: "whoever gave it has ended the old one",
+  askPerson: true,
+};
 
 /** @param name of a secret, or of the other end of a shared one. */
 export const rotationOf = (name: string, sharedName: string = name): RotationPlan =>

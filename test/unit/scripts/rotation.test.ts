@@ -126,9 +126,20 @@ describe("a rotation", () => {
     expect(fault({ snapshots: new Map([[renewal.worker, undefined]]) })).toBeUndefined();
   });
 
-  it("leaves it to a person when files of backups need the old BACKUP_ENCRYPTION_KEY no more", () => {
-    const fault = retireFault("BACKUP_ENCRYPTION_KEY", settled("BACKUP_ENCRYPTION_KEY"), NOW, 0);
-    expect(fault).toContain("only you know");
+  const askedOfAPerson = overlapping.map(({ name }) => name).filter((name) => planOf(name).askPerson === true);
+
+  it.each(askedOfAPerson)("leaves it to a person when nobody needs the old %s any more", (name) => {
+    expect(retireFault(name, settled(name), NOW, 900_000)).toContain("--confirmed");
+    expect(retireFault(name, settled(name), NOW, 900_000, true)).toBeUndefined();
+    // A person's word is for what nothing can tell, and for no more.
+    expect(retireFault(name, settled(name, { seen: [] }), NOW, 900_000, true)).toContain("was not seen");
+  });
+
+  it("asks a person of every secret whose old value somebody outside may still come with, unnoticed", () => {
+    expect(askedOfAPerson).toEqual(
+      expect.arrayContaining(["RELAY_WEBHOOK_SIGNING_SECRET", "AUDITOR_TOKEN", "HUB_OPERATOR_API_KEY"]),
+    );
+    expect(certain).toEqual(expect.arrayContaining(["WORKFLOW_API_KEY", "CLAIMS_API_KEY", "OPERATOR_API_KEY"]));
   });
 
   it("switches no secret that a worker does not accept beside the old one yet", () => {
