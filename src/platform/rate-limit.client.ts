@@ -10,6 +10,8 @@ interface Held {
 const MAX_KEYS_HELD = 1_000;
 /** A request that finds its lease spent by others asks again this often before it is told to come back. */
 const MAX_LEASES = 5;
+/** How long a request waits for a call that another one made before it looks again. */
+const WAIT_FOR_ANOTHER_MS = 2_000;
 
 const held = new Map<string, Held>();
 /** One lease call at a time for each key: a burst must not take the whole window for one isolate. */
@@ -38,7 +40,7 @@ export async function takePermit(
       }
       if (leases === MAX_LEASES) return 1_000;
       const lease = await leaseOnce(limiters, keyId, limit, keepAlive);
-      if (lease.permits === 0) return lease.retryAfterMs;
+      if (lease?.permits === 0) return lease.retryAfterMs;
     }
   } finally {
     const left = (waiting.get(keyId) ?? 1) - 1;
@@ -47,14 +49,17 @@ export async function takePermit(
   }
 }
 
+/** @returns undefined when the call that another request made has not been answered in time. */
 function leaseOnce(
   limiters: DurableObjectNamespace<RateLimiter>,
   keyId: string,
   limit: RateLimit,
   keepAlive: (call: Promise<unknown>) => void,
-): Promise<RateLease> {
+): Promise<RateLease | undefined> {
   const underWay = leasing.get(keyId);
-  if (underWay !== undefined) return underWay;
+  // A request that waits for nothing of its own is taken for hung: the timer is its own.
+  if (underWay !== undefined)
+    return Promise.race([underWay, scheduler.wait(WAIT_FOR_ANOTHER_MS).then(() => undefined)]);
   const call = limiters
     .get(limiters.idFromName(keyId))
     .lease(limit, Math.max(leaseSize(limit), waiting.get(keyId) ?? 1))
