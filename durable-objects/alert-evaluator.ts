@@ -26,7 +26,13 @@ import {
   notificationsOf,
 } from "../src/operations/alerts/notification.ts";
 import { look } from "../src/operations/alerts/observe.edge.ts";
-import { type CalledNow, calledNow, type Roster, type StoredRoster } from "../src/operations/alerts/roster.ts";
+import {
+  type CalledNow,
+  calledNow,
+  type KeptRoster,
+  type Roster,
+  type StoredRoster,
+} from "../src/operations/alerts/roster.ts";
 import { channelsOf, sendNotification } from "../src/operations/alerts/send.client.ts";
 import { makeLog, newUuid, systemNow } from "../src/platform/clock.edge.ts";
 import { reasonOf } from "../src/platform/log.ts";
@@ -41,7 +47,7 @@ export class AlertEvaluator extends DurableObject<CoreEnv> {
   readonly #store: AlertStateStore;
   readonly #rules: readonly AlertRule[];
   #state: EvaluatorState;
-  #roster: StoredRoster | undefined;
+  #roster: KeptRoster;
   #cronSeenAt: number;
   #running: Promise<void> | undefined;
   readonly #sending = new Map<Channel, Promise<void>>();

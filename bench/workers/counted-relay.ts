@@ -11,11 +11,11 @@ export class Deliveries extends RealDeliveries {
 }
 
 export default {
-  fetch(request, env) {
+  fetch(request, env, context) {
     const tally = answerTally(request);
     if (tally !== undefined) return tally;
     countsOf("request").requests += 1;
-    return relay.fetch(request, countedEnv(env, "request"));
+    return relay.fetch(request, countedEnv(env, "request"), context);
   },
   queue: (batch, env, ctx) =>
     countedBatch(batch, "queue", (counted) => relay.queue(counted, countedEnv(env, "queue"), ctx)),

@@ -34,7 +34,7 @@ export async function listOperatorActions(
   return results;
 }
 
-/** Actions of one key that are looked through, newest first. */
+/** Actions of all keys that are looked through, newest first. */
 const LOOKED_THROUGH = 1_000;
 
 /** Whether this key did this since then, by the trail or by what waits for it. @param since epoch ms. */

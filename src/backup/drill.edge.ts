@@ -20,7 +20,7 @@ import { readManifest } from "./manifest.ts";
 import { drillIsDue } from "./nightly.ts";
 import { RESTORE_START, restoreStep } from "./restore.edge.ts";
 import { type BackupSource, type Promised, RestoreRefused, type RestoreState } from "./restore-files.edge.ts";
-import { RECOVERY_POINT_MS, RUN_GIVEN_UP_MS } from "./retention.ts";
+import { RUN_GIVEN_UP_MS, TAIL_GRACE_MS } from "./retention.ts";
 import { readBackupObject, readManifestText, type SnapshotParts } from "./snapshot.edge.ts";
 
 export interface DrillParts extends SnapshotParts {
@@ -70,11 +70,11 @@ export async function advanceDrill(parts: DrillParts, deadline: number): Promise
     const newest = (await listRuns(db, 60)).find(({ state }) => state === "good");
     if (newest !== undefined) {
       const covered = Math.max((await newestGoodSize(db)) ?? 0, (await readProgress(db)).tailTo);
-      const recorded = await recordedPromises(db, ledger.id, covered, now - RECOVERY_POINT_MS);
+      const recorded = await recordedPromises(db, ledger.id, covered, now - TAIL_GRACE_MS);
       const { checkpoint, anchor, newestSize: newestCheckpoint } = recorded;
       const promises = [
-        ...(checkpoint === undefined ? [] : [{ ...checkpoint, what: "the newest checkpoint" }]),
-        ...(anchor === undefined ? [] : [{ ...anchor, what: "the newest anchor" }]),
+        ...(checkpoint === undefined ? [] : [{ ...checkpoint, what: "the newest checkpoint that the tail must have" }]),
+        ...(anchor === undefined ? [] : [{ ...anchor, what: "the newest anchor that the tail must have" }]),
       ];
       const cursor: Cursor = { prepared: false, restore: RESTORE_START, promises, newestCheckpoint, workedMs: 0 };
       await beginDrill(db, newest.name, JSON.stringify(cursor), now);

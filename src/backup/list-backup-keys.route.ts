@@ -4,6 +4,7 @@ import { recordOperatorAction } from "../audit/record-operator-action.edge.ts";
 import type { CoreAppEnv } from "../core/app.ts";
 import { answerProblem } from "../platform/answer-problem.ts";
 import { systemNow } from "../platform/clock.edge.ts";
+import { reasonOf } from "../platform/log.ts";
 import { problemResponses } from "../platform/openapi.ts";
 import { authenticate } from "../tenants/authenticate.edge.ts";
 import { coreBackupParts } from "./backup-parts.edge.ts";
@@ -40,8 +41,10 @@ export function registerListBackupKeys(app: OpenAPIHono<CoreAppEnv>): void {
     if (parts === undefined) return answerProblem(c, NO_BACKUPS.problem);
     const refused = await recordOperatorAction(c, { action: "BACKUP_EXPORT" });
     if (refused !== undefined) return answerProblem(c, refused);
-    // What is fetched reaches the newest checkpoint, which the entry of this export is in.
-    await writeTail(parts, systemNow() + c.var.settings.BACKUP_TURN_MS);
+    // What is fetched reaches as far as one turn goes; what there was before is listed whatever becomes of that.
+    await writeTail(parts, systemNow() + c.var.settings.BACKUP_TURN_MS).catch((error: unknown) =>
+      c.var.log("warn", "backup.tail-failed", { reason: reasonOf(error) }),
+    );
     return c.json(await listApart(parts), 200);
   });
 }

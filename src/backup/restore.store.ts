@@ -4,7 +4,7 @@ import type { ClaimState } from "../workflow/claim.ts";
 import { projectionStatements } from "../workflow/commit.store.ts";
 import type { RequestState } from "../workflow/request.ts";
 import type { Catalogue } from "./catalogue.ts";
-import type { EntryLine } from "./source.store.ts";
+import { type EntryLine, tableShape } from "./source.store.ts";
 
 const identifier = (name: string): string => {
   if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new RangeError(`${name} is no name of ours`);
@@ -205,14 +205,6 @@ async function foreignKeys(db: D1Database, table: string): Promise<readonly Fore
   return [...byId.values()];
 }
 
-async function primaryKey(db: D1Database, table: string): Promise<readonly string[]> {
-  const { results } = await db
-    .prepare("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk")
-    .bind(table)
-    .all<{ name: string }>();
-  return results.map(({ name }) => name);
-}
-
 /** A parameter of D1 holds 2 MB. */
 const MAX_PARAMETER_CHARACTERS = 800_000;
 
@@ -234,7 +226,7 @@ export async function insertRows(
     return `(${absent.join(" OR ")} OR EXISTS (SELECT 1 FROM ${identifier(parent)} AS parent WHERE ${match.join(" AND ")}))`;
   });
   // Looked for, not only ignored: a trigger that forbids a second one comes before OR IGNORE.
-  const key = await primaryKey(db, table);
+  const { key } = await tableShape(db, table);
   if (key.length > 0 && key.every((column) => columns.includes(column))) {
     const match = key.map((column) => `own.${identifier(column)} = value ->> ${columns.indexOf(column)}`);
     conditions.push(`NOT EXISTS (SELECT 1 FROM ${identifier(table)} AS own WHERE ${match.join(" AND ")})`);

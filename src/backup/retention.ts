@@ -11,7 +11,7 @@ export const KEYS_KEPT_MS = 30 * DAY_MS;
 /** A run or drill that did not end by then is given up, so that another can begin. */
 export const RUN_GIVEN_UP_MS = DAY_MS;
 /** Older than this, everything is in the bucket: the tail goes there each minute, and a minute may come late. */
-export const RECOVERY_POINT_MS = 5 * 60_000;
+export const TAIL_GRACE_MS = 5 * 60_000;
 /** Rows of runs that failed or whose snapshot is gone. */
 export const RUNS_KEPT_MS = 40 * DAY_MS;
 

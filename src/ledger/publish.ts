@@ -69,12 +69,19 @@ export interface CommittedEntry {
   readonly body: string;
 }
 
+export type SetOutcome =
+  | {
+      readonly type: "set" /** What was replaced, with the cosignatures that it had by then. */;
+      readonly replaced: string | undefined;
+    }
+  | { readonly type: "overtaken" };
+
 export interface PublisherPort {
   /** Own storage; with nothing there, what the last checkpoint that others hold says. A read that fails throws. */
   loadState(): Promise<PublisherState>;
   saveBuilt(built: Built): Promise<void>;
-  /** Sets `next`, and what was built for it, if `expected` is there. Durable when it resolves. @returns whether it was set. */
-  compareAndSet(expected: SignedCheckpoint | undefined, next: SignedCheckpoint, built: Built): Promise<boolean>;
+  /** Sets `next`, and what was built for it, if `expected` is there. Durable when it resolves. */
+  compareAndSet(expected: SignedCheckpoint | undefined, next: SignedCheckpoint, built: Built): Promise<SetOutcome>;
   /**
    * Asks the witnesses for their cosignatures of what was signed last, and stores them; bounded. Absent: there are none.
    * @returns the note with those that came.
@@ -190,7 +197,13 @@ async function round(port: PublisherPort, limits: PublishLimits): Promise<Publis
     signedBy: port.signedBy,
     signedAt: port.now(),
   };
-  if (!(await port.compareAndSet(signed, next, step.built))) throw new Refused("overtaken");
+  const outcome = await port.compareAndSet(signed, next, step.built);
+  if (outcome.type === "overtaken") throw new Refused("overtaken");
+  // What came while this round built is of the checkpoint before, and has no place but its record.
+  const { replaced } = outcome;
+  if (signed !== undefined && replaced !== undefined && replaced !== (cosignedNote ?? signed.note)) {
+    await port.record({ ...signed, note: replaced });
+  }
   await releaseSigned(port, next, (await port.cosign?.(next)) ?? next.note);
   return { type: "published", signed: next, completed: step.completed };
 }

@@ -35,20 +35,27 @@ export const notYetPublished = (size: number): Problem => ({
   retryAfterSeconds: NEXT_CHECKPOINT_SECONDS,
 });
 
+function checkpointIn(note: string): Checkpoint {
+  const parsed = parseNote(note);
+  const checkpoint = parsed && parseCheckpointText(parsed.text);
+  if (checkpoint === undefined) throw new Error("the stored checkpoint does not read as one");
+  return checkpoint;
+}
+
 let released: { readonly bucket: R2Bucket; readonly ledgerId: string; readonly size: number } | undefined;
 
 /**
  * Entries of the newest checkpoint that readers see, as far as it must be known: once released is always released, so what this
  * isolate has seen is not read again for what it covers.
  * @param needed a smaller answer was read just now; 0 before the first checkpoint.
+ * @throws Error when what is stored as a checkpoint is none.
  */
 export async function releasedSize(bucket: R2Bucket, ledgerId: string, needed: number): Promise<number> {
   const known = released?.bucket === bucket && released.ledgerId === ledgerId ? released.size : 0;
   if (known >= needed) return known;
   const note = await readCheckpointFile(bucket, ledgerId);
   if (note === undefined) return 0;
-  const parsed = parseNote(note);
-  const size = Math.max(known, (parsed && parseCheckpointText(parsed.text))?.size ?? 0);
+  const size = Math.max(known, checkpointIn(note).size);
   released = { bucket, ledgerId, size };
   return size;
 }
@@ -63,10 +70,7 @@ export interface Published {
 export async function readPublished(env: CoreEnv, settings: CoreSettings): Promise<Published | undefined> {
   const note = await readCheckpointFile(env.LEDGER, settings.LEDGER_ID);
   if (note === undefined) return undefined;
-  const parsed = parseNote(note);
-  const checkpoint = parsed && parseCheckpointText(parsed.text);
-  if (checkpoint === undefined) throw new Error("the stored checkpoint does not read as one");
-  return { checkpoint, note, readTile: tileReader(env.LEDGER, settings.LEDGER_ID) };
+  return { checkpoint: checkpointIn(note), note, readTile: tileReader(env.LEDGER, settings.LEDGER_ID) };
 }
 
 export type BundleAnswer =

@@ -1,7 +1,7 @@
 /** The publisher's memory: the Durable Object's own SQLite. */
 import { fromHex, toHex } from "../platform/encoding.ts";
 import { type NoteSignature, withSignature } from "./note.ts";
-import type { Built, PublisherState, SignedCheckpoint } from "./publish.ts";
+import type { Built, PublisherState, SetOutcome, SignedCheckpoint } from "./publish.ts";
 import { NOTHING_BUILT } from "./publish.ts";
 
 interface SignedRow extends Record<string, SqlStorageValue> {
@@ -100,14 +100,14 @@ export class PublisherStateStore {
     expected: SignedCheckpoint | undefined,
     next: SignedCheckpoint,
     built: Built | undefined,
-  ): Promise<boolean> {
-    const set = this.#storage.transactionSync(() => {
+  ): Promise<SetOutcome> {
+    const outcome = this.#storage.transactionSync((): SetOutcome => {
       const row = this.#row();
       if (row?.size !== expected?.size || row?.root_hash !== expected?.rootHash || row?.note !== expected?.note) {
-        return false;
+        return { type: "overtaken" };
       }
       if (row !== undefined && next.size <= row.size) {
-        if (next.size < row.size || next.rootHash !== row.root_hash) return false;
+        if (next.size < row.size || next.rootHash !== row.root_hash) return { type: "overtaken" };
       }
       this.#storage.sql.exec(
         `INSERT INTO signed_checkpoint (singleton, size, root_hash, note, signed_by, signed_at, released)
@@ -121,15 +121,16 @@ export class PublisherStateStore {
         next.signedAt,
       );
       if (built !== undefined) this.#setBuilt(built);
-      return true;
+      return { type: "set", replaced: row?.cosigned_note ?? row?.note };
     });
     await this.#storage.sync();
-    return set;
+    return outcome;
   }
 
   /** A checkpoint that others hold when own storage has none: it has been released. */
   async recover(signed: SignedCheckpoint): Promise<void> {
-    if (!(await this.compareAndSet(undefined, signed, undefined))) throw new Error("a checkpoint is stored already");
+    const { type } = await this.compareAndSet(undefined, signed, undefined);
+    if (type === "overtaken") throw new Error("a checkpoint is stored already");
     await this.markReleased(signed, signed.note);
   }
 

@@ -125,7 +125,7 @@ const route = createRoute({
 
 /** Values, not promises: a promise belongs to the request that made it, and who waits for another's may be taken for hung. */
 let cached: { readonly db: D1Database; readonly until: number; readonly report: Report } | undefined;
-let underWay: { readonly db: D1Database; readonly until: number } | undefined;
+let underWay: { readonly db: D1Database } | undefined;
 
 /** Who asks while another is at it looks again so often, and goes by itself when that takes this long. */
 const LOOK_EVERY_MS = 20;
@@ -154,10 +154,11 @@ function unverified(c: Context<CoreAppEnv>, error: unknown): Report {
 
 async function currentReport(c: Context<CoreAppEnv>): Promise<Report> {
   const { env, executionCtx } = c;
+  const giveUpAt = systemNow() + WAIT_FOR_ANOTHER_MS;
   for (;;) {
     const now = systemNow();
     if (cached !== undefined && cached.db === env.DB && now < cached.until) return cached.report;
-    if (underWay === undefined || underWay.db !== env.DB || underWay.until <= now) break;
+    if (underWay?.db !== env.DB || now >= giveUpAt) break;
     await scheduler.wait(LOOK_EVERY_MS);
   }
   const making = makeReport(env, c.var.settings);
@@ -167,7 +168,7 @@ async function currentReport(c: Context<CoreAppEnv>): Promise<Report> {
 }
 
 async function makeReport(env: CoreEnv, settings: CoreSettings): Promise<Report> {
-  const own = { db: env.DB, until: systemNow() + WAIT_FOR_ANOTHER_MS };
+  const own = { db: env.DB };
   if (settings.LEDGER_VERIFY_CACHE_MS > 0) underWay = own;
   try {
     const report = await verifyStored(env, settings);

@@ -49,6 +49,11 @@ export class AnalyticsWriter {
     this.#maxWaiting = maxWaiting;
   }
 
+  /** For the next `write` of the same invocation: one invocation has one limit. */
+  hold(rows: readonly MetricRow[]): void {
+    this.#waiting = [...this.#waiting, ...rows.flatMap((row) => analyticsPointOf(row) ?? [])].slice(-this.#maxWaiting);
+  }
+
   /** Never throws: measuring must not fail what is measured. */
   write(dataset: AnalyticsDataset, rows: readonly MetricRow[]): void {
     const points = [...this.#waiting, ...rows.flatMap((row) => analyticsPointOf(row) ?? [])];

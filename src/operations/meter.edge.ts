@@ -26,9 +26,9 @@ export const databaseSink =
 
 const analytics = new AnalyticsWriter(MAX_ROWS);
 
-/** @param dataset undefined: the deployment has none. */
-export function writeAnalytics(dataset: AnalyticsDataset | undefined, rows: readonly MetricRow[]): void {
-  if (dataset !== undefined) analytics.write(dataset, rows);
+/** Goes to the dataset with the next flush. @param dataset undefined: the deployment has none. */
+export function holdForAnalytics(dataset: AnalyticsDataset | undefined, rows: readonly MetricRow[]): void {
+  if (dataset !== undefined) analytics.hold(rows);
 }
 
 /** A batch goes to the dataset once its first home has it: so it is written there once, however often it was sent. */
@@ -37,7 +37,7 @@ export const withAnalytics = (sink: MetricSink, dataset: AnalyticsDataset | unde
     ? sink
     : async (flushId, rows) => {
         await sink(flushId, rows);
-        writeAnalytics(dataset, rows);
+        analytics.write(dataset, rows);
       };
 
 /** Where core and the hub hand their measurements on to. */

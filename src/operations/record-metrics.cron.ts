@@ -5,7 +5,7 @@ import { newUuid, systemNow } from "../platform/clock.edge.ts";
 import type { CoreSettings } from "../platform/settings.ts";
 import { STUCK_AFTER_MS } from "../settlement/sweep.cron.ts";
 import { anchorEventsAfter, anchoredAfter, readCoreGauges } from "./core-readings.store.ts";
-import { flushNow, isMeasured, metricSink, writeAnalytics } from "./meter.edge.ts";
+import { flushNow, holdForAnalytics, isMeasured, metricSink } from "./meter.edge.ts";
 import {
   addOnce,
   markStatement,
@@ -91,7 +91,7 @@ export async function recordCoreMetrics(
   };
   const readings = readingRows([...(await coreGauges(env, settings, now)), lateness], now);
   await writeMetrics(env.DB, newUuid(), readings, now);
-  writeAnalytics(env.ANALYTICS, readings);
+  holdForAnalytics(env.ANALYTICS, readings);
   await countLifecycle(env, settings.LEDGER_ID, now);
   await flushNow("itrans-core", env, metricSink(env));
   await rollUp(env.DB, now);

@@ -10,12 +10,17 @@ interface Held {
 const MAX_KEYS_HELD = 1_000;
 /** A request that finds its lease spent by others asks again this often before it is told to come back. */
 const MAX_LEASES = 5;
-/** How long a request waits for a call that another one made before it looks again. */
+/** How long a request waits for a call that another one made before it makes its own. */
 const WAIT_FOR_ANOTHER_MS = 2_000;
 
 const held = new Map<string, Held>();
+interface Leasing {
+  readonly lease: Promise<RateLease>;
+  /** Epoch ms; one that is not answered by then is made again. */
+  readonly until: number;
+}
 /** One lease call at a time for each key: a burst must not take the whole window for one isolate. */
-const leasing = new Map<string, Promise<RateLease>>();
+const leasing = new Map<string, Leasing>();
 /** Calls that wait for a permit now: a lease is at least as large, so that a burst within the limit passes whole. */
 const waiting = new Map<string, number>();
 
@@ -39,7 +44,7 @@ export async function takePermit(
         return undefined;
       }
       if (leases === MAX_LEASES) return 1_000;
-      const lease = await leaseOnce(limiters, keyId, limit, keepAlive);
+      const lease = await leaseOnce(limiters, keyId, limit, now(), keepAlive);
       if (lease?.permits === 0) return lease.retryAfterMs;
     }
   } finally {
@@ -54,23 +59,28 @@ function leaseOnce(
   limiters: DurableObjectNamespace<RateLimiter>,
   keyId: string,
   limit: RateLimit,
+  now: number,
   keepAlive: (call: Promise<unknown>) => void,
 ): Promise<RateLease | undefined> {
   const underWay = leasing.get(keyId);
-  // A request that waits for nothing of its own is taken for hung: the timer is its own.
-  if (underWay !== undefined)
-    return Promise.race([underWay, scheduler.wait(WAIT_FOR_ANOTHER_MS).then(() => undefined)]);
-  const call = limiters
+  if (underWay !== undefined && now < underWay.until) {
+    // A request that waits for nothing of its own is taken for hung: the timer is its own.
+    return Promise.race([underWay.lease, scheduler.wait(underWay.until - now).then(() => undefined)]);
+  }
+  const lease = limiters
     .get(limiters.idFromName(keyId))
     .lease(limit, Math.max(leaseSize(limit), waiting.get(keyId) ?? 1))
-    .then((lease) => {
+    .then((given) => {
       if (held.size >= MAX_KEYS_HELD) held.clear();
-      held.set(keyId, { windowStartsAt: lease.windowStartsAt, permits: lease.permits });
-      return lease;
+      held.set(keyId, { windowStartsAt: given.windowStartsAt, permits: given.permits });
+      return given;
     })
-    .finally(() => leasing.delete(keyId));
-  leasing.set(keyId, call);
+    .finally(() => {
+      if (leasing.get(keyId) === mine) leasing.delete(keyId);
+    });
+  const mine: Leasing = { lease, until: now + WAIT_FOR_ANOTHER_MS };
+  leasing.set(keyId, mine);
   // Others wait for this call too: it must not die with the request that happened to make it.
-  keepAlive(call.catch(() => undefined));
-  return call;
+  keepAlive(lease.catch(() => undefined));
+  return lease;
 }

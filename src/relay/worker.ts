@@ -28,12 +28,16 @@ function secretsFault(env: RelayEnv, environment: RelaySettings["ENVIRONMENT"]):
 
 let secretsNotedBy: RelayEnv | undefined;
 
-/** Core keeps how old they are. A note that is lost is made by the next isolate. */
+/** Core keeps how old they are. A note that is lost is made by the next invocation. */
 async function noteSecrets(env: RelayEnv): Promise<void> {
   if (secretsNotedBy === env) return;
-  secretsNotedBy = env;
   const names = secretsOf("itrans-relay").map(({ name }) => name);
-  await env.CORE.recordSecrets(sightingsIn(names, { ...env })).catch(() => {});
+  try {
+    await env.CORE.recordSecrets(sightingsIn(names, { ...env }));
+    secretsNotedBy = env;
+  } catch {
+    // Core is away; whoever asks it sees that.
+  }
 }
 
 /** Posts go where others say: outside development the platform must keep them off private addresses. */
@@ -133,7 +137,7 @@ export async function consumeBatch(
 }
 
 export default {
-  async fetch(request, env) {
+  async fetch(request, env, context) {
     const startedAt = systemNow();
     const { pathname } = new URL(request.url);
     const correlationId = correlationIdOf(request.headers.get("x-correlation-id") ?? undefined, newUuid);
@@ -141,7 +145,7 @@ export default {
     const response = new Response(answered.body, answered);
     setSecurityHeaders(response.headers, env.ENVIRONMENT !== "development");
     // A rotation asks so, whether or not there is anything to deliver.
-    if (pathname === "/health") await noteSecrets(env);
+    if (pathname === "/health") context.waitUntil(noteSecrets(env));
     const measure = measureOf("itrans-relay", env);
     const method = methodLabel(request.method);
     const route = ROUTES.find((known) => known === pathname) ?? "unmatched";

@@ -313,7 +313,7 @@ export class LedgerWorld {
         },
         compareAndSet: async (_expected, signed) => {
           this.#published = { ...this.#published, signed, released: false };
-          return true;
+          return { type: "set", replaced: undefined };
         },
         markReleased: async () => {
           this.#published = { ...this.#published, released: true };

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
-import { RECOVERY_POINT_MS } from "../../../src/backup/retention.ts";
+import { TAIL_GRACE_MS } from "../../../src/backup/retention.ts";
 import { backupKeys } from "../../../src/backup/sealed-file.ts";
 import { parseVerifierKey, type VerifierKey } from "../../../src/ledger/note.ts";
 import { Failure, messageOf } from "../fail.ts";
@@ -121,7 +121,7 @@ export async function checkReach(url: string, size: number, startedAt: number, t
   if (answer.status === 401 || answer.status === 403) return false;
   const read = entrySchema.safeParse(answer.status === 200 ? answer.body : undefined);
   if (!read.success) throw new Failure(`whether the backup reaches entry ${size} is not known: ${summaryOf(answer)}`);
-  if (startedAt - Date.parse(read.data.entry.at) <= RECOVERY_POINT_MS) return true;
+  if (startedAt - Date.parse(read.data.entry.at) <= TAIL_GRACE_MS) return true;
   throw new Failure(`entry ${size} of ${read.data.entry.at} is in no backup: what there is reaches ${size} entries`);
 }
 

@@ -16,8 +16,9 @@ import { findErasedRequest } from "../retention/erasure.store.ts";
 import { isAuthentic, type ReceivedEvent, readEvent, type WebhookHeaders } from "./webhook.ts";
 import { isKnownEvent, webhookEventInsert } from "./webhook-events.store.ts";
 
-/** In all less than the second after which the relay takes a receiver for slow. */
 const LOOK_AGAIN_AFTER_MS = [25, 50, 100, 200, 400] as const;
+/** With the looks themselves less than the second after which the relay takes a receiver for slow. */
+const LOOK_FOR_MS = 750;
 
 const PROBLEM_OF = {
   "not-json": ["invalid_json", "The body is not JSON."],
@@ -119,12 +120,13 @@ interface Writing {
  * is looked for again: the relay's next try would be a second or more away.
  */
 async function findWriting(hub: Hub, event: ReceivedEvent): Promise<Writing | "known" | undefined> {
+  const until = hub.now() + LOOK_FOR_MS;
   let mayCome = true;
   for (const waitMs of LOOK_AGAIN_AFTER_MS) {
     const writing = await statementsFor(hub, event);
     if (writing !== undefined || !mayCome) return writing;
     // What was recorded since that look is found by the next one.
-    mayCome = await isSubmitting(hub.db, hub.now());
+    mayCome = hub.now() + waitMs < until && (await isSubmitting(hub.db, hub.now()));
     if (mayCome) await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
   return statementsFor(hub, event);

@@ -1,5 +1,5 @@
 /** The cron's part of the hub's metrics: gauges, what the tables tell since the last look, roll-up and retention. */
-import { databaseSink, flushNow, isMeasured, withAnalytics, writeAnalytics } from "../../operations/meter.edge.ts";
+import { databaseSink, flushNow, holdForAnalytics, isMeasured, withAnalytics } from "../../operations/meter.edge.ts";
 import {
   addOnce,
   markStatement,
@@ -73,7 +73,7 @@ export async function recordHubMetrics(hub: Hub, env: HubEnv, latenessMs: number
   };
   const readings = readingRows([...(await readHubGauges(hub.db, now)), lateness], now);
   await writeMetrics(hub.db, hub.newUuid(), readings, now);
-  writeAnalytics(env.ANALYTICS, readings);
+  holdForAnalytics(env.ANALYTICS, readings);
   for (let look = 0; look < MAX_LOOKS; look++) if (!(await countLifecycle(hub.db, now))) break;
   await flushNow("medlink-hub", env, withAnalytics(databaseSink(hub.db), env.ANALYTICS));
   await rollUp(hub.db, now);

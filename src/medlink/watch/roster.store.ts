@@ -1,14 +1,14 @@
 /** The hub's own copy of who is called: it tells people when core can not. */
-import { rosterSchema, type StoredRoster } from "../../operations/alerts/roster.ts";
+import { type KeptRoster, rosterFrom, type StoredRoster } from "../../operations/alerts/roster.ts";
 import { readTask, taskUpdate } from "../tasks/tasks.store.ts";
 
 const TASK = "alert-contacts";
 
-export async function readRoster(db: D1Database): Promise<StoredRoster | undefined> {
+export async function readRoster(db: D1Database): Promise<KeptRoster> {
   const stored = await readTask(db, TASK);
   if (stored === undefined) return undefined;
   const { roster, putAt }: { readonly roster: unknown; readonly putAt: number } = JSON.parse(stored.state);
-  return { roster: rosterSchema.parse(roster), putAt };
+  return rosterFrom(roster, putAt);
 }
 
 /** Over whatever is there: changes nothing when another was put meanwhile. */

@@ -9,7 +9,7 @@ import {
   retryAfterMs,
 } from "./notification.ts";
 import type { Observation } from "./observation.ts";
-import { rosterSchema, type StoredRoster } from "./roster.ts";
+import { type KeptRoster, rosterFrom, type StoredRoster } from "./roster.ts";
 
 /** Settled notifications that are kept to be looked at. */
 const MAX_SETTLED = 500;
@@ -70,11 +70,11 @@ export class AlertStateStore {
     this.#storage.sql.exec("UPDATE cron SET seen_at = ? WHERE singleton = 1", at);
   }
 
-  roster(): StoredRoster | undefined {
+  roster(): KeptRoster {
     const [row] = this.#storage.sql
       .exec<{ body: string; put_at: number }>("SELECT body, put_at FROM roster WHERE singleton = 1")
       .toArray();
-    return row === undefined ? undefined : { roster: rosterSchema.parse(JSON.parse(row.body)), putAt: row.put_at };
+    return row && rosterFrom(JSON.parse(row.body), row.put_at);
   }
 
   putRoster({ roster, putAt }: StoredRoster): void {

@@ -95,6 +95,16 @@ export interface StoredRoster {
   readonly putAt: number;
 }
 
+/** What was put and this version does not understand: put by a later one, before a return to this one. */
+export const UNREADABLE = "unreadable";
+export type KeptRoster = StoredRoster | typeof UNREADABLE | undefined;
+
+/** @param roster what is kept of one that was put at `putAt`, epoch ms. */
+export function rosterFrom(roster: unknown, putAt: number): KeptRoster {
+  const parsed = rosterSchema.safeParse(roster);
+  return parsed.success ? { roster: parsed.data, putAt } : UNREADABLE;
+}
+
 export interface CalledNow {
   readonly source: "file" | "setting" | "none";
   readonly contacts: readonly Contact[];
@@ -104,15 +114,17 @@ export interface CalledNow {
   readonly fault: string | null;
 }
 
-/** @param setting what ALERT_CONTACTS comes to: it counts while no roster was put. */
+/** @param setting what ALERT_CONTACTS comes to: it counts while no roster was put, or none that is understood. */
 export function calledNow(
-  stored: StoredRoster | undefined,
+  stored: KeptRoster,
   setting: { readonly contacts: readonly Contact[]; readonly fault: string | null },
   at: number,
 ): CalledNow {
-  if (stored === undefined) {
+  if (stored === undefined || stored === UNREADABLE) {
     const source = setting.contacts.length === 0 ? "none" : "setting";
-    return { source, ...setting, putAt: null, shiftEndsAt: null };
+    const called = { source, ...setting, putAt: null, shiftEndsAt: null } as const;
+    if (stored === undefined) return called;
+    return { ...called, fault: "the contacts that were put are not understood by this version: put them again" };
   }
   const { roster, putAt } = stored;
   return {

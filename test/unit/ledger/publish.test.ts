@@ -93,9 +93,10 @@ class World {
         }),
       compareAndSet: (expected, next, built) =>
         this.step("compareAndSet", () => {
-          if (this.stored.signed !== expected) return false;
+          if (this.stored.signed !== expected) return { type: "overtaken" as const };
+          const replaced = this.stored.cosignedNote ?? this.stored.signed?.note;
           this.stored = { signed: next, cosignedNote: undefined, released: false, cosignedSince: false, built };
-          return true;
+          return { type: "set" as const, replaced };
         }),
       cosign: (signed) =>
         this.step("cosign", () => {
@@ -304,6 +305,25 @@ describe("cosignatures", () => {
       [5, true],
       [7, false],
     ]);
+  });
+
+  it("that come while the next round builds are recorded with the checkpoint that they are of", async () => {
+    const world = new World();
+    const entries = chain(7);
+    world.commit(entries.slice(0, 5));
+    await world.publish();
+    world.commit(entries);
+    const port = world.port();
+    const signing: PublisherPort = {
+      ...port,
+      sign: (size, root) => {
+        world.cosignLate();
+        return port.sign(size, root);
+      },
+    };
+    await publishRound(signing, LIMITS);
+    expect(world.checkpoint).toMatch(/^7 /);
+    expect(world.records.filter(({ size }) => size === 5).at(-1)?.note).toMatch(/ late$/);
   });
 });
 

@@ -61,6 +61,17 @@ test("an invocation writes as many points as it may, the rest wait, and of too m
   ]);
 });
 
+test("what is held back goes with the next points of the invocation, within its one limit", () => {
+  const written: AnalyticsPoint[] = [];
+  const writer = new AnalyticsWriter(1_000);
+  writer.hold(Array.from({ length: 200 }, (_, i) => request(i)));
+  writer.write(
+    { writeDataPoint: (point: AnalyticsPoint) => written.push(point) },
+    Array.from({ length: 100 }, (_, i) => request(200 + i)),
+  );
+  expect(written.map(({ doubles }) => doubles[1])).toEqual(Array.from({ length: 250 }, (_, i) => i));
+});
+
 test("a dataset that refuses fails nothing, and what it refused is not written again", () => {
   let calls = 0;
   const writer = new AnalyticsWriter(100);

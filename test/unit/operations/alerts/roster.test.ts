@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { CONTACT_ROLES } from "../../../../src/operations/alerts/escalation.ts";
 import { emailMessage, type Notification, slackMessage } from "../../../../src/operations/alerts/notification.ts";
-import { calledNow, onDuty, rosterSchema } from "../../../../src/operations/alerts/roster.ts";
+import { calledNow, onDuty, rosterFrom, rosterSchema } from "../../../../src/operations/alerts/roster.ts";
 
 const example: unknown = JSON.parse(
   readFileSync(join(import.meta.dirname, "../../../../config/contacts.example.json"), "utf8"),
@@ -65,6 +65,10 @@ test("the setting counts until a roster was put", () => {
   const setting = { contacts: [{ role: "on-call-primary" as const, name: "Var" }], fault: null };
   expect(calledNow(undefined, setting, T0)).toMatchObject({ source: "setting", contacts: [{ name: "Var" }] });
   expect(calledNow(undefined, { contacts: [], fault: "bad" }, T0)).toMatchObject({ source: "none", fault: "bad" });
+  // Put by a later version: people are called all the same, and the fault names nobody.
+  const later = calledNow(rosterFrom({ ...roster, escalateAfterMinutes: 5 }, T0), setting, T0);
+  expect(later).toMatchObject({ source: "setting", contacts: [{ name: "Var" }] });
+  expect(later.fault).toContain("put them again");
   expect(calledNow({ roster, putAt: T0 }, setting, T0).contacts.map(({ name }) => name)).not.toContain("Var");
 });
 
