@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { HUB_ACTIONS, HUB_TARGET, type HubActionCode } from "../../../src/audit/operator-action.ts";
 import { userUpsert } from "../../../src/medlink/accounts/accounts.store.ts";
 import { sendWaitingActions } from "../../../src/medlink/audit/record-trail.edge.ts";
+import { readHubGauges } from "../../../src/medlink/operations/hub-readings.store.ts";
 import { TEST_SECRETS } from "../../secrets.ts";
 import { ACCESS } from "./access-matrix.ts";
 import { ADMIN, CLAIM, INSURER_ADDRESS, json, migrate, type Session, TestHub } from "./harness.ts";
@@ -444,6 +445,16 @@ describe("while core takes nothing", () => {
     await hub.sweep();
     expect(told()).toHaveLength(60);
     expect(await waiting()).toEqual([]);
+  });
+
+  it("what waits is a metric", async () => {
+    const shown = async () =>
+      (await readHubGauges(env.DB, Date.now())).find(({ name }) => name === "medlink_operator_actions_waiting")?.value;
+    expect(await shown()).toBe(0);
+    await leaveWaiting(3);
+    expect(await shown()).toBe(3);
+    await hub.sweep();
+    expect(await shown()).toBe(0);
   });
 
   it("a turn ends at the first that core does not take, and fails where core refuses it", async () => {

@@ -315,7 +315,7 @@ it.each([
   ["a salt that is too short", { salt: "5a" }],
   ["an id of another form", { actionId: "mine" }],
   ["a field more", { actor: "usr_else" }],
-])("takes from the hub no %s", async (_, change) => {
+])("refuses from the hub %s", async (_, change) => {
   const before = await newest();
   expect((await ofHub({ ...ON_HUB, ...change })).status).toBe(400);
   expect(await newest()).toEqual(before);
