@@ -5,7 +5,7 @@ import { commitmentOf, subjectOf } from "../ledger/commitment.ts";
 import { toHex } from "../platform/encoding.ts";
 
 /** Everything an operator can do to core. An erasure is not here: it has an entry of its own, ERASED. */
-export const OPERATOR_ACTIONS = [
+const CORE_ACTIONS = [
   "RELAY_PAUSE",
   "RELAY_RESUME",
   "DESTINATION_PUT",
@@ -44,13 +44,41 @@ export const OPERATOR_ACTIONS = [
   "INCIDENT_NOTE",
   "INCIDENT_CLOSE",
 ] as const;
+
+/** Everything an operator can do to the hub alone, which the hub tells core of. What it does to core through the hub is core's. */
+export const HUB_ACTIONS = [
+  "HUB_FLAG_UPDATE",
+  "HUB_CLINIC_CREATE",
+  "HUB_USER_UPDATE",
+  "HUB_PASSWORD_RESET",
+  "HUB_SECOND_FACTOR_REMOVE",
+  "HUB_INVITATION_CREATE",
+  "HUB_INVITATION_WITHDRAW",
+  "HUB_SESSIONS_CLEAR",
+  "HUB_RENEWAL_START",
+  "HUB_SEED",
+  "HUB_BACKUP_CREATE",
+  "HUB_BACKUP_EXPORT",
+  "HUB_MAINTENANCE_ON",
+  "HUB_MAINTENANCE_OFF",
+  "HUB_CONTACTS_PUT",
+  "HUB_AUTO_SUBMIT_SETTINGS",
+  "HUB_AUTO_SUBMIT_ENQUEUE",
+  "HUB_AUTO_SUBMIT_REQUEUE",
+  "HUB_CONNECTOR_TEST",
+  "HUB_SANDBOX_RESET",
+] as const;
+export type HubActionCode = (typeof HUB_ACTIONS)[number];
+
+export const OPERATOR_ACTIONS = [...CORE_ACTIONS, ...HUB_ACTIONS] as const;
+export type CoreActionCode = (typeof CORE_ACTIONS)[number];
 export type OperatorActionCode = (typeof OPERATOR_ACTIONS)[number];
 
 /**
  * Actions that only stop something, save what there is, or see to what is wrong. They are done even while the ledger takes no entries,
  * which may be why they are wanted; their entry follows. Every other action waits for its entry.
  */
-const STOPPING: readonly OperatorActionCode[] = [
+const STOPPING: readonly CoreActionCode[] = [
   "RELAY_PAUSE",
   "DESTINATION_PAUSE",
   "KEY_REVOKE",
@@ -65,7 +93,7 @@ const STOPPING: readonly OperatorActionCode[] = [
   "INCIDENT_OPEN",
   "INCIDENT_NOTE",
 ];
-export const stopsSomething = (action: OperatorActionCode): boolean => STOPPING.includes(action);
+export const stopsSomething = (action: CoreActionCode): boolean => STOPPING.includes(action);
 
 export interface RecordOperatorAction {
   readonly type: "RecordOperatorAction";
@@ -102,7 +130,10 @@ export interface OperatorActionRow {
   readonly salt: string;
 }
 
-const MAX_TARGET_LENGTH = 200;
+export const MAX_TARGET_LENGTH = 200;
+
+/** A hub action's target: words of ids, flag names and switch values. Nothing that an address or a sentence could be written in. */
+export const HUB_TARGET = /^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$/;
 
 /** @param salt 32 random bytes, drawn for this action alone. */
 export function operatorActionCommand(

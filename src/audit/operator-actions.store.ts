@@ -34,6 +34,20 @@ export async function listOperatorActions(
   return results;
 }
 
+export async function findRecordedAction(
+  db: D1Database,
+  ledgerId: string,
+  subject: string,
+): Promise<{ readonly action: string; readonly target: string | null } | undefined> {
+  const row = await db
+    .prepare(
+      "SELECT action, details ->> '$.target' AS target FROM operator_actions WHERE ledger_id = ?1 AND subject = ?2",
+    )
+    .bind(ledgerId, subject)
+    .first<{ action: string; target: string | null }>();
+  return row ?? undefined;
+}
+
 /** Actions of all keys that are looked through, newest first. */
 const LOOKED_THROUGH = 1_000;
 

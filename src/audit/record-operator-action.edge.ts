@@ -13,18 +13,27 @@ import type { CoreAppEnv } from "../core/app.ts";
 import type { CoreEnv } from "../core/env.ts";
 import { SALT_BYTES } from "../ledger/commitment.ts";
 import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
+import { fromHex } from "../platform/encoding.ts";
 import type { Problem } from "../platform/problem.ts";
-import { sequence } from "../workflow/sequencer.client.ts";
+import { type Sequenced, sequence } from "../workflow/sequencer.client.ts";
 import {
+  type CoreActionCode,
+  type HubActionCode,
   type OperatorActionCode,
   operatorActionCommand,
   type RecordOperatorAction,
   stopsSomething,
 } from "./operator-action.ts";
-import { dropWaiting, keepWaiting, waitingActions, wasRecordedSince } from "./operator-actions.store.ts";
+import {
+  dropWaiting,
+  findRecordedAction,
+  keepWaiting,
+  waitingActions,
+  wasRecordedSince,
+} from "./operator-actions.store.ts";
 
 export interface DoneByOperator {
-  readonly action: OperatorActionCode;
+  readonly action: CoreActionCode;
   /** What it is done to: an id that names no person, never a secret. */
   readonly target?: string | undefined;
   /** `[A-Z0-9-]{1,40}`. */
@@ -37,23 +46,61 @@ const NOT_RECORDED: Problem = {
   retryAfterSeconds: 3,
 };
 
+/** By the key that asks, under its call's correlation id. */
+async function sequenceAction(
+  c: Context<CoreAppEnv>,
+  done: Omit<DoneByOperator, "action"> & { readonly action: OperatorActionCode },
+  actionId: string,
+  salt: Uint8Array,
+): Promise<{ readonly command: RecordOperatorAction; readonly sequenced: Sequenced }> {
+  const { principal, correlationId, settings } = c.var;
+  const command = operatorActionCommand(
+    { ...done, tenantId: principal.tenantId, actor: principal.keyId, correlationId },
+    actionId,
+    salt,
+  );
+  return { command, sequenced: await sequence(c.env, settings.LEDGER_ID, command) };
+}
+
 /**
  * Call it after everything that may refuse the action, and right before it is done.
  * @returns undefined once it is recorded; else the problem to answer with, and nothing may be done.
  */
 export async function recordOperatorAction(c: Context<CoreAppEnv>, done: DoneByOperator): Promise<Problem | undefined> {
-  const { principal, correlationId, settings, log } = c.var;
-  const command = operatorActionCommand(
-    { ...done, tenantId: principal.tenantId, actor: principal.keyId, correlationId },
-    `act_${newUuid()}`,
-    systemRandomBytes(SALT_BYTES),
-  );
-  const sequenced = await sequence(c.env, settings.LEDGER_ID, command);
+  const { correlationId, settings, log } = c.var;
+  const { command, sequenced } = await sequenceAction(c, done, `act_${newUuid()}`, systemRandomBytes(SALT_BYTES));
   if (sequenced.type === "done") return undefined;
   if (!stopsSomething(done.action)) return NOT_RECORDED;
   await keepWaiting(c.env.DB, settings.LEDGER_ID, command, systemNow());
   log("warn", "operator-action.waiting", { code: done.action, correlationId });
   return undefined;
+}
+
+/** What an operator did to the hub, as the hub tells it: again under the same id and salt until core has taken it. */
+export interface DoneToHub {
+  readonly actionId: string;
+  /** 64 hex. */
+  readonly salt: string;
+  readonly action: HubActionCode;
+  readonly target: string | undefined;
+}
+
+const HUB_NOT_RECORDED: Problem = {
+  code: "unavailable",
+  detail: "The ledger could not record this action. Send it again.",
+  retryAfterSeconds: 3,
+};
+
+/** @returns undefined once it is in the ledger, now or since it came before. Nothing is kept waiting here: the hub does that. */
+export async function recordHubAction(c: Context<CoreAppEnv>, done: DoneToHub): Promise<Problem | undefined> {
+  const { actionId, salt, action, target } = done;
+  const { command, sequenced } = await sequenceAction(c, { action, target }, actionId, fromHex(salt));
+  if (sequenced.type !== "done") return HUB_NOT_RECORDED;
+  if (sequenced.result.type !== "unchanged") return undefined;
+  const recorded = await findRecordedAction(c.env.DB, c.var.settings.LEDGER_ID, command.subject);
+  if (recorded === undefined) return HUB_NOT_RECORDED;
+  const isSame = recorded.action === action && recorded.target === (target ?? null);
+  return isSame ? undefined : { code: "conflict", detail: "Another action is recorded under this id and salt." };
 }
 
 /** Files that the same key fetches within this time are one export. */

@@ -102,6 +102,7 @@ export const HUB_TABLES: Catalogue = {
   hub_settings: copied,
   webhook_events: copied,
   audit_events: copied,
+  operator_actions: copied,
   patient_terms: copied,
   attachments: copied,
   remittances: copied,

@@ -5,6 +5,7 @@ import { registerListAnchors } from "../anchor/list-anchors.route.ts";
 import { registerRetryAnchor } from "../anchor/retry-anchor.route.ts";
 import { registerSupersedeAnchor } from "../anchor/supersede-anchor.route.ts";
 import { registerListOperatorActions } from "../audit/list-operator-actions.route.ts";
+import { registerRecordHubAction } from "../audit/record-hub-action.route.ts";
 import { appendWaitingActions } from "../audit/record-operator-action.edge.ts";
 import { registerAdvanceBackup } from "../backup/advance-backup.route.ts";
 import { backUp } from "../backup/backup.cron.ts";
@@ -207,6 +208,7 @@ for (const register of [
   registerMaintenance,
   registerIncidents,
   registerListOperatorActions,
+  registerRecordHubAction,
   registerSecrets,
   registerDocs,
 ]) {

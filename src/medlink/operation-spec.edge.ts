@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { type Problem, problemResponse } from "../platform/problem.ts";
 import type { Answer } from "./answer.ts";
+import type { HubDeed } from "./audit/trail.ts";
 import type { Hub } from "./hub.edge.ts";
 import { isJsonType } from "./request-body.edge.ts";
 
@@ -48,6 +49,14 @@ export interface Input<Params, Body> {
   readonly request: Request;
   readonly params: Params;
   readonly body: Body;
+}
+
+export interface Trailed<Params extends z.ZodType, Body extends z.ZodType> {
+  /**
+   * What an operator's call does to the hub alone, for the ledger's trail; undefined for one that changes nothing. Left out where core
+   * records what is done, or there is nothing to record.
+   */
+  readonly trail?: (input: Pick<Input<z.output<Params>, z.output<Body>>, "params" | "body">) => HubDeed | undefined;
 }
 
 /** Of any parameters and body. */

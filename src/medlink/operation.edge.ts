@@ -19,10 +19,19 @@ import { type Caller, callerOf } from "./accounts/caller.edge.ts";
 import { isCrossSite } from "./accounts/cross-site.ts";
 import type { Role, User } from "./accounts/user.ts";
 import { type Answer, refuse } from "./answer.ts";
+import { recordTrail } from "./audit/record-trail.edge.ts";
 import type { HubEnv } from "./env.ts";
 import type { Hub } from "./hub.edge.ts";
 import { describe } from "./operation-doc.edge.ts";
-import { type AnySpec, type Input, JSON_WIRE, type Spec, takesBody, type Wire } from "./operation-spec.edge.ts";
+import {
+  type AnySpec,
+  type Input,
+  JSON_WIRE,
+  type Spec,
+  type Trailed,
+  takesBody,
+  type Wire,
+} from "./operation-spec.edge.ts";
 import { mediaTypeOf, parse, readJson } from "./request-body.edge.ts";
 
 // What every route works with comes from one place.
@@ -102,9 +111,9 @@ export const accountOperation = <Params extends z.ZodType, Body extends z.ZodTyp
     handle,
   );
 
-/** For a clinic's people of these roles within their clinic, and for the hub's operators across all. */
+/** For a clinic's people of these roles within their clinic, and for the hub's operators across all, whose deeds are in the trail. */
 export const staffOperation = <Params extends z.ZodType, Body extends z.ZodType>(
-  spec: Spec<Params, Body> & Narrowed & { readonly roles: readonly Role[] },
+  spec: Spec<Params, Body> & Trailed<Params, Body> & Narrowed & { readonly roles: readonly Role[] },
   handle: (input: Input<z.output<Params>, z.output<Body>> & { readonly actor: Actor }) => Promise<Answer>,
 ): Operation =>
   restricted(
@@ -114,12 +123,15 @@ export const staffOperation = <Params extends z.ZodType, Body extends z.ZodType>
       const actor = actorOf(caller);
       return actor === undefined ? undefined : { actor };
     },
-    handle,
+    async (input) => {
+      const { hub, actor, correlationId } = input;
+      return (await recordTrail(hub, actor, spec.trail?.(input), correlationId)) ?? handle(input);
+    },
   );
 
 /** For the hub's operators alone: people of that role, and its operator key. */
 export function operatorOperation<Params extends z.ZodType, Body extends z.ZodType>(
-  spec: Spec<Params, Body>,
+  spec: Spec<Params, Body> & Trailed<Params, Body>,
   handle: (input: Input<z.output<Params>, z.output<Body>> & { readonly actor: Actor }) => Promise<Answer>,
 ): Operation {
   return staffOperation({ ...spec, roles: [], tokens: false }, handle);

@@ -1,6 +1,7 @@
 /** The tables of D1 `medlink` as drizzle sees them; the truth is migrations/medlink. */
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { HUB_ACTIONS } from "../audit/operator-action.ts";
 import { ERASURE_REASONS } from "../workflow/erasure.ts";
 import { ACCOUNT_ROLES, LOCALES } from "./accounts/user.ts";
 import { ATTACHMENT_TYPES } from "./attachments/attachment.ts";
@@ -259,6 +260,21 @@ export const auditEvents = sqliteTable("audit_events", {
   at: integer("at").notNull(),
   isView: integer("is_view", { mode: "boolean" }).notNull(),
 });
+
+export const operatorActions = sqliteTable(
+  "operator_actions",
+  {
+    actionId: text("action_id").notNull().primaryKey(),
+    salt: text("salt").notNull(),
+    action: text("action", { enum: HUB_ACTIONS }).notNull(),
+    target: text("target").notNull(),
+    actor: text("actor").notNull(),
+    correlationId: text("correlation_id").notNull(),
+    at: integer("at").notNull(),
+    sentAt: integer("sent_at"),
+  },
+  (table) => [index("operator_actions_waiting").on(table.at, table.actionId).where(sql`sent_at IS NULL`)],
+);
 
 export const attachments = sqliteTable("attachments", {
   attachmentId: text("attachment_id").primaryKey(),

@@ -9,6 +9,7 @@ import { loggedInvocation } from "../platform/invocation.edge.ts";
 import { type LogFields, reasonOf } from "../platform/log.ts";
 import { makeApp } from "./app.edge.ts";
 import { sweepAttachments } from "./attachments/attachments.cron.ts";
+import { sendWaitingActions } from "./audit/record-trail.edge.ts";
 import { consumeAutoSubmit, consumeAutoSubmitDeadLetters } from "./auto-submit/auto-submit.consumer.ts";
 import { pruneHub, sweepAutoSubmit } from "./auto-submit/auto-submit.cron.ts";
 import { pruneEdi, sweepEdi } from "./edi/edi.edge.ts";
@@ -68,6 +69,7 @@ async function runCron(hub: Hub, env: HubEnv, scheduledTime: number): Promise<nu
       await backUp(backup, { hourUtc: settings.BACKUP_HOUR_UTC, turnMs: settings.BACKUP_TURN_MS }, log);
     },
     "count-buckets": () => countBuckets(hub.db, bucketsOf(env), hub.settings.ALERT_TIME_SCALE),
+    trail: () => sendWaitingActions(hub),
     // Last, so that the readings are those of after the jobs.
     metrics: () => recordHubMetrics(hub, env, lateness),
   };

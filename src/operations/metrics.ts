@@ -101,6 +101,7 @@ export const HUB_JOBS = [
   "secret-ages",
   "backup",
   "count-buckets",
+  "trail",
   "metrics",
 ] as const;
 const OPERATOR_RESULTS = ["2xx", "429", "4xx", "5xx", "other", "no-answer", "not-sent"] as const;
@@ -472,6 +473,12 @@ export const METRICS = {
     ...level,
     unit: "none",
     help: "Sessions of people that have not ended.",
+  },
+  medlink_operator_actions_waiting: {
+    ...hub,
+    ...level,
+    unit: "none",
+    help: "Actions of operators on the hub that core's ledger has not taken yet.",
   },
   medlink_auto_submit_core_reachable: {
     ...hub,

@@ -33,6 +33,8 @@ const PLANTED = {
   acknowledgeNotes: "file of the widow Brackenthwaite",
   adjudicateNotes: "denied for lack of pellucidity",
   typo: "the misspelt Mr Hufflebrandt",
+  invitee: "Ophrydia Camberwick",
+  inviteeEmail: "o.camberwick@trescothick.invalid",
 } as const;
 
 /** Every way in which a value might lie in a file or a message without being encrypted. */
@@ -76,6 +78,9 @@ function filesUnder(path: string): readonly string[] {
 
 const submittedSchema = z.looseObject({ requestId: z.string(), requestIdHash: z.string() });
 const claimSchema = z.looseObject({ claimId: z.string(), status: z.string() });
+const actionsSchema = z.looseObject({
+  actions: z.array(z.looseObject({ seq: z.number(), actor: z.string(), target: z.string(), entryHash: z.string() })),
+});
 const seededSchema = z.looseObject({ providerIds: z.tuple([z.string()]), insurerIds: z.tuple([z.string()]) });
 
 describe("personal data, planted through the hub's API and an insurer's notes", () => {
@@ -91,6 +96,13 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
     urlsCalled.push(path);
     const method = body === undefined ? "GET" : "POST";
     return call(`${stack.urls.hub}${path}`, { method, headers: { cookie }, ...(body === undefined ? {} : { body }) });
+  };
+
+  /** By the demo clinic's operator, who signs in for it. */
+  const asOperator = async (password: string, path: string, body: unknown): Promise<Answer> => {
+    const operator = { hubUrl: stack.urls.hub, email: "operator@demo.invalid", password };
+    const signedIn = await signIn({ ...operator, patientId: "", providerId: "", insurerId: "" });
+    return call(`${stack.urls.hub}${path}`, { method: "POST", headers: { cookie: signedIn }, body });
   };
 
   const untilStatus = async (claimId: string, status: string): Promise<void> => {
@@ -237,6 +249,10 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
     await expectStatus(400, hub("/api/patients", undated));
     await expectStatus(409, hub("/api/patients", { firstName, lastName, birthDate, healthNumber }));
 
+    // What an operator does to the hub alone goes into the ledger as well.
+    const invitation = { email: PLANTED.inviteeEmail, name: PLANTED.invitee, role: "billing", clinicId: "cln_demo" };
+    await expectStatus(201, asOperator(account.password, "/api/invitations", invitation));
+
     // Three events of two requests, to each of two destinations.
     await medlink.waitFor(6, 30_000);
     await insurer.waitFor(6, 30_000);
@@ -245,7 +261,10 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
 
   it("is in no ledger entry, no outbox row and nothing else that core's tables show", async () => {
     const database = await stack.database("itrans-core");
-    const tables = ["ledger_entries", "outbox", "delivery_attempts", "payloads", "requests", "claims"];
+    const tables = [
+      ...["ledger_entries", "outbox", "delivery_attempts", "payloads", "requests", "claims"],
+      "operator_actions",
+    ];
     for (const table of tables) {
       const { results } = await database.prepare(`SELECT * FROM ${table}`).all();
       // Only posts that were not taken are rows of their own.
@@ -254,6 +273,22 @@ describe("personal data, planted through the hub's API and an insurer's notes", 
       const text = JSON.stringify(results, (key, value) => (key === "amount_minor" ? undefined : value));
       expect(foundIn(text), table).toEqual([]);
     }
+  });
+
+  it("is not in the trail either, where an operator's action on the hub is an entry of the ledger", async () => {
+    const ask = (path: string) => call(`${stack.urls.core}${path}`, { headers: { "x-api-key": KEYS.operator } });
+    const listed = await expectStatus(200, ask("/operations/actions?action=HUB_INVITATION_CREATE"));
+    const { actions } = actionsSchema.parse(listed);
+    expect(actions).toMatchObject([{ actor: "operator", target: "billing cln_demo by usr_demo_operator" }]);
+    const entry = await expectStatus(200, ask(`/ledger/entries/${actions[0]?.seq}`));
+    expect(entry).toMatchObject({
+      entryHash: actions[0]?.entryHash,
+      entry: { type: "OPERATOR_ACTION", data: { action: "HUB_INVITATION_CREATE", actor: "operator" } },
+    });
+    const hubs = await stack.database("medlink-hub");
+    const { results } = await hubs.prepare("SELECT action, sent_at FROM operator_actions").all();
+    expect(results).toEqual([{ action: "HUB_INVITATION_CREATE", sent_at: expect.any(Number) }]);
+    expect(foundIn(JSON.stringify([listed, entry, results]))).toEqual([]);
   });
 
   it("is in no message of a queue", () => {

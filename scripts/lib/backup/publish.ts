@@ -39,7 +39,7 @@ export async function publishRestored(
         saveBuilt: async (next) => {
           built = next;
         },
-        compareAndSet: async () => true,
+        compareAndSet: async () => ({ type: "set", replaced: undefined }),
         markReleased: async () => {},
         readHead: async () => ({ size, rootHash, headHash: last }),
         readEntries: (from, to) => readCommittedEntries(db, ledgerId, from, to),

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { auditInsert, WHOLE_HUB } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { none, ok, operatorOperation } from "../operation.edge.ts";
 import { clearSessions, type SessionScope } from "./accounts.store.ts";
 
@@ -20,6 +21,8 @@ function subjectOf(scope: SessionScope): string {
   }
 }
 
+const toldSubject = (scope: SessionScope): string => (scope.type === "everyone" ? WHOLE_HUB : toldId(subjectOf(scope)));
+
 export const clearSessionsRoute = operatorOperation(
   {
     method: "post",
@@ -27,6 +30,7 @@ export const clearSessionsRoute = operatorOperation(
     summary: "End the sessions of one person, of a clinic, or of everyone; API tokens stay",
     params: none,
     body: z.object({ scope: scopeSchema }),
+    trail: ({ body }) => ({ action: "HUB_SESSIONS_CLEAR", to: [toldSubject(body.scope)] }),
     answers: { 200: { description: "How many ended", schema: z.object({ cleared: z.number().int() }) } },
   },
   async ({ hub, actor, body, correlationId }) => {

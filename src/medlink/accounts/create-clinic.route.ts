@@ -14,6 +14,7 @@ export const createClinic = operatorOperation(
     summary: "Begin a clinic; its first administrator is invited with POST /api/invitations and its clinicId",
     params: none,
     body: z.object({ name: nameField }),
+    trail: () => ({ action: "HUB_CLINIC_CREATE" }),
     answers: { 201: { description: "The clinic", schema: clinicSchema } },
   },
   async ({ hub, actor, body, correlationId }) => {

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { auditInsert } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { isMissingClinic } from "../batch.store.ts";
 import { newId } from "../ids.ts";
 import { clinicInReach, none, notFound, ok, refuse, staffOperation } from "../operation.edge.ts";
@@ -28,6 +29,10 @@ export const createInvitation = staffOperation(
       name: nameField,
       role: z.enum(ACCOUNT_ROLES),
       clinicId: z.string().max(64).optional().openapi({ description: "The operator's choice; else one's own" }),
+    }),
+    trail: ({ body }) => ({
+      action: "HUB_INVITATION_CREATE",
+      to: [body.role, body.clinicId === undefined ? undefined : toldId(body.clinicId)],
     }),
     answers: {
       201: {

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { auditInsert } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { none, notFound, ok, refuse, staffOperation } from "../operation.edge.ts";
 import { iso } from "../page-query.ts";
 import { findListedUser } from "./accounts.store.ts";
@@ -19,6 +20,7 @@ export const createPasswordReset = staffOperation(
     tokens: false,
     params: z.object({ userId: z.string().max(64) }),
     body: none,
+    trail: ({ params }) => ({ action: "HUB_PASSWORD_RESET", to: [toldId(params.userId)] }),
     answers: { 201: { description: "The link, to be handed on", schema: linkSchema("resetUrl") } },
   },
   async ({ hub, actor, params, request, correlationId }) => {

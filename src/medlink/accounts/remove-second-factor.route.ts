@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { auditInsert } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { none, notFound, ok, refuse, staffOperation } from "../operation.edge.ts";
 import { findListedUser, sessionsDelete } from "./accounts.store.ts";
 import { pendingDelete, secondFactorDelete } from "./second-factor.store.ts";
@@ -14,6 +15,7 @@ export const removeSecondFactor = staffOperation(
     tokens: false,
     params: z.object({ userId: z.string().max(64) }),
     body: none,
+    trail: ({ params }) => ({ action: "HUB_SECOND_FACTOR_REMOVE", to: [toldId(params.userId)] }),
     answers: { 204: { description: "Taken away, or there was none" } },
   },
   async ({ hub, actor, params, correlationId }) => {

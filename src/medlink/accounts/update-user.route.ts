@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { auditInsert } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { notFound, ok, refuse, staffOperation } from "../operation.edge.ts";
 import { changeUser, findListedUser, sessionsDelete } from "./accounts.store.ts";
 import { resetDelete } from "./links.store.ts";
@@ -17,6 +18,10 @@ export const updateUser = staffOperation(
     tokens: false,
     params: z.object({ userId: z.string().max(64) }),
     body: z.object({ role: z.enum(ROLES).optional(), disabled: z.boolean().optional() }),
+    trail: ({ params, body }) => ({
+      action: "HUB_USER_UPDATE",
+      to: [toldId(params.userId), body.role, body.disabled === undefined ? undefined : body.disabled ? "off" : "on"],
+    }),
     answers: { 200: { description: "The person", schema: listedUserSchema } },
   },
   async ({ hub, actor, params, body, correlationId }) => {

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { auditInsert, WHOLE_HUB } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { none, notFound, ok, staffOperation } from "../operation.edge.ts";
 import { takeInvitation } from "./links.store.ts";
 
@@ -12,6 +13,7 @@ export const withdrawInvitation = staffOperation(
     tokens: false,
     params: z.object({ invitationId: z.string().max(64) }),
     body: none,
+    trail: ({ params }) => ({ action: "HUB_INVITATION_WITHDRAW", to: [toldId(params.invitationId)] }),
     answers: { 204: { description: "Withdrawn" } },
   },
   async ({ hub, actor, params, correlationId }) => {

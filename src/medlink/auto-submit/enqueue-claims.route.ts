@@ -1,4 +1,6 @@
 import { z } from "@hono/zod-openapi";
+import { WHOLE_HUB } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { CLAIM_STATUSES, CLAIM_TYPES } from "../claims/claim.ts";
 import { isSubmittable } from "../claims/claim-state.ts";
 import { type ClaimKey, findClaim, findClaimKeys, listUnsubmittedClaims } from "../claims/claims.store.ts";
@@ -21,6 +23,27 @@ type Report = z.output<typeof reportSchema>;
 
 const unsubmitted = z.enum(CLAIM_STATUSES).extract(["draft", "pending"]);
 
+const bodySchema = z.union([
+  z.strictObject({ claimIds: z.array(z.string().max(64)).min(1).max(200) }),
+  z.strictObject({
+    filter: z.object({
+      clinicId: z.string().max(64).optional().openapi({ description: "The operator's choice; else one's own" }),
+      status: unsubmitted.default("draft").openapi({ description: "pending: failed, or set aside by a person" }),
+      type: z.enum(CLAIM_TYPES).optional(),
+      since: z.iso.datetime({ offset: true }).optional().openapi({ description: "Filed at this time or later" }),
+    }),
+    limit: z.number().int().min(1).max(200).default(100),
+    cursor: cursorSchema,
+  }),
+]);
+
+/** How many claims, and the first; or whose, and in which status. */
+function toldClaims(body: z.output<typeof bodySchema>): readonly string[] {
+  if ("claimIds" in body) return [`claims_${body.claimIds.length}`, ...body.claimIds.slice(0, 1).map(toldId)];
+  const { clinicId, status } = body.filter;
+  return [clinicId === undefined ? WHOLE_HUB : toldId(clinicId), status];
+}
+
 export const enqueueClaims = staffOperation(
   {
     method: "post",
@@ -29,19 +52,8 @@ export const enqueueClaims = staffOperation(
       "Queue claims that are not submitted: those named, or those a filter finds; go on with nextCursor until it is null",
     roles: ["billing", "admin"],
     params: none,
-    body: z.union([
-      z.strictObject({ claimIds: z.array(z.string().max(64)).min(1).max(200) }),
-      z.strictObject({
-        filter: z.object({
-          clinicId: z.string().max(64).optional().openapi({ description: "The operator's choice; else one's own" }),
-          status: unsubmitted.default("draft").openapi({ description: "pending: failed, or set aside by a person" }),
-          type: z.enum(CLAIM_TYPES).optional(),
-          since: z.iso.datetime({ offset: true }).optional().openapi({ description: "Filed at this time or later" }),
-        }),
-        limit: z.number().int().min(1).max(200).default(100),
-        cursor: cursorSchema,
-      }),
-    ]),
+    body: bodySchema,
+    trail: ({ body }) => ({ action: "HUB_AUTO_SUBMIT_ENQUEUE", to: toldClaims(body) }),
     answers: {
       200: {
         description: "What became of each claim; a claim has at most one live job",

@@ -1,4 +1,6 @@
 import { z } from "@hono/zod-openapi";
+import { WHOLE_HUB } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { clinicInReach, none, ok, staffOperation } from "../operation.edge.ts";
 import { encodeCursor } from "../page.ts";
 import { cursorSchema } from "../page-query.ts";
@@ -29,6 +31,10 @@ export const requeueFailed = staffOperation(
         .default({}),
       limit: z.number().int().min(1).max(200).default(100),
       cursor: cursorSchema,
+    }),
+    trail: ({ body: { filter } }) => ({
+      action: "HUB_AUTO_SUBMIT_REQUEUE",
+      to: [filter.clinicId === undefined ? WHOLE_HUB : toldId(filter.clinicId)],
     }),
     answers: {
       200: {

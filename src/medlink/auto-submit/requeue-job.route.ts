@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { toldId } from "../audit/trail.ts";
 import { none, notFound, ok, refuse, staffOperation } from "../operation.edge.ts";
 import { findJob } from "./jobs.store.ts";
 import { type Requeued, requeue } from "./requeue.edge.ts";
@@ -20,6 +21,7 @@ export const requeueJob = staffOperation(
     roles: ["billing", "admin"],
     params: z.object({ jobId: z.string() }),
     body: none,
+    trail: ({ params }) => ({ action: "HUB_AUTO_SUBMIT_REQUEUE", to: [toldId(params.jobId)] }),
     answers: { 200: { description: "The job, queued", schema: z.object({ job: jobSchema }) } },
   },
   async ({ hub, actor, params, correlationId }) => {

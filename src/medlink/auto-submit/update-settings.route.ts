@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { auditInsert, WHOLE_HUB } from "../audit/audit.store.ts";
+import { toldId } from "../audit/trail.ts";
 import { isMissingClinic } from "../batch.store.ts";
 import { clinicInReach, none, notFound, ok, staffOperation } from "../operation.edge.ts";
 import { wakeConsumers } from "./drain.edge.ts";
@@ -24,6 +25,13 @@ export const updateAutoSubmitSettings = staffOperation(
         .nullable()
         .openapi({ description: "null takes the word back: what stands behind it decides again" }),
       clinicId: z.string().max(64).optional(),
+    }),
+    trail: ({ body }) => ({
+      action: "HUB_AUTO_SUBMIT_SETTINGS",
+      to: [
+        body.clinicId === undefined ? WHOLE_HUB : toldId(body.clinicId),
+        body.enabled === null ? "as-before" : body.enabled ? "on" : "off",
+      ],
     }),
     answers: { 200: { description: "The switch", schema: autoSubmitSettingsSchema } },
   },

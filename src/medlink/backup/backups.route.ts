@@ -12,10 +12,14 @@ import {
   NO_BACKUPS,
 } from "../../backup/backup-service.edge.ts";
 import type { SnapshotParts } from "../../backup/snapshot.edge.ts";
+import type { HubDeed } from "../audit/trail.ts";
 import type { Hub } from "../hub.edge.ts";
 import { type Answer, none, ok, operatorOperation } from "../operation.edge.ts";
 
 const nameParams = z.object({ name: z.string().regex(/^[0-9A-Za-z-]{1,80}$/) });
+
+/** All that an operator fetches within an hour is one. */
+const EXPORT: HubDeed = { action: "HUB_BACKUP_EXPORT" };
 
 const run = { description: "Where the snapshot stands" };
 
@@ -40,6 +44,7 @@ export const startHubBackup = operatorOperation(
     summary: "Begin a snapshot of the hub",
     params: none,
     body: z.object({ tag: z.string().max(32).optional() }),
+    trail: () => ({ action: "HUB_BACKUP_CREATE" }),
     answers: { 202: run },
   },
   ({ hub, body }) =>
@@ -108,6 +113,7 @@ export const readHubManifest = operatorOperation(
     summary: "The manifest of a good snapshot of the hub",
     params: nameParams,
     body: none,
+    trail: () => EXPORT,
     answers: { 200: { description: "The manifest, its bytes as they were written" } },
   },
   ({ hub, params }) =>
@@ -142,6 +148,7 @@ export const readHubBackupObject = operatorOperation(
     summary: "One encrypted file of a snapshot of the hub",
     params: z.object({ path: z.string().max(200) }),
     body: none,
+    trail: () => EXPORT,
     answers: { 200: { description: "The file" } },
   },
   ({ hub, params }) =>

@@ -11,6 +11,7 @@ export const resetSandbox = staffOperation(
     roles: ["admin"],
     params: none,
     body: none,
+    trail: () => ({ action: "HUB_SANDBOX_RESET" }),
     answers: {
       200: {
         description: "What was forgotten",

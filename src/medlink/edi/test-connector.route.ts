@@ -13,6 +13,7 @@ export const testConnector = staffOperation(
     roles: ["admin"],
     params: z.object({ name: connectorName }),
     body: none,
+    trail: ({ params }) => ({ action: "HUB_CONNECTOR_TEST", to: [params.name] }),
     answers: {
       200: {
         description: "Whether it answered in order",

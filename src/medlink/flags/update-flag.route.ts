@@ -14,6 +14,10 @@ export const updateFlag = operatorOperation(
     summary: "Switch a flag, or change its share of the users; holds from the next request on",
     params: flagParams,
     body: z.object({ enabled: z.boolean(), percentage: z.number().int().min(0).max(100).default(100) }),
+    trail: ({ params, body }) => ({
+      action: "HUB_FLAG_UPDATE",
+      to: [params.name, body.enabled ? `on_${body.percentage}` : "off"],
+    }),
     answers: { 200: { description: "The flag", schema: flagSchema } },
   },
   async ({ hub, actor, params, body, correlationId }) => {

@@ -50,6 +50,7 @@ const operationsOf = (renewal: Renewal, what: string): readonly [Operation, Oper
         start: z.boolean().default(false).openapi({ description: "Begin; what runs already goes on" }),
         rows: z.number().int().min(0).max(MAX_ROWS_A_CALL).default(1_000),
       }),
+      trail: ({ body }) => (body.start ? { action: "HUB_RENEWAL_START", to: [renewal.task] } : undefined),
       answers: { 200: { description: "Where it stands", schema: statusSchema } },
     },
     async ({ hub, actor, body, correlationId }) => {

@@ -32,6 +32,7 @@ export const putContacts = operatorOperation(
     summary: "Say who the hub calls when core's alerts are silent: people, roles and shifts",
     params: none,
     body: putContactsSchema,
+    trail: ({ body }) => ({ action: "HUB_CONTACTS_PUT", to: [`people_${body.people.length}`] }),
     answers,
   },
   async ({ hub, actor, body, correlationId }) => {

@@ -3,6 +3,7 @@ import { readBackupLevels } from "../../backup/backup.store.ts";
 import { readBucketCounts } from "../../operations/bucket-count.store.ts";
 import type { Reading } from "../../operations/readings.ts";
 import { SESSION_IDLE_MS, SESSION_LIFETIME_MS } from "../accounts/session.ts";
+import { countWaitingActions } from "../audit/trail.store.ts";
 import { readBreaker } from "../auto-submit/core-breaker.store.ts";
 import { oldestDueAt } from "../auto-submit/jobs.store.ts";
 import { readSecretAges } from "../secrets/secret-ages.store.ts";
@@ -11,7 +12,7 @@ const LIVE_STATES = ["queued", "running", "retrying"] as const;
 
 /** @param now epoch ms. */
 export async function readHubGauges(db: D1Database, now: number): Promise<readonly Reading[]> {
-  const [live, oldest, { breaker }, backup, watched, ages, buckets, sessions] = await Promise.all([
+  const [live, oldest, { breaker }, backup, watched, ages, buckets, sessions, actions] = await Promise.all([
     db
       .prepare(
         `SELECT state, COUNT(*) AS count FROM auto_submit_jobs WHERE state IN ('queued', 'retrying') GROUP BY state
@@ -31,6 +32,7 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
       )
       .bind(now - SESSION_IDLE_MS, now - SESSION_LIFETIME_MS)
       .first<{ readonly count: number }>(),
+    countWaitingActions(db),
   ]);
   const counts = new Map(live.results.map(({ state, count }) => [state, count]));
   return [
@@ -43,6 +45,7 @@ export async function readHubGauges(db: D1Database, now: number): Promise<readon
       value: oldest === undefined ? 0 : Math.max(0, now - oldest) / 1_000,
     },
     { name: "medlink_active_sessions", labels: [], value: sessions?.count ?? 0 },
+    { name: "medlink_operator_actions_waiting", labels: [], value: actions },
     { name: "medlink_auto_submit_core_reachable", labels: [], value: breaker.type === "open" ? 0 : 1 },
     { name: "medlink_database_size_bytes", labels: [], value: live.meta.size_after ?? 0 },
     ...(watched === null

@@ -25,6 +25,10 @@ export const putMaintenance = operatorOperation(
     summary: "Refuse what changes something, or take it again; signing in, operations and callbacks go on",
     params: none,
     body: putMaintenanceSchema,
+    trail: ({ body }) =>
+      body.on
+        ? { action: "HUB_MAINTENANCE_ON", to: [body.reason, `minutes_${body.minutes}`] }
+        : { action: "HUB_MAINTENANCE_OFF" },
     answers,
   },
   async ({ hub, actor, body, correlationId }) => {

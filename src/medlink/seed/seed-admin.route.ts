@@ -18,6 +18,7 @@ export const seedAdmin = operatorOperation(
       adminPassword: passwordField.openapi({ description: "Of the accounts that are made now" }),
       insurerAddress: insurerFields.shape.insurerAddress,
     }),
+    trail: () => ({ action: "HUB_SEED" }),
     answers: {
       200: { description: "What is there now", schema: seededSchema.extend({ created: z.array(z.string()) }) },
     },

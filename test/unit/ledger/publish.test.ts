@@ -451,7 +451,7 @@ describe("nothing is signed", () => {
     const world = await published(10);
     world.commit(chain(12));
     const port = world.port();
-    const result = await publishRound({ ...port, compareAndSet: async () => false }, LIMITS);
+    const result = await publishRound({ ...port, compareAndSet: async () => ({ type: "overtaken" }) }, LIMITS);
     expect(result).toEqual({ type: "refused", reason: "overtaken" });
     expect(world.checkpoint).toMatch(/^10 /);
   });

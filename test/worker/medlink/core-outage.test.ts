@@ -246,6 +246,7 @@ describe("the hub's switch", () => {
     await queueClaims("cln_a", 40);
     let calls = 0;
     hub.answer = async (request) => {
+      if (new URL(request.url).pathname === "/operations/actions") return new Response(null, { status: 204 });
       if (++calls === 5) await turn(false);
       return accept(request);
     };

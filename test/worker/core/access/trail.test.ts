@@ -18,6 +18,13 @@ type Row =
   | { readonly exempt: string };
 
 const START = "2026-11-22T10:00:00.000Z";
+/** What an operator did to the hub, as the hub sends it. */
+const ON_HUB = {
+  actionId: "act_0b7f8a52-3c1d-4e5f-8a9b-0c1d2e3f4a5b",
+  salt: "5a".repeat(32),
+  action: "HUB_FLAG_UPDATE",
+  target: "FEATURE_FLAG_NEW_UI on_50 by usr_demo_operator",
+};
 const ITS_OWN_ENTRY = "the command is an entry of the ledger itself, with who gave it";
 
 const CHAIN = { EVM_RPC_URL: "http://127.0.0.1:9", ANCHOR_CONTRACT_ADDRESS: `0x${"1a".repeat(20)}` };
@@ -154,6 +161,7 @@ const TRAIL: Readonly<Record<string, Row>> = {
     path: `/operations/idempotency-keys/${"ab".repeat(32)}/resolve`,
     body: {},
   },
+  "POST /operations/actions": { action: "HUB_FLAG_UPDATE", body: ON_HUB },
   "PUT /operations/maintenance": { action: "MAINTENANCE_OFF", body: { on: false } },
   "POST /settlements": { exempt: ITS_OWN_ENTRY },
   "POST /settlements/{refId}/replay": { exempt: ITS_OWN_ENTRY },
@@ -268,4 +276,71 @@ it("has one entry for an export of a backup, however many files it takes", async
   });
   for (let file = 0; file < 3; file++) expect(await fetched(json.key)).toBe(200);
   expect(await exports()).toBe(before + 2);
+});
+
+const ofHub = (body: unknown, key = OPERATOR) => call("/operations/actions", { method: "POST", key, body });
+
+it("has one entry for what the hub tells again and again, and shows what it was and by whom", async () => {
+  const done = { ...ON_HUB, actionId: "act_11111111-2222-4333-8444-555555555555" };
+  const told = async (): Promise<readonly Listed[]> =>
+    (await call("/operations/actions?action=HUB_FLAG_UPDATE&limit=500", { key: OPERATOR })).json.actions;
+  const before = (await told()).length;
+  const answers = await Promise.all([ofHub(done), ofHub(done), ofHub(done)]);
+  answers.push(await ofHub(done));
+  expect(answers.map(({ status }) => status)).toEqual([204, 204, 204, 204]);
+  const recorded = (await told()).toReversed().slice(before);
+  expect(recorded).toMatchObject([{ actor: "operator", target: done.target }]);
+  const { json: shown } = await call(`/ledger/entries/${recorded[0]?.seq}`, { key: OPERATOR });
+  expect(shown.entry).toMatchObject({
+    type: "OPERATOR_ACTION",
+    data: { action: "HUB_FLAG_UPDATE", actor: "operator" },
+  });
+});
+
+it("takes no other action under an id that is recorded", async () => {
+  const done = { ...ON_HUB, actionId: "act_66666666-2222-4333-8444-555555555555" };
+  expect((await ofHub(done)).status).toBe(204);
+  const before = await newest();
+  expect((await ofHub({ ...done, target: "FEATURE_FLAG_NEW_UI off by usr_demo_operator" })).status).toBe(409);
+  expect((await ofHub({ ...done, action: "HUB_SEED" })).status).toBe(409);
+  expect(await newest()).toEqual(before);
+});
+
+it.each([
+  ["an action of core's own", { action: "RELAY_PAUSE" }],
+  ["an action that nobody knows", { action: "HUB_NOTHING" }],
+  ["an address as what it was done to", { target: "someone@clinic.test" }],
+  ["a sentence as what it was done to", { target: "Dr. Somebody, who lost it" }],
+  ["a long target", { target: "x".repeat(201) }],
+  ["a salt that is too short", { salt: "5a" }],
+  ["an id of another form", { actionId: "mine" }],
+  ["a field more", { actor: "usr_else" }],
+])("refuses from the hub %s", async (_, change) => {
+  const before = await newest();
+  expect((await ofHub({ ...ON_HUB, ...change })).status).toBe(400);
+  expect(await newest()).toEqual(before);
+});
+
+it("takes the hub's word from keys with the scope operate alone", async () => {
+  const made = async (scopes: readonly string[]) =>
+    (await call("/tenants/default/keys", { method: "POST", key: OPERATOR, body: { surface: "operator", scopes } }))
+      .json;
+  const readsOnly = await made(["read", "audit"]);
+  expect((await ofHub(ON_HUB, readsOnly.key)).status).toBe(403);
+  expect((await ofHub(ON_HUB, "")).status).toBe(401);
+  const operates = await made(["operate"]);
+  const done = { ...ON_HUB, actionId: "act_77777777-2222-4333-8444-555555555555" };
+  expect((await ofHub(done, operates.key)).status).toBe(204);
+  expect(await newest()).toMatchObject({ action: "HUB_FLAG_UPDATE", actor: operates.keyId });
+});
+
+it("does not keep the hub's word waiting where the ledger takes nothing: the hub does", async () => {
+  const away = { getByName: () => ({ append: async () => ({ type: "unavailable" }) }) };
+  const waiting = async () => (await call("/operations/actions?limit=1", { key: OPERATOR })).json.waiting;
+  const before = await waiting();
+  const done = { ...ON_HUB, actionId: "act_88888888-2222-4333-8444-555555555555" };
+  const init = { method: "POST", key: OPERATOR, body: done };
+  expect((await callWith({ SEQUENCER: away }, "/operations/actions", init)).status).toBe(503);
+  expect(await waiting()).toBe(before);
+  expect((await ofHub(done)).status).toBe(204);
 });
