@@ -19,7 +19,7 @@ import {
 } from "./lib/cutover/preflight.ts";
 import { rehearsalContext, rehearsalSignOffs } from "./lib/cutover/rehearsal.ts";
 import { rollBack } from "./lib/cutover/rollback.ts";
-import { backupOf, newestCutover, readCutover, runCutover, writeCutover } from "./lib/cutover/run.ts";
+import { backupOf, newestCutover, readCutover, rehearsalFolder, runCutover, writeCutover } from "./lib/cutover/run.ts";
 import { openDatabase } from "./lib/databases.ts";
 import { prepare, requireCommitted } from "./lib/deploy/before.ts";
 import { deployedNameOf, objectMigrationIn, REHEARSED } from "./lib/deploy/rehearsal.ts";
@@ -271,7 +271,7 @@ function acceptanceOf(
 }
 
 async function rehearse(printer: Printer): Promise<number> {
-  const directory = join(ROOT, `rehearsal-${folderName()}`);
+  const directory = rehearsalFolder(ROOT, folderName());
   const { context, dispose } = await rehearsalContext({ directory, say: (line) => printer.note(line) });
   try {
     const { site: signOffs, gates } = await rehearsalSignOffs(context);

@@ -63,19 +63,29 @@ export function readCutover(directory: string): Cutover | undefined {
   return parsed.data;
 }
 
-/** The newest under `root`, of an environment. */
-export function newestCutover(
-  root: string,
-  environment: string,
-): { readonly directory: string; readonly cutover: Cutover } | undefined {
-  if (!existsSync(root)) return undefined;
-  for (const name of readdirSync(root).sort().toReversed()) {
-    const directory = join(root, name);
-    const cutover = existsSync(stateFile(directory)) ? readCutover(directory) : undefined;
-    if (cutover?.environment === environment) return { directory, cutover };
-  }
-  return undefined;
+interface Found {
+  readonly directory: string;
+  readonly cutover: Cutover;
 }
+
+const REHEARSAL = "rehearsal-";
+
+/** @param time as it names a folder. @returns where a rehearsal keeps its record, which is never taken for a cutover's. */
+export const rehearsalFolder = (root: string, time: string): string => join(root, `${REHEARSAL}${time}`);
+
+/** Under `root`, of an environment, newest first. A rehearsal goes by an environment's name and changes nothing of it. */
+export function* cutoversIn(root: string, environment: string): Generator<Found, undefined> {
+  if (!existsSync(root)) return;
+  const names = readdirSync(root).filter((name) => !name.startsWith(REHEARSAL));
+  for (const name of names.toSorted().toReversed()) {
+    const directory = join(root, name);
+    const cutover = readCutover(directory);
+    if (cutover?.environment === environment) yield { directory, cutover };
+  }
+}
+
+export const newestCutover = (root: string, environment: string): Found | undefined =>
+  cutoversIn(root, environment).next().value;
 
 const LABELS = { passed: "passed", failed: "FAILED" } as const;
 

@@ -1,9 +1,8 @@
 /** What the hypercare's reports are made from, asked of a running system. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import * as z from "zod";
 import { MAX_INCIDENTS } from "../../../src/operations/alerts/evaluate.ts";
-import { backupOf, newestCutover, readCutover } from "../cutover/run.ts";
+import { backupOf, cutoversIn, newestCutover } from "../cutover/run.ts";
 import { commitAt } from "../deploy/look.ts";
 import { askOf, type DeploySite } from "../deploy/site.ts";
 import { messageOf } from "../fail.ts";
@@ -251,15 +250,10 @@ function firstTenOf(cutovers: string, environment: string): FirstTen | undefined
     : undefined;
 }
 
-function rollbacksSince(cutovers: string, environment: string, from: number): number {
-  if (!existsSync(cutovers)) return 0;
-  return readdirSync(cutovers)
-    .filter((name) => existsSync(join(cutovers, name, "cutover.json")))
-    .map((name) => readCutover(join(cutovers, name)))
-    .filter(
-      (one) => one?.environment === environment && one.rollback !== undefined && Date.parse(one.rollback.at) >= from,
-    ).length;
-}
+const rollbacksSince = (cutovers: string, environment: string, from: number): number =>
+  [...cutoversIn(cutovers, environment)].filter(
+    ({ cutover: { rollback } }) => rollback !== undefined && Date.parse(rollback.at) >= from,
+  ).length;
 
 /** When hypercare began: the end of the newest cutover that went live. */
 export function liveSince(
