@@ -1,12 +1,13 @@
 /** `npm run cutover`: what a go-live is, from the list before it to four hours after it. docs/go-live.md says how. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { readIfThere } from "./lib/atomic-file.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
 import type { CutoverContext } from "./lib/cutover/context.ts";
-import { decide, otherRun } from "./lib/cutover/decisions.ts";
+import { beginRun, decide, endRun, otherRun, underWay } from "./lib/cutover/decisions.ts";
 import { goLiveMessage } from "./lib/cutover/messages.ts";
 import { type Acceptance, type Cutover, type CutoverAction, STEPS } from "./lib/cutover/plan.ts";
 import {
@@ -71,6 +72,7 @@ const options = {
 
 const folderName = (): string => new Date().toISOString().replace(/[:.]/g, "-");
 const goFile = (environment: string): string => join(ROOT, `${environment}-go.json`);
+const controlOf = (environment: string): string => join(ROOT, environment);
 const goSchema = z.object({ commit: z.string(), at: z.string(), by: z.string() });
 
 function clinicOf(site: DeploySite): Clinic | undefined {
@@ -102,6 +104,7 @@ function deployedContext(
     environment,
     site,
     directory,
+    control: controlOf(environment),
     clinic: clinicOf(site),
     evmRpcUrl: values.EVM_RPC_URL === "" ? undefined : values.EVM_RPC_URL,
     compress,
@@ -233,6 +236,16 @@ function ended(printer: Printer, action: CutoverAction, directory: string, envir
 
 const isOver = ({ rollback, watched }: Cutover): boolean => rollback?.complete === true || watched !== undefined;
 
+/** @throws Failure when nobody said go for this commit in the last 24 hours. */
+function requireGo(environment: string, commit: string): void {
+  const text = readIfThere(goFile(environment));
+  const go = text === undefined ? undefined : goSchema.safeParse(JSON.parse(text)).data;
+  if (go?.commit !== commit || Date.now() - Date.parse(go.at) > GO_HOLDS_MS)
+    throw new Failure(
+      `there is no go for ${commit.slice(0, 12)} of the last 24 hours: npm run cutover:preflight -- --env ${environment}`,
+    );
+}
+
 /** What the newest cutover left to do, or a new one. */
 function continued(environment: string, commit: string): { readonly directory: string; readonly cutover: Cutover } {
   const newest = newestCutover(ROOT, environment);
@@ -332,25 +345,25 @@ async function main(): Promise<number> {
       return 0;
     }
     case "run": {
-      const go = existsSync(goFile(environment))
-        ? goSchema.safeParse(JSON.parse(readFileSync(goFile(environment), "utf8"))).data
-        : undefined;
-      const { directory, cutover } = continued(environment, commit);
-      if (cutover.records.length === 0 && (go?.commit !== commit || Date.now() - Date.parse(go.at) > GO_HOLDS_MS))
-        throw new Failure(
-          `there is no go for ${commit.slice(0, 12)} of the last 24 hours: npm run cutover:preflight -- --env ${environment}`,
-        );
-      const accepted = acceptanceOf(values, cutover);
-      const other = otherRun(directory);
-      if (other !== undefined) {
-        if (!other.waiting) throw new Failure(`this cutover is under way in process ${other.pid}`);
-        decide(directory, accepted === undefined ? { type: "again" } : { type: "accept", acceptance: accepted });
-        printer.line(`Process ${other.pid}, which watches this cutover, was told to go on.`);
-        return 0;
+      const control = controlOf(environment);
+      const other = otherRun(control);
+      if (other?.waiting === false) throw underWay(other, control);
+      if (other === undefined) beginRun(control);
+      try {
+        const { directory, cutover } = continued(environment, commit);
+        if (cutover.records.length === 0) requireGo(environment, commit);
+        const accepted = acceptanceOf(values, cutover);
+        if (other !== undefined) {
+          decide(control, accepted === undefined ? { type: "again" } : { type: "accept", acceptance: accepted });
+          printer.line(`Process ${other.pid}, which watches this cutover, was told to go on.`);
+          return 0;
+        }
+        const context = deployedContext(environment, directory, compress, signOffsAt(signOffsPath).contact, printer);
+        const run = await runCutover(context, accepted === undefined ? cutover : { ...cutover, accepted });
+        return ended(printer, run.ended, directory, environment);
+      } finally {
+        endRun(control);
       }
-      const context = deployedContext(environment, directory, compress, signOffsAt(signOffsPath).contact, printer);
-      const run = await runCutover(context, accepted === undefined ? cutover : { ...cutover, accepted });
-      return ended(printer, run.ended, directory, environment);
     }
     case "rollback": {
       const newest = newestCutover(ROOT, environment);
@@ -367,7 +380,7 @@ async function main(): Promise<number> {
         printer,
       );
       const because = values.reason ?? "rolled back by decision";
-      if (otherRun(directory) !== undefined) decide(directory, { type: "rollback", because });
+      if (otherRun(context.control) !== undefined) decide(context.control, { type: "rollback", because });
       const report = await rollBack(context, because, cutover.startedAt, backupOf(cutover));
       const { at, complete } = report;
       writeCutover(directory, { ...(readCutover(directory) ?? cutover), rollback: { because, at, complete } });

@@ -12,6 +12,8 @@ export interface CutoverContext {
   readonly site: DeploySite;
   /** Everything that is written is under here. */
   readonly directory: string;
+  /** Where it is marked which process runs a cutover of this environment, and what a person decides is told. */
+  readonly control: string;
   readonly rollout: Omit<RolloutParts, "save" | "say">;
   /** Settings, secrets and databases, before the first version is uploaded. */
   readonly prepare: () => Promise<void>;

@@ -50,6 +50,7 @@ export function contextOf(rehearsal: Rehearsal, directory: string, say: (line: s
     environment: REHEARSED,
     site,
     directory,
+    control: directory,
     clinic,
     evmRpcUrl: system.evmRpcUrl,
     compress: COMPRESS,

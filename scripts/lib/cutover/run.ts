@@ -5,7 +5,7 @@ import * as z from "zod";
 import { writeAtomically } from "../atomic-file.ts";
 import { Failure, messageOf } from "../fail.ts";
 import { type CutoverContext, isoNow, Triggered } from "./context.ts";
-import { type Decision, endRun, markRun, takeDecision } from "./decisions.ts";
+import { beginRun, type Decision, endRun, markRun, takeDecision } from "./decisions.ts";
 import {
   type Cutover,
   type CutoverAction,
@@ -142,10 +142,9 @@ export async function runCutover(
   context: CutoverContext,
   begun: Cutover,
 ): Promise<{ readonly cutover: Cutover; readonly ended: CutoverAction }> {
-  const { directory } = context;
+  const { control, directory } = context;
   mkdirSync(directory, { recursive: true });
-  // Of a run that ended before it was taken.
-  takeDecision(directory);
+  beginRun(control);
   let cutover = begun;
   const keep = (next: Cutover): void => {
     cutover = next;
@@ -160,10 +159,9 @@ export async function runCutover(
     if (watched.type === "triggered") keep({ ...cutover, rollback: { because: watched.because, at: isoNow(context) } });
     return watched;
   };
-  markRun(directory, false);
   try {
     for (let again = true; ; ) {
-      const told = takeDecision(directory);
+      const told = takeDecision(control);
       if (told?.type === "rollback") return { cutover, ended: { type: "rolled-back", because: told.because } };
       const action = nextOf(cutover, again);
       again = false;
@@ -197,9 +195,9 @@ export async function runCutover(
           context.say(
             `stopped: ${action.because}. Claims flow, so the rollback triggers are watched until ${new Date(until).toISOString()}. ${action.step.remedy}`,
           );
-          markRun(directory, true);
+          markRun(control, true);
           const watched = await watching(until, "stopped, somebody is to decide");
-          markRun(directory, false);
+          markRun(control, false);
           if (watched.type === "over") return { cutover, ended: action };
           if (watched.type === "triggered") break;
           const { decision } = watched;
@@ -214,7 +212,7 @@ export async function runCutover(
       }
     }
   } finally {
-    endRun(directory);
+    endRun(control);
   }
 }
 
@@ -275,7 +273,7 @@ async function watchTriggers(
       triggered = error.message;
     }
     // A person's way back looks like an outage: it is not begun twice.
-    const decision = takeDecision(context.directory);
+    const decision = takeDecision(context.control);
     if (decision?.type === "rollback") return { type: "decided", decision };
     if (triggered !== undefined) return { type: "triggered", because: triggered };
     if (decision !== undefined) return { type: "decided", decision };

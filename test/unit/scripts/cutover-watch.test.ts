@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { CutoverContext } from "../../../scripts/lib/cutover/context.ts";
-import { decide, markRun, otherRun } from "../../../scripts/lib/cutover/decisions.ts";
+import { decide } from "../../../scripts/lib/cutover/decisions.ts";
 import { readingsOf } from "../../../scripts/lib/cutover/observe.ts";
 import type { Cutover, StepId } from "../../../scripts/lib/cutover/plan.ts";
 import { STEPS } from "../../../scripts/lib/cutover/plan.ts";
@@ -143,6 +143,7 @@ function contextOf(happens: (minute: number) => void, compress = 1): CutoverCont
       values: {},
     },
     directory,
+    control: directory,
     clinic: undefined,
     evmRpcUrl: undefined,
     compress,
@@ -361,11 +362,5 @@ describe("a cutover whose auto-submit is on", () => {
     );
     expect(cutover.records.at(-1)?.because).toBe("2/10 through, 2 seen, 1 failed");
     expect(cutover.rollback).toBeUndefined();
-  });
-
-  it("has one run at a time, and one that ended does not count", () => {
-    expect(otherRun(directory)).toBeUndefined();
-    markRun(directory, true);
-    expect(otherRun(directory), "this process is no other").toBeUndefined();
   });
 });
