@@ -160,6 +160,8 @@ export async function runCutover(
     return watched;
   };
   try {
+    // Its first step takes minutes, and is of this cutover; what another process wrote since it was read is never replaced.
+    if (readCutover(directory) === undefined) keep(begun);
     for (let again = true; ; ) {
       const told = takeDecision(control);
       if (told?.type === "rollback") return { cutover, ended: { type: "rolled-back", because: told.because } };

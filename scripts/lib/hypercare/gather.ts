@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import * as z from "zod";
 import { MAX_INCIDENTS } from "../../../src/operations/alerts/evaluate.ts";
-import { backupOf, cutoversIn, newestCutover } from "../cutover/run.ts";
+import { type Cutover, enabledAt } from "../cutover/plan.ts";
+import { backupOf, cutoversIn } from "../cutover/run.ts";
 import { commitAt } from "../deploy/look.ts";
 import { askOf, type DeploySite } from "../deploy/site.ts";
 import { messageOf } from "../fail.ts";
@@ -238,9 +239,7 @@ const firstTenSchema = z.looseObject({
 });
 
 function firstTenOf(cutovers: string, environment: string): FirstTen | undefined {
-  const evidence = newestCutover(cutovers, environment)?.cutover.records.findLast(
-    ({ step }) => step === "first-ten",
-  )?.evidence;
+  const evidence = newestLive(cutovers, environment)?.records.findLast(({ step }) => step === "first-ten")?.evidence;
   const parsed = firstTenSchema.safeParse(evidence);
   return parsed.success
     ? {
@@ -255,16 +254,20 @@ const rollbacksSince = (cutovers: string, environment: string, from: number): nu
     ({ cutover: { rollback } }) => rollback !== undefined && Date.parse(rollback.at) >= from,
   ).length;
 
+/** The newest that went live, whatever was only begun since. */
+function newestLive(cutovers: string, environment: string): Cutover | undefined {
+  for (const { cutover } of cutoversIn(cutovers, environment)) if (enabledAt(cutover) !== undefined) return cutover;
+  return undefined;
+}
+
 /** When hypercare began: the end of the newest cutover that went live. */
 export function liveSince(
   cutovers: string,
   environment: string,
 ): { readonly at: number; readonly backup: string | undefined } | undefined {
-  const newest = newestCutover(cutovers, environment)?.cutover;
-  const enabled = newest?.records.findLast(({ step, status }) => step === "enable-auto-submit" && status === "passed");
-  return newest === undefined || enabled === undefined
-    ? undefined
-    : { at: Date.parse(enabled.endedAt), backup: backupOf(newest) };
+  const newest = newestLive(cutovers, environment);
+  const at = newest === undefined ? undefined : enabledAt(newest);
+  return newest === undefined || at === undefined ? undefined : { at, backup: backupOf(newest) };
 }
 
 export const contactIn = (path: string): string | undefined =>

@@ -62,3 +62,12 @@ it("where there were rehearsals alone, there was no cutover", () => {
   record(rehearsalFolder(root, "2026-11-21T10-00-00-000Z"), REHEARSED);
   expect(newestCutover(root, "staging")).toBeUndefined();
 });
+
+it("a cutover that has only begun leaves hypercare with the one that went live", async () => {
+  record(folderOf(LIVE), LIVE);
+  const begun = record(folderOf(REHEARSED), REHEARSED, { records: [] });
+  expect(newestCutover(root, "staging")?.directory).toBe(begun);
+  expect(liveSince(root, "staging")?.at).toBe(Date.parse(LIVE));
+  const data = await gather(site, "staging", root, Date.parse(LIVE), Date.parse(REHEARSED));
+  expect(data.firstTen).toEqual({ successRate: "9/10", failed: 1 });
+});

@@ -9,7 +9,7 @@ import { decide } from "../../../scripts/lib/cutover/decisions.ts";
 import { readingsOf } from "../../../scripts/lib/cutover/observe.ts";
 import type { Cutover, StepId } from "../../../scripts/lib/cutover/plan.ts";
 import { STEPS } from "../../../scripts/lib/cutover/plan.ts";
-import { readCutover, runCutover } from "../../../scripts/lib/cutover/run.ts";
+import { readCutover, runCutover, writeCutover } from "../../../scripts/lib/cutover/run.ts";
 import { DEFAULT_LIMITS } from "../../../scripts/lib/deploy/rollout.ts";
 import type { Platform } from "../../../scripts/lib/platform.ts";
 
@@ -36,6 +36,7 @@ const fresh = () => ({
   findings: [] as readonly unknown[],
   autoSubmit: true,
   answers: true,
+  onCall: (_: string): void => {},
 });
 
 let now = BEGAN;
@@ -109,6 +110,7 @@ beforeAll(async () => {
     request.on("end", () => {
       const { method = "GET", url: path = "/" } = request;
       calls.push(`${method} ${path}`);
+      world.onCall(`${method} ${path}`);
       const [status, answer] = answerOf(method, path, body);
       if (typeof answer === "string") response.writeHead(status, { "content-type": "text/plain" }).end(answer);
       else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
@@ -362,5 +364,35 @@ describe("a cutover whose auto-submit is on", () => {
     );
     expect(cutover.records.at(-1)?.because).toBe("2/10 through, 2 seen, 1 failed");
     expect(cutover.rollback).toBeUndefined();
+  });
+});
+
+describe("a new cutover", () => {
+  const begun = (): Cutover => ({ ...enabled(), records: [] });
+
+  it("has its record while its first step, a backup of minutes, is taken", async () => {
+    let first: Cutover | undefined;
+    world.onCall = (call) => {
+      if (call === "POST /operations/backups") first ??= readCutover(directory);
+    };
+    await runCutover(
+      contextOf(() => {}),
+      begun(),
+    );
+    expect(first).toEqual(begun());
+  });
+
+  it("that goes on replaces nothing of its record before its first step is over", async () => {
+    const kept = { ...begun(), firstTen: { claims: [], through: [], givenUpBefore: 2, failed: 0 } };
+    writeCutover(directory, kept);
+    let then: Cutover | undefined;
+    world.onCall = (call) => {
+      if (call === "POST /operations/backups") then ??= readCutover(directory);
+    };
+    await runCutover(
+      contextOf(() => {}),
+      begun(),
+    );
+    expect(then).toEqual(kept);
   });
 });
