@@ -98,6 +98,7 @@ describe("the mark of a run", () => {
       process.once("message", () => {
         try { beginRun(${JSON.stringify(directory)}); process.send("began"); } catch { process.send("refused"); }
       });
+      setInterval(() => {}, 1_000);
       process.send("there");`;
     const children = [1, 2, 3].map(() =>
       spawn(process.execPath, ["--input-type=module-typescript", "-e", begins], {
