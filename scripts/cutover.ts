@@ -19,8 +19,8 @@ import {
   templateOf,
 } from "./lib/cutover/preflight.ts";
 import { rehearsalContext, rehearsalSignOffs } from "./lib/cutover/rehearsal.ts";
-import { rollBack } from "./lib/cutover/rollback.ts";
-import { backupOf, newestCutover, readCutover, rehearsalFolder, runCutover, writeCutover } from "./lib/cutover/run.ts";
+import { newestCutover, rehearsalFolder, runCutover } from "./lib/cutover/run.ts";
+import { takeBack } from "./lib/cutover/take-back.ts";
 import { openDatabase } from "./lib/databases.ts";
 import { prepare, requireCommitted } from "./lib/deploy/before.ts";
 import { deployedNameOf, objectMigrationIn, REHEARSED } from "./lib/deploy/rehearsal.ts";
@@ -226,6 +226,9 @@ function ended(printer: Printer, action: CutoverAction, directory: string, envir
       printer.line(`${printer.paint("red", "rollback incomplete")}  ${action.because}`);
       printer.warn("rollback.json says which of its steps failed; mend those and run the same command again.");
       break;
+    case "left":
+      printer.line(`${printer.paint("red", "left")}  to the command that takes everything back: ${action.because}`);
+      break;
     case "step":
     case "watch":
       break;
@@ -351,7 +354,7 @@ async function main(): Promise<number> {
       if (other === undefined) beginRun(control);
       try {
         const { directory, cutover } = continued(environment, commit);
-        if (cutover.records.length === 0) requireGo(environment, commit);
+        if (cutover.records.length === 0 && cutover.rollback === undefined) requireGo(environment, commit);
         const accepted = acceptanceOf(values, cutover);
         if (other !== undefined) {
           decide(control, accepted === undefined ? { type: "again" } : { type: "accept", acceptance: accepted });
@@ -366,26 +369,21 @@ async function main(): Promise<number> {
       }
     }
     case "rollback": {
-      const newest = newestCutover(ROOT, environment);
-      if (newest === undefined)
-        throw new Failure(
-          `there was no cutover to ${environment} from here; npm run deploy:rollback takes a deploy back`,
-        );
-      const { directory, cutover } = newest;
-      const context = deployedContext(
+      const contact = readSignOffs(signOffsPath)?.contact ?? "the on-call lead";
+      const back = await takeBack({
+        root: ROOT,
         environment,
-        directory,
-        compress,
-        readSignOffs(signOffsPath)?.contact ?? "the on-call lead",
-        printer,
+        control: controlOf(environment),
+        because: values.reason ?? "rolled back by decision",
+        contextIn: (directory) => deployedContext(environment, directory, compress, contact, printer),
+        now: () => Date.now(),
+        sleep: (ms) => sleep(ms),
+        say: (line) => printer.note(line),
+      });
+      printer.note(
+        `The record is ${join(back.directory, "rollback.json")}; rollback-message.txt is what to tell people.`,
       );
-      const because = values.reason ?? "rolled back by decision";
-      if (otherRun(context.control) !== undefined) decide(context.control, { type: "rollback", because });
-      const report = await rollBack(context, because, cutover.startedAt, backupOf(cutover));
-      const { at, complete } = report;
-      writeCutover(directory, { ...(readCutover(directory) ?? cutover), rollback: { because, at, complete } });
-      printer.note(`The record is ${join(directory, "rollback.json")}; rollback-message.txt is what to tell people.`);
-      return report.complete ? 0 : 1;
+      return back.complete ? 0 : 1;
     }
     default:
       throw new Failure(USAGE);

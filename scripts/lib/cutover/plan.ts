@@ -148,6 +148,8 @@ export type CutoverAction =
   | { readonly type: "rollback"; readonly because: string }
   | { readonly type: "stopped"; readonly step: Step; readonly because: string }
   | { readonly type: "rolled-back"; readonly because: string }
+  /** To another process, which takes everything back. */
+  | { readonly type: "left"; readonly because: string }
   | { readonly type: "passed" };
 
 /** The newest word on a step counts: one that failed is tried again by a later run. */

@@ -3,9 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { writeAtomically } from "../atomic-file.ts";
+import { Interrupted } from "../deploy/run-rollout.ts";
 import { Failure, messageOf } from "../fail.ts";
 import { type CutoverContext, isoNow, Triggered } from "./context.ts";
-import { beginRun, type Decision, endRun, markRun, takeDecision } from "./decisions.ts";
+import { beginRun, type Decision, decisionIn, endRun, markRun, takeDecision } from "./decisions.ts";
 import {
   type Cutover,
   type CutoverAction,
@@ -136,7 +137,7 @@ function firstTenLines({ records, firstTen }: Cutover): readonly string[] {
 
 /**
  * When it stops with claims flowing, it watches the rollback triggers until their time is over or somebody decides.
- * @returns how it ended: passed, stopped at a step, or rolled back.
+ * @returns how it ended: passed, stopped at a step, rolled back, or left to a process that takes it back.
  */
 export async function runCutover(
   context: CutoverContext,
@@ -147,9 +148,16 @@ export async function runCutover(
   beginRun(control);
   let cutover = begun;
   const keep = (next: Cutover): void => {
-    cutover = next;
+    const rollback = laterRollback(readCutover(directory), next);
+    cutover = rollback === undefined ? next : { ...next, rollback };
     writeCutover(directory, cutover);
   };
+  const left = (because: string): { readonly cutover: Cutover; readonly ended: CutoverAction } => {
+    // Should nobody take it back after all, no later run goes on from here.
+    keep({ ...cutover, rollback: cutover.rollback ?? { because, at: isoNow(context) } });
+    return { cutover, ended: { type: "left", because } };
+  };
+  const heeding = heedingDecisions(context);
   const keepClaims = (firstTen: FirstClaims): void => {
     // Looked at every few seconds, and seldom new.
     if (JSON.stringify(firstTen) !== JSON.stringify(cutover.firstTen)) keep({ ...cutover, firstTen });
@@ -164,20 +172,19 @@ export async function runCutover(
     if (readCutover(directory) === undefined) keep(begun);
     for (let again = true; ; ) {
       const told = takeDecision(control);
-      if (told?.type === "rollback") return { cutover, ended: { type: "rolled-back", because: told.because } };
+      if (told?.type === "rollback") return left(told.because);
       const action = nextOf(cutover, again);
       again = false;
       switch (action.type) {
         case "step": {
-          const { record, triggered } = await runStep(context, () => cutover, action.step.id, keepClaims);
-          keep(recordStep(cutover, record, triggered));
+          const ran = await runStep(heeding, () => cutover, action.step.id, keepClaims);
+          if (ran !== undefined) keep(recordStep(cutover, ran.record, ran.triggered));
           break;
         }
         case "watch": {
           const from = enabledAt(cutover) ?? Date.parse(cutover.startedAt);
           const watched = await watching(from + WATCH_MS / context.compress, "nothing seen");
-          if (watched.type === "decided" && watched.decision.type === "rollback")
-            return { cutover, ended: { type: "rolled-back", because: watched.decision.because } };
+          if (watched.type === "decided" && watched.decision.type === "rollback") return left(watched.decision.because);
           if (watched.type === "over") {
             const { readings } = watched;
             keep({ ...cutover, watched: { from: new Date(from).toISOString(), to: isoNow(context), readings } });
@@ -203,8 +210,7 @@ export async function runCutover(
           if (watched.type === "over") return { cutover, ended: action };
           if (watched.type === "triggered") break;
           const { decision } = watched;
-          if (decision.type === "rollback")
-            return { cutover, ended: { type: "rolled-back", because: decision.because } };
+          if (decision.type === "rollback") return left(decision.because);
           if (decision.type === "accept") keep({ ...cutover, accepted: decision.acceptance });
           again = true;
           break;
@@ -225,12 +231,30 @@ export const backupOf = (cutover: Cutover): string | undefined =>
     cutover.records.findLast(({ step, status }) => step === "backup" && status === "passed")?.evidence,
   ).data?.core.snapshot;
 
+/** What another process wrote of going back is never lost, and that it is done is the last word. */
+const laterRollback = (there: Cutover | undefined, next: Cutover): Cutover["rollback"] =>
+  there?.rollback?.complete === true ? there.rollback : (next.rollback ?? there?.rollback);
+
+/** The same, whose waits and rollouts end with Interrupted once somebody decided that everything goes back. */
+function heedingDecisions(context: CutoverContext): CutoverContext {
+  const heed = (): void => {
+    const decision = decisionIn(context.control);
+    if (decision?.type === "rollback") throw new Interrupted(decision.because);
+  };
+  const sleep = async (ms: number): Promise<void> => {
+    await context.sleep(ms);
+    heed();
+  };
+  return { ...context, sleep, rollout: { ...context.rollout, heed } };
+}
+
+/** @returns undefined when it was interrupted: nothing is known of the step. */
 async function runStep(
   context: CutoverContext,
   now: () => Cutover,
   id: StepRecord["step"],
   keep: (known: FirstClaims) => void,
-): Promise<{ readonly record: StepRecord; readonly triggered: boolean }> {
+): Promise<{ readonly record: StepRecord; readonly triggered: boolean } | undefined> {
   const place = STEPS.findIndex((step) => step.id === id);
   context.say(`step ${place + 1} of ${STEPS.length}: ${STEPS[place]?.title}`);
   const startedAt = isoNow(context);
@@ -240,6 +264,7 @@ async function runStep(
     const evidence = await RUNS[id](context, now(), keep);
     return { record: { step: id, startedAt, endedAt: isoNow(context), status: "passed", evidence }, triggered: false };
   } catch (error) {
+    if (error instanceof Interrupted) return undefined;
     const because = messageOf(error);
     context.say(`failed: ${because}`);
     return {

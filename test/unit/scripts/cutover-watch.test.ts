@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { CutoverContext } from "../../../scripts/lib/cutover/context.ts";
 import { decide } from "../../../scripts/lib/cutover/decisions.ts";
@@ -37,6 +38,8 @@ const fresh = () => ({
   autoSubmit: true,
   answers: true,
   onCall: (_: string): void => {},
+  /** Whether what changes something is answered at all. */
+  silent: false,
 });
 
 let now = BEGAN;
@@ -111,6 +114,7 @@ beforeAll(async () => {
       const { method = "GET", url: path = "/" } = request;
       calls.push(`${method} ${path}`);
       world.onCall(`${method} ${path}`);
+      if (world.silent && method === "POST") return;
       const [status, answer] = answerOf(method, path, body);
       if (typeof answer === "string") response.writeHead(status, { "content-type": "text/plain" }).end(answer);
       else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
@@ -120,7 +124,10 @@ beforeAll(async () => {
   const address = server.address();
   url = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
 });
-afterAll(() => new Promise<void>((resolve) => server.close(() => resolve())));
+afterAll(() => {
+  server.closeAllConnections();
+  return new Promise<void>((resolve) => server.close(() => resolve()));
+});
 beforeEach(() => {
   now = BEGAN;
   world = fresh();
@@ -153,11 +160,11 @@ function contextOf(happens: (minute: number) => void, compress = 1): CutoverCont
     firstClaims: 10,
     contact: "on-call",
     now: () => now,
-    sleep: (ms) => {
+    sleep: async (ms) => {
       // Whole minutes, and later more of them at once: as many looks as a test needs.
       now += Math.max(ms, now - BEGAN < 45 * MIN ? MIN : 10 * MIN);
       happens((now - BEGAN) / MIN);
-      return Promise.resolve();
+      await setImmediate();
     },
     say: () => {},
     prepare: unused,
@@ -323,8 +330,48 @@ describe("a cutover whose auto-submit is on", () => {
       }),
       enabled(),
     );
-    expect(ended).toEqual({ type: "rolled-back", because: "decided" });
+    expect(ended).toEqual({ type: "left", because: "decided" });
     expect(calls).not.toContain("POST /relay/pause");
+  });
+
+  it("leaves it while the first claims are watched too, and no later run goes on from there", async () => {
+    let decidedAt = 0;
+    const { ended } = await runCutover(
+      contextOf((minute) => {
+        if (minute <= 3) file();
+        if (minute !== 12) return;
+        decidedAt = now;
+        decide(directory, { type: "rollback", because: "decided" });
+      }),
+      enabled(),
+    );
+    expect(ended).toEqual({ type: "left", because: "decided" });
+    expect(now, "at once").toBe(decidedAt);
+    expect(calls).not.toContain("POST /relay/pause");
+    expect(recordedNow().records, "nothing is said of the step").toEqual(enabled().records);
+    const later = await runCutover(
+      contextOf(() => {}),
+      recordedNow(),
+    );
+    expect(later.ended).toEqual({ type: "rolled-back", because: "decided" });
+    expect(calls).toContain("POST /relay/pause");
+  });
+
+  it("does not lose what another process wrote of going back, whatever it writes later", async () => {
+    const rollback = { because: "decided", at: "2026-11-22T10:05:00.000Z", complete: true };
+    let written = 0;
+    const { ended } = await runCutover(
+      contextOf((minute) => {
+        file();
+        if (minute === 5) writeCutover(directory, { ...recordedNow(), rollback });
+        if (minute > 5 && recordedNow().firstTen?.claims.length === minute - 1) written += 1;
+        if (minute > 5) expect(recordedNow().rollback).toEqual(rollback);
+      }),
+      enabled(),
+    );
+    expect(written, "it wrote on").toBeGreaterThan(0);
+    expect(ended).toEqual({ type: "rolled-back", because: "decided" });
+    expect(recordedNow().rollback).toEqual(rollback);
   });
 
   it("passes with claims decided since the last final anchor: what counts is that their submission is anchored", async () => {
@@ -349,10 +396,10 @@ describe("a cutover whose auto-submit is on", () => {
       contextOf((minute) => {
         if (minute <= 2) file();
         if (minute === 4) world.givenUp = 1;
-        if (minute === 30) decide(directory, { type: "rollback", because: "this run ends here" });
+        if (minute === 30) throw new Error("killed");
       }),
       enabled(),
-    );
+    ).catch(() => {});
     const kept = recordedNow();
     expect(kept.firstTen).toMatchObject({ claims: [hashOf(0), hashOf(1)], through: [hashOf(0), hashOf(1)], failed: 1 });
     // The anchor that held them was found wrong meanwhile: they were through all the same.
@@ -394,5 +441,42 @@ describe("a new cutover", () => {
       begun(),
     );
     expect(then).toEqual(kept);
+  });
+
+  it("that is taken back while settings and databases are looked at uploads nothing", async () => {
+    const context = contextOf(() => {});
+    const uploads: (readonly string[])[] = [];
+    const { ended } = await runCutover(
+      {
+        ...context,
+        prepare: async () => decide(directory, { type: "rollback", because: "decided" }),
+        rollout: {
+          ...context.rollout,
+          platform: {
+            wrangler: async (args) => {
+              uploads.push(args);
+              return "";
+            },
+          },
+        },
+      },
+      { ...begun(), records: [passedBefore("backup")] },
+    );
+    expect(ended).toEqual({ type: "left", because: "decided" });
+    expect(uploads).toEqual([]);
+  });
+
+  it("that is taken back while its backup is taken does not wait for it", async () => {
+    world.onCall = (call) => {
+      if (call === "POST /operations/backups") decide(directory, { type: "rollback", because: "decided" });
+    };
+    world.silent = true;
+    const { ended, cutover } = await runCutover(
+      contextOf(() => {}),
+      begun(),
+    );
+    expect(ended).toEqual({ type: "left", because: "decided" });
+    expect(cutover.records).toEqual([]);
+    expect(cutover.rollback).toMatchObject({ because: "decided" });
   });
 });
