@@ -9,7 +9,7 @@ import { buildFacts, projectRoot } from "./lib/bundle.ts";
 import type { CutoverContext } from "./lib/cutover/context.ts";
 import { beginRun, decide, endRun, otherRun, underWay } from "./lib/cutover/decisions.ts";
 import { goLiveMessage } from "./lib/cutover/messages.ts";
-import { type Acceptance, type Cutover, type CutoverAction, STEPS } from "./lib/cutover/plan.ts";
+import { type Acceptance, type Cutover, type CutoverAction, remedyOf, STEPS } from "./lib/cutover/plan.ts";
 import {
   preflightPage,
   readSignOffs,
@@ -32,7 +32,6 @@ import type { Clinic } from "./lib/lifecycle.ts";
 import { cloudflare, type EnvironmentName, type RemoteEnvironment } from "./lib/platform.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
 import { progressBar } from "./lib/progress-bar.ts";
-import { remedyIn } from "./lib/remedy.ts";
 
 const USAGE = `npm run cutover:preflight -- --env staging|production   the list from T-48h to T-0; exit 0 is a go
 npm run cutover           -- --env staging|production   the eleven steps, then four hours of watching the rollback triggers
@@ -102,6 +101,7 @@ function deployedContext(
   const values: Values = valuesOf(environment, process.env);
   return {
     environment,
+    commandsOf: environment,
     site,
     directory,
     control: controlOf(environment),
@@ -152,6 +152,7 @@ async function preflight(
     site,
     signOffs,
     environment,
+    commandsOf,
     directory,
     gates,
     tlsDays,
@@ -159,6 +160,7 @@ async function preflight(
     readonly site: DeploySite;
     readonly signOffs: SignOffs;
     readonly environment: RemoteEnvironment;
+    readonly commandsOf: EnvironmentName;
     readonly directory: string;
     readonly gates: string;
     readonly tlsDays: number;
@@ -166,7 +168,7 @@ async function preflight(
 ): Promise<string | undefined> {
   const { commit, version } = buildFacts();
   const results = await runPreflight(
-    { environment, site, signOffs, commit, now: Date.now(), gates, tlsDays, staging: stagingAddresses() },
+    { environment, commandsOf, site, signOffs, commit, now: Date.now(), gates, tlsDays, staging: stagingAddresses() },
     ({ when, title, ok, detail }) =>
       printer.line(
         `  ${ok ? printer.paint("green", "ok") : printer.paint("red", "NO")}  ${when.padEnd(5)}  ${title}: ${printer.paint("dim", detail)}`,
@@ -208,15 +210,14 @@ function signOffsAt(path: string): SignOffs {
 function ended(printer: Printer, action: CutoverAction, directory: string, environment: EnvironmentName): number {
   switch (action.type) {
     case "passed":
-      printer.line(
-        `${printer.paint("green", "live")}  every step passed and no trigger was seen; npm run hypercare:status is next`,
-      );
+      printer.line(`${printer.paint("green", "live")}  every step passed and no trigger was seen`);
+      if (environment !== "local") printer.note(`npm run hypercare:status -- --env ${environment} is next.`);
       break;
     case "stopped":
       printer.line(
         `${printer.paint("red", "stopped")}  at step ${STEPS.indexOf(action.step) + 1}, ${action.step.title}: ${action.because}`,
       );
-      printer.warn(remedyIn(action.step.remedy, environment));
+      printer.warn(remedyOf(action.step, environment));
       break;
     case "rolled-back":
       printer.line(`${printer.paint("red", "rolled back")}  ${action.because}`);
@@ -295,6 +296,7 @@ async function rehearse(printer: Printer): Promise<number> {
       site: context.site,
       signOffs,
       environment: REHEARSED,
+      commandsOf: "local",
       directory,
       gates,
       tlsDays: 90,
@@ -339,6 +341,7 @@ async function main(): Promise<number> {
         site: siteOf(environment, process.env),
         signOffs,
         environment,
+        commandsOf: environment,
         directory,
         gates: GATES,
         tlsDays,

@@ -5,10 +5,12 @@ import type { RolloutParts } from "../deploy/run-rollout.ts";
 import type { DeploySite } from "../deploy/site.ts";
 import { Failure } from "../fail.ts";
 import type { Clinic } from "../lifecycle.ts";
-import type { RemoteEnvironment } from "../platform.ts";
+import type { EnvironmentName, RemoteEnvironment } from "../platform.ts";
 
 export interface CutoverContext {
   readonly environment: RemoteEnvironment;
+  /** Whose commands an operator is told: in a rehearsal this machine's, whatever name it goes by. */
+  readonly commandsOf: EnvironmentName;
   readonly site: DeploySite;
   /** Everything that is written is under here. */
   readonly directory: string;

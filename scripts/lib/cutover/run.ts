@@ -14,6 +14,7 @@ import {
   type FirstClaims,
   nextOf,
   recordStep,
+  remedyOf,
   STEPS,
   type StepRecord,
   WATCH_MS,
@@ -202,7 +203,7 @@ export async function runCutover(
           const until = watchedUntil(cutover, context.compress);
           if (until === undefined || context.now() >= until) return { cutover, ended: action };
           context.say(
-            `stopped: ${action.because}. Claims flow, so the rollback triggers are watched until ${new Date(until).toISOString()}. ${action.step.remedy}`,
+            `stopped: ${action.because}. Claims flow, so the rollback triggers are watched until ${new Date(until).toISOString()}. ${remedyOf(action.step, context.commandsOf)}`,
           );
           markRun(control, true);
           const watched = await watching(until, "stopped, somebody is to decide");

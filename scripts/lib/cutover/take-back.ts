@@ -32,7 +32,8 @@ export interface TakenBack {
 /** @throws Failure when there was no cutover, or another process does not let go of it: it might deploy what is taken back here. */
 export async function takeBack(parts: TakeBackParts): Promise<TakenBack> {
   const { control, because, say } = parts;
-  newestOf(parts);
+  // What is not set is said before a run is told to let go.
+  parts.contextIn(newestOf(parts).directory);
   const waited = await letGo(parts);
   beginRun(control);
   try {

@@ -7,6 +7,7 @@ import { backupOf, cutoversIn } from "../cutover/run.ts";
 import { commitAt } from "../deploy/look.ts";
 import { askOf, type DeploySite } from "../deploy/site.ts";
 import { messageOf } from "../fail.ts";
+import type { EnvironmentName } from "../platform.ts";
 import type { Figures, FirstTen, HypercareData, ReportedIncident } from "./report.ts";
 
 const points = z.array(z.tuple([z.number(), z.number().nullable()]));
@@ -66,7 +67,7 @@ const REGISTERED = 200;
 /** @param from epoch ms. */
 export async function gather(
   site: DeploySite,
-  environment: string,
+  environment: EnvironmentName,
   cutovers: string,
   from: number,
   to: number,

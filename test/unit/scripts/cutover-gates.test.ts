@@ -121,6 +121,7 @@ it("the list before a cutover says of each gate's file which condition failed", 
     const nowhere = "http://127.0.0.1:1";
     const results = await runPreflight({
       ...production,
+      commandsOf: "production",
       site: {
         urls: { "itrans-core": nowhere, "itrans-relay": nowhere, "medlink-hub": nowhere },
         keys: { core: "", hub: "", workflow: "" },

@@ -90,6 +90,7 @@ function contextIn(folder: string): CutoverContext {
   return {
     ...clock,
     environment: "staging",
+    commandsOf: "staging",
     site,
     directory: folder,
     control,
@@ -183,6 +184,16 @@ it("is not done a second time when the run that was waited for did it", async ()
   expect(said.at(-1)).toContain("3 of the first ten claims failed");
   expect(calls).toEqual([]);
   expect(readCutover(directory)?.rollback).toEqual(rollback);
+});
+
+it("that lacks a setting says so and leaves the other run alone", async () => {
+  await startOther();
+  const parts = { root, environment: "staging", control, because: "decided", now: () => now, say: () => {} };
+  const contextOf = (): never => {
+    throw new Error("set OPERATOR_API_KEY");
+  };
+  await expect(takeBack({ ...parts, contextIn: contextOf, sleep: unused })).rejects.toThrow("set OPERATOR_API_KEY");
+  expect(decisionIn(control)).toBeUndefined();
 });
 
 it("keeps any cutover from being begun meanwhile, and half-way is written down as not complete", async () => {

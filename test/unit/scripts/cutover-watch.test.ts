@@ -145,6 +145,7 @@ const platform: Platform = { wrangler: unused };
 function contextOf(happens: (minute: number) => void, compress = 1): CutoverContext {
   return {
     environment: "staging",
+    commandsOf: "staging",
     site: {
       urls: { "itrans-core": url, "itrans-relay": url, "medlink-hub": url },
       keys: { core: "c", hub: "h", workflow: "w" },
@@ -248,6 +249,13 @@ describe("a cutover whose auto-submit is on", () => {
     expect(ended).toMatchObject({ because: expect.stringContaining(because) });
     expect((now - BEGAN) / MIN).toBeGreaterThanOrEqual(33);
     expect(world.autoSubmit).toBe(false);
+  });
+
+  it("that stopped says what to do in commands for its environment", async () => {
+    const said: string[] = [];
+    const context = contextOf((minute) => minute === 3 && file("dead"));
+    await runCutover({ ...context, say: (line) => said.push(line) }, enabled());
+    expect(said.find((line) => line.startsWith("stopped:"))).toContain("npm run rollback -- --env staging takes");
   });
 
   it("that stopped ends as stopped when the four hours are over and nothing more was seen", async () => {
