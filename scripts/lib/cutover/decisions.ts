@@ -88,11 +88,11 @@ function markedRun(directory: string): Run | undefined {
   try {
     return runSchema.parse(JSON.parse(text));
   } catch {
-    throw new Failure(`${runFile(directory)} does not say what runs; ${unlessNothing(directory)}`);
+    throw new Failure(`${runFile(directory)} does not say what runs; ${unlessNone(directory)}`);
   }
 }
 
-const unlessNothing = (directory: string): string => `when you know that nothing does, delete ${runFile(directory)}`;
+const unlessNone = (directory: string): string => `when you know that no cutover runs, delete ${runFile(directory)}`;
 
 const isOwn = (run: Run | undefined): boolean => run?.pid === process.pid && lives(run);
 
@@ -103,7 +103,7 @@ export function otherRun(directory: string): Run | undefined {
 }
 
 export const underWay = ({ pid }: Run, directory: string): Failure =>
-  new Failure(`a cutover is under way in process ${pid}; ${unlessNothing(directory)}`);
+  new Failure(`a cutover is under way in process ${pid}; ${unlessNone(directory)}`);
 
 function writeRun(directory: string, waiting: boolean, flag: "w" | "wx"): void {
   const started = startOf(process.pid);

@@ -120,7 +120,7 @@ export function cutoverPage(cutover: Cutover): string {
       : `Rollback triggers watched from ${watched.from} to ${watched.to}, ${watched.readings} times: none was seen.`,
     rollback === undefined
       ? ""
-      : `Rolled back at ${rollback.at}: ${rollback.because}. rollback.json has its steps, rollback-message.txt what to tell people.`,
+      : `${rollback.complete === true ? "Rolled back" : "A rollback began, and is not complete,"} at ${rollback.at}: ${rollback.because}. rollback.json has its steps, rollback-message.txt what to tell people.`,
     "Evidence of each step is in cutover.json, the readings in readings.jsonl.",
     "",
   ].join("\n");

@@ -55,7 +55,7 @@ describe("the mark of a run", () => {
     await another((pid) => {
       expect(otherRun(directory)).toMatchObject({ pid, waiting: false });
       expect(() => beginRun(directory)).toThrow(
-        `a cutover is under way in process ${pid}; when you know that nothing does, delete ${mark()}`,
+        `a cutover is under way in process ${pid}; when you know that no cutover runs, delete ${mark()}`,
       );
       endRun(directory);
       expect(existsSync(mark()), "nobody else ends it").toBe(true);

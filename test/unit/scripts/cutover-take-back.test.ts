@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { projectRoot } from "../../../scripts/lib/bundle.ts";
 import type { CutoverContext } from "../../../scripts/lib/cutover/context.ts";
-import { beginRun, decisionIn, otherRun } from "../../../scripts/lib/cutover/decisions.ts";
+import { decisionIn, otherRun } from "../../../scripts/lib/cutover/decisions.ts";
 import type { Cutover } from "../../../scripts/lib/cutover/plan.ts";
 import { readCutover, writeCutover } from "../../../scripts/lib/cutover/run.ts";
 import { takeBack } from "../../../scripts/lib/cutover/take-back.ts";
@@ -200,10 +200,11 @@ it("keeps any cutover from being begun meanwhile, and half-way is written down a
   let seen: unknown;
   server.once("request", () => {
     seen = readCutover(directory)?.rollback;
+    expect(readFileSync(join(directory, "cutover.md"), "utf8")).toContain("A rollback began, and is not complete,");
     expect(otherRun(control), "this process is the run").toBeUndefined();
     expect(JSON.parse(readFileSync(join(control, "run.json"), "utf8"))).toMatchObject({ pid: process.pid });
   });
   await back();
   expect(seen).toEqual({ because: "decided", at: expect.any(String) });
-  beginRun(control);
+  expect(readFileSync(join(directory, "cutover.md"), "utf8")).toContain("Rolled back at ");
 });
