@@ -1,14 +1,15 @@
 /** `npm run cutover`: what a go-live is, from the list before it to four hours after it. docs/go-live.md says how. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { readIfThere } from "./lib/atomic-file.ts";
 import { buildFacts, projectRoot } from "./lib/bundle.ts";
 import type { CutoverContext } from "./lib/cutover/context.ts";
-import { decide, otherRun } from "./lib/cutover/decisions.ts";
+import { beginRun, decide, endRun, otherRun, underWay } from "./lib/cutover/decisions.ts";
 import { goLiveMessage } from "./lib/cutover/messages.ts";
-import { type Acceptance, type Cutover, type CutoverAction, STEPS } from "./lib/cutover/plan.ts";
+import { type Acceptance, type Cutover, type CutoverAction, remedyOf, STEPS } from "./lib/cutover/plan.ts";
 import {
   preflightPage,
   readSignOffs,
@@ -18,8 +19,8 @@ import {
   templateOf,
 } from "./lib/cutover/preflight.ts";
 import { rehearsalContext, rehearsalSignOffs } from "./lib/cutover/rehearsal.ts";
-import { rollBack } from "./lib/cutover/rollback.ts";
-import { backupOf, newestCutover, readCutover, runCutover, writeCutover } from "./lib/cutover/run.ts";
+import { newestCutover, rehearsalFolder, runCutover } from "./lib/cutover/run.ts";
+import { takeBack } from "./lib/cutover/take-back.ts";
 import { openDatabase } from "./lib/databases.ts";
 import { prepare, requireCommitted } from "./lib/deploy/before.ts";
 import { deployedNameOf, objectMigrationIn, REHEARSED } from "./lib/deploy/rehearsal.ts";
@@ -31,7 +32,6 @@ import type { Clinic } from "./lib/lifecycle.ts";
 import { cloudflare, type EnvironmentName, type RemoteEnvironment } from "./lib/platform.ts";
 import { makePrinter, type Printer } from "./lib/print.ts";
 import { progressBar } from "./lib/progress-bar.ts";
-import { remedyIn } from "./lib/remedy.ts";
 
 const USAGE = `npm run cutover:preflight -- --env staging|production   the list from T-48h to T-0; exit 0 is a go
 npm run cutover           -- --env staging|production   the eleven steps, then four hours of watching the rollback triggers
@@ -71,6 +71,7 @@ const options = {
 
 const folderName = (): string => new Date().toISOString().replace(/[:.]/g, "-");
 const goFile = (environment: string): string => join(ROOT, `${environment}-go.json`);
+const controlOf = (environment: string): string => join(ROOT, environment);
 const goSchema = z.object({ commit: z.string(), at: z.string(), by: z.string() });
 
 function clinicOf(site: DeploySite): Clinic | undefined {
@@ -100,8 +101,10 @@ function deployedContext(
   const values: Values = valuesOf(environment, process.env);
   return {
     environment,
+    commandsOf: environment,
     site,
     directory,
+    control: controlOf(environment),
     clinic: clinicOf(site),
     evmRpcUrl: values.EVM_RPC_URL === "" ? undefined : values.EVM_RPC_URL,
     compress,
@@ -149,6 +152,7 @@ async function preflight(
     site,
     signOffs,
     environment,
+    commandsOf,
     directory,
     gates,
     tlsDays,
@@ -156,6 +160,7 @@ async function preflight(
     readonly site: DeploySite;
     readonly signOffs: SignOffs;
     readonly environment: RemoteEnvironment;
+    readonly commandsOf: EnvironmentName;
     readonly directory: string;
     readonly gates: string;
     readonly tlsDays: number;
@@ -163,7 +168,7 @@ async function preflight(
 ): Promise<string | undefined> {
   const { commit, version } = buildFacts();
   const results = await runPreflight(
-    { environment, site, signOffs, commit, now: Date.now(), gates, tlsDays, staging: stagingAddresses() },
+    { environment, commandsOf, site, signOffs, commit, now: Date.now(), gates, tlsDays, staging: stagingAddresses() },
     ({ when, title, ok, detail }) =>
       printer.line(
         `  ${ok ? printer.paint("green", "ok") : printer.paint("red", "NO")}  ${when.padEnd(5)}  ${title}: ${printer.paint("dim", detail)}`,
@@ -205,15 +210,14 @@ function signOffsAt(path: string): SignOffs {
 function ended(printer: Printer, action: CutoverAction, directory: string, environment: EnvironmentName): number {
   switch (action.type) {
     case "passed":
-      printer.line(
-        `${printer.paint("green", "live")}  every step passed and no trigger was seen; npm run hypercare:status is next`,
-      );
+      printer.line(`${printer.paint("green", "live")}  every step passed and no trigger was seen`);
+      if (environment !== "local") printer.note(`npm run hypercare:status -- --env ${environment} is next.`);
       break;
     case "stopped":
       printer.line(
         `${printer.paint("red", "stopped")}  at step ${STEPS.indexOf(action.step) + 1}, ${action.step.title}: ${action.because}`,
       );
-      printer.warn(remedyIn(action.step.remedy, environment));
+      printer.warn(remedyOf(action.step, environment));
       break;
     case "rolled-back":
       printer.line(`${printer.paint("red", "rolled back")}  ${action.because}`);
@@ -222,6 +226,9 @@ function ended(printer: Printer, action: CutoverAction, directory: string, envir
     case "rollback":
       printer.line(`${printer.paint("red", "rollback incomplete")}  ${action.because}`);
       printer.warn("rollback.json says which of its steps failed; mend those and run the same command again.");
+      break;
+    case "left":
+      printer.line(`${printer.paint("red", "left")}  to the command that takes everything back: ${action.because}`);
       break;
     case "step":
     case "watch":
@@ -232,6 +239,16 @@ function ended(printer: Printer, action: CutoverAction, directory: string, envir
 }
 
 const isOver = ({ rollback, watched }: Cutover): boolean => rollback?.complete === true || watched !== undefined;
+
+/** @throws Failure when nobody said go for this commit in the last 24 hours. */
+function requireGo(environment: string, commit: string): void {
+  const text = readIfThere(goFile(environment));
+  const go = text === undefined ? undefined : goSchema.safeParse(JSON.parse(text)).data;
+  if (go?.commit !== commit || Date.now() - Date.parse(go.at) > GO_HOLDS_MS)
+    throw new Failure(
+      `there is no go for ${commit.slice(0, 12)} of the last 24 hours: npm run cutover:preflight -- --env ${environment}`,
+    );
+}
 
 /** What the newest cutover left to do, or a new one. */
 function continued(environment: string, commit: string): { readonly directory: string; readonly cutover: Cutover } {
@@ -271,7 +288,7 @@ function acceptanceOf(
 }
 
 async function rehearse(printer: Printer): Promise<number> {
-  const directory = join(ROOT, `rehearsal-${folderName()}`);
+  const directory = rehearsalFolder(ROOT, folderName());
   const { context, dispose } = await rehearsalContext({ directory, say: (line) => printer.note(line) });
   try {
     const { site: signOffs, gates } = await rehearsalSignOffs(context);
@@ -279,6 +296,7 @@ async function rehearse(printer: Printer): Promise<number> {
       site: context.site,
       signOffs,
       environment: REHEARSED,
+      commandsOf: "local",
       directory,
       gates,
       tlsDays: 90,
@@ -323,6 +341,7 @@ async function main(): Promise<number> {
         site: siteOf(environment, process.env),
         signOffs,
         environment,
+        commandsOf: environment,
         directory,
         gates: GATES,
         tlsDays,
@@ -332,47 +351,42 @@ async function main(): Promise<number> {
       return 0;
     }
     case "run": {
-      const go = existsSync(goFile(environment))
-        ? goSchema.safeParse(JSON.parse(readFileSync(goFile(environment), "utf8"))).data
-        : undefined;
-      const { directory, cutover } = continued(environment, commit);
-      if (cutover.records.length === 0 && (go?.commit !== commit || Date.now() - Date.parse(go.at) > GO_HOLDS_MS))
-        throw new Failure(
-          `there is no go for ${commit.slice(0, 12)} of the last 24 hours: npm run cutover:preflight -- --env ${environment}`,
-        );
-      const accepted = acceptanceOf(values, cutover);
-      const other = otherRun(directory);
-      if (other !== undefined) {
-        if (!other.waiting) throw new Failure(`this cutover is under way in process ${other.pid}`);
-        decide(directory, accepted === undefined ? { type: "again" } : { type: "accept", acceptance: accepted });
-        printer.line(`Process ${other.pid}, which watches this cutover, was told to go on.`);
-        return 0;
+      const control = controlOf(environment);
+      const other = otherRun(control);
+      if (other?.waiting === false) throw underWay(other, control);
+      if (other === undefined) beginRun(control);
+      try {
+        const { directory, cutover } = continued(environment, commit);
+        if (cutover.records.length === 0 && cutover.rollback === undefined) requireGo(environment, commit);
+        const accepted = acceptanceOf(values, cutover);
+        if (other !== undefined) {
+          decide(control, accepted === undefined ? { type: "again" } : { type: "accept", acceptance: accepted });
+          printer.line(`Process ${other.pid}, which watches this cutover, was told to go on.`);
+          return 0;
+        }
+        const context = deployedContext(environment, directory, compress, signOffsAt(signOffsPath).contact, printer);
+        const run = await runCutover(context, accepted === undefined ? cutover : { ...cutover, accepted });
+        return ended(printer, run.ended, directory, environment);
+      } finally {
+        endRun(control);
       }
-      const context = deployedContext(environment, directory, compress, signOffsAt(signOffsPath).contact, printer);
-      const run = await runCutover(context, accepted === undefined ? cutover : { ...cutover, accepted });
-      return ended(printer, run.ended, directory, environment);
     }
     case "rollback": {
-      const newest = newestCutover(ROOT, environment);
-      if (newest === undefined)
-        throw new Failure(
-          `there was no cutover to ${environment} from here; npm run deploy:rollback takes a deploy back`,
-        );
-      const { directory, cutover } = newest;
-      const context = deployedContext(
+      const contact = readSignOffs(signOffsPath)?.contact ?? "the on-call lead";
+      const back = await takeBack({
+        root: ROOT,
         environment,
-        directory,
-        compress,
-        readSignOffs(signOffsPath)?.contact ?? "the on-call lead",
-        printer,
+        control: controlOf(environment),
+        because: values.reason ?? "rolled back by decision",
+        contextIn: (directory) => deployedContext(environment, directory, compress, contact, printer),
+        now: () => Date.now(),
+        sleep: (ms) => sleep(ms),
+        say: (line) => printer.note(line),
+      });
+      printer.note(
+        `The record is ${join(back.directory, "rollback.json")}; rollback-message.txt is what to tell people.`,
       );
-      const because = values.reason ?? "rolled back by decision";
-      if (otherRun(directory) !== undefined) decide(directory, { type: "rollback", because });
-      const report = await rollBack(context, because, cutover.startedAt, backupOf(cutover));
-      const { at, complete } = report;
-      writeCutover(directory, { ...(readCutover(directory) ?? cutover), rollback: { because, at, complete } });
-      printer.note(`The record is ${join(directory, "rollback.json")}; rollback-message.txt is what to tell people.`);
-      return report.complete ? 0 : 1;
+      return back.complete ? 0 : 1;
     }
     default:
       throw new Failure(USAGE);

@@ -233,15 +233,19 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
       memoryBytes: memoryOf(site.pids),
     });
   };
-  const interrupted = () => users.stop();
-  process.once("SIGINT", interrupted);
+  let interrupted = false;
+  const interrupt = (): void => {
+    interrupted = true;
+    users.stop();
+  };
+  process.once("SIGINT", interrupt);
   while (running) {
     await sample().catch((error: unknown) => printer.warn(`a look failed: ${messageOf(error)}`));
     progress(gate, totalMs, samples.at(-1), users.calls.length);
     for (let waited = 0; running && waited < everyMs; waited += 200) await sleep(200);
   }
   await users.done;
-  process.removeListener("SIGINT", interrupted);
+  process.removeListener("SIGINT", interrupt);
   const endedMs = performance.now();
   if (process.stdout.isTTY) process.stdout.write("\n");
 
@@ -264,7 +268,7 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
   }
   const lifecycle = lifecyclesSince(warm);
   const inMs = (seconds: number | null): number | null => (seconds === null ? null : 1_000 * seconds);
-  const verdict = judgeGate(
+  const judged = judgeGate(
     {
       gate,
       calls: from(users.calls, tunables.LOAD_WARMUP),
@@ -282,6 +286,8 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
     },
     tunables,
   );
+  // What was seen until then is shown, and proves nothing of the time that was wanted.
+  const verdict = { ...judged, pass: judged.pass && !interrupted };
   const { version, commit } = buildFacts();
   const directory = resolve(projectRoot, tunables.LOAD_OUTPUT_DIR);
   mkdirSync(directory, { recursive: true });
@@ -289,6 +295,7 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
   const result = {
     gate,
     pass: verdict.pass,
+    interrupted,
     startedAt,
     endedAt: new Date().toISOString(),
     durationMs: plan.durationMs,
@@ -309,6 +316,7 @@ async function runGate(gate: GateName, site: Site, tunables: Tunables): Promise<
   const title = `${gate} gate, ${plan.users} virtual users, ${new Date(startedAt).toISOString().slice(0, 16)}Z: ${verdict.pass ? "pass" : "fail"}`;
   writeFileSync(join(directory, `${gate}-gate.svg`), chartSvg(title, samples, tunables.SLO_P95_MAX_MS));
   report(gate, verdict, users.unanswered, tunables.LOAD_OUTPUT_DIR);
+  if (interrupted) printer.warn("interrupted: this is no result of a gate");
   return verdict;
 }
 

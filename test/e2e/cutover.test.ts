@@ -146,7 +146,7 @@ describe("a cutover, rehearsed", () => {
     const context = contextIn("second");
     const { site: signOffs, gates } = await rehearsalSignOffs(context);
     expect(said.at(-1)).toMatch(/^restore drill: [1-9]\d* entries of \S+-rehearsal restored/);
-    const about = { environment: "staging" as const, staging: undefined };
+    const about = { environment: "staging" as const, commandsOf: "local" as const, staging: undefined };
     const list = { ...about, site: rehearsal.site, signOffs, gates, commit, now: Date.now(), tlsDays: 90 };
     expect((await runPreflight(list)).filter(({ ok }) => !ok)).toEqual([]);
     const unsigned = {

@@ -1,5 +1,6 @@
 /** The gates' scripts as an operator runs them, with every duration short. Whether a machine is fast enough is not asked here. */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -70,6 +71,32 @@ describe("scripts/itrans-staging-validation.sh", () => {
       expect(thresholds.map(({ name }) => name)).toEqual(expect.arrayContaining(["p95", "p99", "error-rate", "drain"]));
       expect(readFileSync(join(out, `${gate}-gate.svg`), "utf8")).toContain("<polyline");
     }
+  });
+});
+
+describe("./run-load-tests.sh", () => {
+  it("that is interrupted says so in its result, and has not passed, however good what it saw", async () => {
+    const out = join(directory.path, "interrupted");
+    const environment = {
+      ...SHORT,
+      LOAD_DURATION: "5m",
+      LOAD_WARMUP: "1ms",
+      SLO_DRAIN_MAX: "1s",
+      LOAD_OUTPUT_DIR: out,
+    };
+    const child = spawn(process.execPath, [join(projectRoot, "scripts/load.ts"), "load"], {
+      env: { ...process.env, ...environment },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    let told = false;
+    for await (const chunk of child.stdout) {
+      // A second one would end it without a word.
+      if (told || !/^load .* [1-9]\d* calls/m.test(String(chunk))) continue;
+      told = child.kill("SIGINT");
+    }
+    expect(await ended).toEqual([1, null]);
+    expect(read(join(out, "load-gate.json"))).toMatchObject({ interrupted: true, pass: false });
   });
 });
 

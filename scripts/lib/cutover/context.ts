@@ -5,13 +5,17 @@ import type { RolloutParts } from "../deploy/run-rollout.ts";
 import type { DeploySite } from "../deploy/site.ts";
 import { Failure } from "../fail.ts";
 import type { Clinic } from "../lifecycle.ts";
-import type { RemoteEnvironment } from "../platform.ts";
+import type { EnvironmentName, RemoteEnvironment } from "../platform.ts";
 
 export interface CutoverContext {
   readonly environment: RemoteEnvironment;
+  /** Whose commands an operator is told: in a rehearsal this machine's, whatever name it goes by. */
+  readonly commandsOf: EnvironmentName;
   readonly site: DeploySite;
   /** Everything that is written is under here. */
   readonly directory: string;
+  /** Where it is marked which process runs a cutover of this environment, and what a person decides is told. */
+  readonly control: string;
   readonly rollout: Omit<RolloutParts, "save" | "say">;
   /** Settings, secrets and databases, before the first version is uploaded. */
   readonly prepare: () => Promise<void>;

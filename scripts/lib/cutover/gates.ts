@@ -21,6 +21,8 @@ const gateSchema = z.looseObject({
   ...sharedFields,
   gate: z.enum(["load", "soak"]),
   durationMs: z.number(),
+  /** Results from before it was written have none. */
+  interrupted: z.boolean().exactOptional(),
   virtualUsers: z.number(),
   target: addressesSchema,
   notJudged: z.array(z.string()),
@@ -137,7 +139,7 @@ export function gateFaults(of: GateName | "staging", result: unknown, wanted: Ga
   }
   const { data, error } = gateSchema.safeParse(result);
   if (data === undefined) return [shapeFault(error)];
-  const { gate, durationMs, virtualUsers, startedAt, endedAt, notJudged, target } = data;
+  const { gate, durationMs, interrupted, virtualUsers, startedAt, endedAt, notJudged, target } = data;
   const plan = planOf(of, tunablesSchema.parse({}));
   const ranMs = endedAt === null ? 0 : Date.parse(endedAt) - Date.parse(startedAt);
   // Of a runtime on another machine the memory can not be seen; everything else can.
@@ -145,6 +147,7 @@ export function gateFaults(of: GateName | "staging", result: unknown, wanted: Ga
   return [
     ...(gate === of ? [] : [`it is the ${gate} gate's`]),
     ...sharedFaults(of, data, wanted),
+    ...(interrupted === true ? ["it was interrupted"] : []),
     ...(durationMs < plan.durationMs || !(ranMs >= durationMs)
       ? [`it ran ${Math.round(Math.min(durationMs, ranMs) / 1_000)} s, wanted ${plan.durationMs / 1_000} s`]
       : []),

@@ -1,5 +1,8 @@
 /** A cutover as a plan: its eleven steps in order, what a failure of each means, and when to roll back. No clock, no calls. */
 
+import type { EnvironmentName } from "../platform.ts";
+import { remedyIn } from "../remedy.ts";
+
 export type StepId =
   | "backup"
   | "deploy-core"
@@ -53,7 +56,7 @@ export const STEPS: readonly Step[] = [
     id: "verify-relay",
     title: "Verify the relay's status",
     onFailure: "stop",
-    remedy: `npm run relay:status and relay:dead-letters; replay or discard what is parked, let a backlog drain; ${again}.`,
+    remedy: `npm run relay:status and npm run relay:dead-letters; replay or discard what is parked, let a backlog drain; ${again}.`,
   },
   {
     id: "deploy-hub",
@@ -90,9 +93,18 @@ export const STEPS: readonly Step[] = [
     title: "Watch the first ten claims",
     onFailure: "stop",
     remedy:
-      "Stop and evaluate (npm run auto-submit:status, relay:dead-letters). Then npm run cutover again looks again, with --accept N --reason TEXT it goes on without N of the ten, npm run rollback takes everything back.",
+      "Stop and evaluate (npm run auto-submit:status, npm run relay:dead-letters). Then npm run cutover again looks again, with --accept N --reason TEXT it goes on without N of the ten, npm run rollback takes everything back.",
   },
 ];
+
+const ABOUT_A_CUTOVER = /npm run (cutover|rollback)\b/g;
+
+/** What to do after a step stopped, as commands that ask the environment it is about. */
+export const remedyOf = ({ remedy }: Step, environment: EnvironmentName): string =>
+  remedyIn(
+    environment === "local" ? remedy : remedy.replaceAll(ABOUT_A_CUTOVER, `npm run $1 -- --env ${environment}`),
+    environment,
+  );
 
 export const stepOf = (id: StepId): Step => {
   const found = STEPS.find((step) => step.id === id);
@@ -148,6 +160,8 @@ export type CutoverAction =
   | { readonly type: "rollback"; readonly because: string }
   | { readonly type: "stopped"; readonly step: Step; readonly because: string }
   | { readonly type: "rolled-back"; readonly because: string }
+  /** To another process, which takes everything back. */
+  | { readonly type: "left"; readonly because: string }
   | { readonly type: "passed" };
 
 /** The newest word on a step counts: one that failed is tried again by a later run. */

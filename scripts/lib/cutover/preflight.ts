@@ -8,6 +8,8 @@ import { evaluatorFault } from "../checks.ts";
 import { askOf, type DeploySite } from "../deploy/site.ts";
 import { messageOf } from "../fail.ts";
 import type { GateName } from "../load/settings.ts";
+import type { EnvironmentName } from "../platform.ts";
+import { remedyIn } from "../remedy.ts";
 import { type GateWanted, gateFaults } from "./gates.ts";
 
 export type When = "T-48h" | "T-24h" | "T-12h" | "T-6h" | "T-2h" | "T-0";
@@ -88,6 +90,8 @@ export interface ItemResult {
 }
 
 export interface PreflightParts extends GateWanted {
+  /** Whose commands an operator is told: in a rehearsal this machine's. */
+  readonly commandsOf: EnvironmentName;
   readonly site: DeploySite;
   readonly signOffs: SignOffs;
   /** Where the gates' results are. */
@@ -124,12 +128,19 @@ const sentSchema = z.looseObject({
   notifications: z.array(z.looseObject({ id: z.string(), state: z.string(), error: z.string().nullable() })),
 });
 
-async function newestGood(site: DeploySite, of: "core" | "hub", now: number): Promise<string> {
+/** What an operator adds to a command; `npm run` wants `--` before it. */
+const envOf = (environment: EnvironmentName): string => (environment === "local" ? "" : ` --env ${environment}`);
+const npmEnvOf = (environment: EnvironmentName): string => (environment === "local" ? "" : ` --${envOf(environment)}`);
+
+async function newestGood({ site, now, commandsOf }: PreflightParts, of: "core" | "hub"): Promise<string> {
   const { runs } = backupsSchema.parse(
     await askOf(site, of, of === "core" ? "/operations/backups" : "/api/operations/backups"),
   );
   const good = runs.find(({ state, finishedAt }) => state === "good" && finishedAt !== null);
-  if (good?.finishedAt == null) throw new Error("there is no good backup: scripts/backupLedgerSnapshot.sh makes one");
+  if (good?.finishedAt == null)
+    throw new Error(
+      `there is no good backup: scripts/backupLedgerSnapshot.sh${envOf(commandsOf)}${of === "hub" ? " --hub" : ""} makes one`,
+    );
   if (now - Date.parse(good.finishedAt) > DAY_MS) throw new Error(`the newest good one is of ${good.finishedAt}`);
   return `${good.name}, ${good.finishedAt}`;
 }
@@ -157,12 +168,12 @@ const LOOKS: Readonly<Record<string, Look>> = {
   "staging-gate": (parts) => gate(parts, "staging", "summary.json"),
   "load-gate": (parts) => gate(parts, "load", "load-gate.json"),
   "soak-gate": (parts) => gate(parts, "soak", "soak-gate.json"),
-  async "secrets-ages"({ site }) {
+  async "secrets-ages"({ site, commandsOf }) {
     const { secrets, overlaps } = secretsSchema.parse(await askOf(site, "core", "/operations/secrets"));
     const old = secrets
       .filter(({ ageDays }) => (ageDays ?? 0) > 90)
       .map(({ name, ageDays }) => `${name} ${Math.round(ageDays ?? 0)} days`);
-    if (old.length > 0) throw new Error(`${old.join(", ")}: npm run secrets:rotate`);
+    if (old.length > 0) throw new Error(`${old.join(", ")}: npm run secrets:rotate${npmEnvOf(commandsOf)}`);
     if (overlaps.length > 0)
       throw new Error(`the rotation of ${overlaps.map(({ name }) => name).join(", ")} is not over`);
     return `${secrets.length} secrets, the oldest ${Math.round(Math.max(0, ...secrets.map(({ ageDays }) => ageDays ?? 0)))} days`;
@@ -177,20 +188,20 @@ const LOOKS: Readonly<Record<string, Look>> = {
       ? "every address is of this machine, without TLS"
       : days.map((one) => `${one.url}: ${Math.floor(one.days)} days`).join(", ");
   },
-  async "auto-submit-off"({ site }) {
+  async "auto-submit-off"({ site, commandsOf }) {
     const { enabled } = z
       .looseObject({ enabled: z.boolean() })
       .parse(await askOf(site, "hub", "/api/itrans/auto-submit/status"));
-    if (enabled) throw new Error("it is on: npm run auto-submit:off");
+    if (enabled) throw new Error(remedyIn("it is on: npm run auto-submit:off", commandsOf));
     return "off";
   },
-  "core-backup": ({ site, now }) => newestGood(site, "core", now),
-  "hub-backup": ({ site, now }) => newestGood(site, "hub", now),
-  async "restore-drill"({ site, now }) {
+  "core-backup": (parts) => newestGood(parts, "core"),
+  "hub-backup": (parts) => newestGood(parts, "hub"),
+  async "restore-drill"({ site, now, commandsOf }) {
     const { drills = [] } = backupsSchema.parse(await askOf(site, "core", "/operations/backups"));
     const good = drills.find(({ state, finishedAt }) => state === "good" && finishedAt !== null);
     if (good?.finishedAt == null || now - Date.parse(good.finishedAt) > 90 * DAY_MS)
-      throw new Error("there is none: npm run restore:drill");
+      throw new Error(`there is none: npm run restore:drill${npmEnvOf(commandsOf)}`);
     return good.finishedAt;
   },
   async evaluator({ site, now }) {

@@ -48,8 +48,10 @@ export function contextOf(rehearsal: Rehearsal, directory: string, say: (line: s
     system.clinic === undefined ? undefined : { ...system.clinic, hubUrl: site.urls["medlink-hub"] };
   return {
     environment: REHEARSED,
+    commandsOf: "local",
     site,
     directory,
+    control: directory,
     clinic,
     evmRpcUrl: system.evmRpcUrl,
     compress: COMPRESS,

@@ -3,9 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { writeAtomically } from "../atomic-file.ts";
+import { Interrupted } from "../deploy/run-rollout.ts";
 import { Failure, messageOf } from "../fail.ts";
 import { type CutoverContext, isoNow, Triggered } from "./context.ts";
-import { type Decision, endRun, markRun, takeDecision } from "./decisions.ts";
+import { beginRun, type Decision, decisionIn, endRun, markRun, takeDecision } from "./decisions.ts";
 import {
   type Cutover,
   type CutoverAction,
@@ -13,6 +14,7 @@ import {
   type FirstClaims,
   nextOf,
   recordStep,
+  remedyOf,
   STEPS,
   type StepRecord,
   WATCH_MS,
@@ -63,19 +65,29 @@ export function readCutover(directory: string): Cutover | undefined {
   return parsed.data;
 }
 
-/** The newest under `root`, of an environment. */
-export function newestCutover(
-  root: string,
-  environment: string,
-): { readonly directory: string; readonly cutover: Cutover } | undefined {
-  if (!existsSync(root)) return undefined;
-  for (const name of readdirSync(root).sort().toReversed()) {
-    const directory = join(root, name);
-    const cutover = existsSync(stateFile(directory)) ? readCutover(directory) : undefined;
-    if (cutover?.environment === environment) return { directory, cutover };
-  }
-  return undefined;
+interface Found {
+  readonly directory: string;
+  readonly cutover: Cutover;
 }
+
+const REHEARSAL = "rehearsal-";
+
+/** @param time as it names a folder. @returns where a rehearsal keeps its record, which is never taken for a cutover's. */
+export const rehearsalFolder = (root: string, time: string): string => join(root, `${REHEARSAL}${time}`);
+
+/** Under `root`, of an environment, newest first. A rehearsal goes by an environment's name and changes nothing of it. */
+export function* cutoversIn(root: string, environment: string): Generator<Found, undefined> {
+  if (!existsSync(root)) return;
+  const names = readdirSync(root).filter((name) => !name.startsWith(REHEARSAL));
+  for (const name of names.toSorted().toReversed()) {
+    const directory = join(root, name);
+    const cutover = readCutover(directory);
+    if (cutover?.environment === environment) yield { directory, cutover };
+  }
+}
+
+export const newestCutover = (root: string, environment: string): Found | undefined =>
+  cutoversIn(root, environment).next().value;
 
 const LABELS = { passed: "passed", failed: "FAILED" } as const;
 
@@ -108,7 +120,7 @@ export function cutoverPage(cutover: Cutover): string {
       : `Rollback triggers watched from ${watched.from} to ${watched.to}, ${watched.readings} times: none was seen.`,
     rollback === undefined
       ? ""
-      : `Rolled back at ${rollback.at}: ${rollback.because}. rollback.json has its steps, rollback-message.txt what to tell people.`,
+      : `${rollback.complete === true ? "Rolled back" : "A rollback began, and is not complete,"} at ${rollback.at}: ${rollback.because}. rollback.json has its steps, rollback-message.txt what to tell people.`,
     "Evidence of each step is in cutover.json, the readings in readings.jsonl.",
     "",
   ].join("\n");
@@ -126,21 +138,27 @@ function firstTenLines({ records, firstTen }: Cutover): readonly string[] {
 
 /**
  * When it stops with claims flowing, it watches the rollback triggers until their time is over or somebody decides.
- * @returns how it ended: passed, stopped at a step, or rolled back.
+ * @returns how it ended: passed, stopped at a step, rolled back, or left to a process that takes it back.
  */
 export async function runCutover(
   context: CutoverContext,
   begun: Cutover,
 ): Promise<{ readonly cutover: Cutover; readonly ended: CutoverAction }> {
-  const { directory } = context;
+  const { control, directory } = context;
   mkdirSync(directory, { recursive: true });
-  // Of a run that ended before it was taken.
-  takeDecision(directory);
+  beginRun(control);
   let cutover = begun;
   const keep = (next: Cutover): void => {
-    cutover = next;
+    const rollback = laterRollback(readCutover(directory), next);
+    cutover = rollback === undefined ? next : { ...next, rollback };
     writeCutover(directory, cutover);
   };
+  const left = (because: string): { readonly cutover: Cutover; readonly ended: CutoverAction } => {
+    // Should nobody take it back after all, no later run goes on from here.
+    keep({ ...cutover, rollback: cutover.rollback ?? { because, at: isoNow(context) } });
+    return { cutover, ended: { type: "left", because } };
+  };
+  const heeding = heedingDecisions(context);
   const keepClaims = (firstTen: FirstClaims): void => {
     // Looked at every few seconds, and seldom new.
     if (JSON.stringify(firstTen) !== JSON.stringify(cutover.firstTen)) keep({ ...cutover, firstTen });
@@ -150,24 +168,24 @@ export async function runCutover(
     if (watched.type === "triggered") keep({ ...cutover, rollback: { because: watched.because, at: isoNow(context) } });
     return watched;
   };
-  markRun(directory, false);
   try {
+    // Its first step takes minutes, and is of this cutover; what another process wrote since it was read is never replaced.
+    if (readCutover(directory) === undefined) keep(begun);
     for (let again = true; ; ) {
-      const told = takeDecision(directory);
-      if (told?.type === "rollback") return { cutover, ended: { type: "rolled-back", because: told.because } };
+      const told = takeDecision(control);
+      if (told?.type === "rollback") return left(told.because);
       const action = nextOf(cutover, again);
       again = false;
       switch (action.type) {
         case "step": {
-          const { record, triggered } = await runStep(context, () => cutover, action.step.id, keepClaims);
-          keep(recordStep(cutover, record, triggered));
+          const ran = await runStep(heeding, () => cutover, action.step.id, keepClaims);
+          if (ran !== undefined) keep(recordStep(cutover, ran.record, ran.triggered));
           break;
         }
         case "watch": {
           const from = enabledAt(cutover) ?? Date.parse(cutover.startedAt);
           const watched = await watching(from + WATCH_MS / context.compress, "nothing seen");
-          if (watched.type === "decided" && watched.decision.type === "rollback")
-            return { cutover, ended: { type: "rolled-back", because: watched.decision.because } };
+          if (watched.type === "decided" && watched.decision.type === "rollback") return left(watched.decision.because);
           if (watched.type === "over") {
             const { readings } = watched;
             keep({ ...cutover, watched: { from: new Date(from).toISOString(), to: isoNow(context), readings } });
@@ -185,16 +203,15 @@ export async function runCutover(
           const until = watchedUntil(cutover, context.compress);
           if (until === undefined || context.now() >= until) return { cutover, ended: action };
           context.say(
-            `stopped: ${action.because}. Claims flow, so the rollback triggers are watched until ${new Date(until).toISOString()}. ${action.step.remedy}`,
+            `stopped: ${action.because}. Claims flow, so the rollback triggers are watched until ${new Date(until).toISOString()}. ${remedyOf(action.step, context.commandsOf)}`,
           );
-          markRun(directory, true);
+          markRun(control, true);
           const watched = await watching(until, "stopped, somebody is to decide");
-          markRun(directory, false);
+          markRun(control, false);
           if (watched.type === "over") return { cutover, ended: action };
           if (watched.type === "triggered") break;
           const { decision } = watched;
-          if (decision.type === "rollback")
-            return { cutover, ended: { type: "rolled-back", because: decision.because } };
+          if (decision.type === "rollback") return left(decision.because);
           if (decision.type === "accept") keep({ ...cutover, accepted: decision.acceptance });
           again = true;
           break;
@@ -204,7 +221,7 @@ export async function runCutover(
       }
     }
   } finally {
-    endRun(directory);
+    endRun(control);
   }
 }
 
@@ -215,12 +232,30 @@ export const backupOf = (cutover: Cutover): string | undefined =>
     cutover.records.findLast(({ step, status }) => step === "backup" && status === "passed")?.evidence,
   ).data?.core.snapshot;
 
+/** What another process wrote of going back is never lost, and that it is done is the last word. */
+const laterRollback = (there: Cutover | undefined, next: Cutover): Cutover["rollback"] =>
+  there?.rollback?.complete === true ? there.rollback : (next.rollback ?? there?.rollback);
+
+/** The same, whose waits and rollouts end with Interrupted once somebody decided that everything goes back. */
+function heedingDecisions(context: CutoverContext): CutoverContext {
+  const heed = (): void => {
+    const decision = decisionIn(context.control);
+    if (decision?.type === "rollback") throw new Interrupted(decision.because);
+  };
+  const sleep = async (ms: number): Promise<void> => {
+    await context.sleep(ms);
+    heed();
+  };
+  return { ...context, sleep, rollout: { ...context.rollout, heed } };
+}
+
+/** @returns undefined when it was interrupted: nothing is known of the step. */
 async function runStep(
   context: CutoverContext,
   now: () => Cutover,
   id: StepRecord["step"],
   keep: (known: FirstClaims) => void,
-): Promise<{ readonly record: StepRecord; readonly triggered: boolean }> {
+): Promise<{ readonly record: StepRecord; readonly triggered: boolean } | undefined> {
   const place = STEPS.findIndex((step) => step.id === id);
   context.say(`step ${place + 1} of ${STEPS.length}: ${STEPS[place]?.title}`);
   const startedAt = isoNow(context);
@@ -230,6 +265,7 @@ async function runStep(
     const evidence = await RUNS[id](context, now(), keep);
     return { record: { step: id, startedAt, endedAt: isoNow(context), status: "passed", evidence }, triggered: false };
   } catch (error) {
+    if (error instanceof Interrupted) return undefined;
     const because = messageOf(error);
     context.say(`failed: ${because}`);
     return {
@@ -265,7 +301,7 @@ async function watchTriggers(
       triggered = error.message;
     }
     // A person's way back looks like an outage: it is not begun twice.
-    const decision = takeDecision(context.directory);
+    const decision = takeDecision(context.control);
     if (decision?.type === "rollback") return { type: "decided", decision };
     if (triggered !== undefined) return { type: "triggered", because: triggered };
     if (decision !== undefined) return { type: "decided", decision };

@@ -25,6 +25,21 @@ const UNHEALTHY_MS = 120_000;
 const FIRST_CLAIMS_MS = 4 * 3_600_000;
 const CLAIM_PATIENCE_MS = 30 * 60_000;
 
+/** What may end at any time, and waits without knowing of decisions, is left to itself when everything is to go back. */
+async function unlessDecided<T>({ sleep }: CutoverContext, work: Promise<T>): Promise<T> {
+  let over = false;
+  const decided = async (): Promise<T> => {
+    while (!over) await sleep(1_000);
+    return work;
+  };
+  return Promise.race([
+    work.finally(() => {
+      over = true;
+    }),
+    decided(),
+  ]);
+}
+
 async function backup(context: CutoverContext): Promise<Evidence> {
   const { site, directory } = context;
   const tag = `pre-cutover-${isoNow(context).replace(/[-:]|\.\d+Z/g, "")}`;
@@ -192,7 +207,7 @@ async function syntheticClaim(context: CutoverContext): Promise<Evidence> {
   if (own.status !== 200)
     throw new Failure(`auto-submit of the synthetic clinic alone is not switched on: ${summaryOf(own)}`);
   const startedAt = context.now();
-  const result = await runLifecycle({
+  const claim = runLifecycle({
     clinic,
     cookie,
     type: "claim",
@@ -203,6 +218,7 @@ async function syntheticClaim(context: CutoverContext): Promise<Evidence> {
     until: "anchored",
     onStep: ({ name, ms, detail }) => context.say(`${name} after ${(ms / 1_000).toFixed(1)} s: ${detail}`),
   });
+  const result = await unlessDecided(context, claim);
   return {
     claimId: result.claimId,
     requestId: result.requestId,
@@ -380,7 +396,7 @@ export async function mind(context: CutoverContext, claimsFailed: number, enable
 }
 
 export const RUNS: Readonly<Record<StepId, Run>> = {
-  backup,
+  backup: (context) => unlessDecided(context, backup(context)),
   "deploy-core": async (context, cutover) => {
     await context.prepare();
     return deploy(context, cutover, "itrans-core");

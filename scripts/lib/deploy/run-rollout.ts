@@ -58,7 +58,12 @@ export interface RolloutParts {
   readonly sleep: (ms: number) => Promise<void>;
   readonly say: (share: number, line: string) => void;
   readonly save: (rollout: Rollout) => void;
+  /** Before each step onward and each look at a share; what is Interrupted stands where it was written down. */
+  readonly heed?: () => void;
 }
+
+/** Somebody else takes over what this process did so far. */
+export class Interrupted extends Failure {}
 
 const percentage = z.union(PERCENTAGES.map((value) => z.literal(value)));
 const outcome = z.enum(["done", "returned"]);
@@ -100,6 +105,7 @@ export function saveRollout(path: string, rollout: Rollout): void {
 /**
  * Until it ended: done, or returned to the former versions. A platform or a check that fails halts it; only a return that fails
  * throws, and may be tried again.
+ * @throws Interrupted when `heed` does.
  */
 export async function runRollout(parts: RolloutParts, begun: Rollout): Promise<Rollout> {
   let rollout = begun;
@@ -111,10 +117,12 @@ export async function runRollout(parts: RolloutParts, begun: Rollout): Promise<R
   for (;;) {
     const action = nextAction(rollout);
     if (action.type === "ended") return rollout;
+    const goesBack = action.type === "return" || action.type === "end";
+    if (!goesBack) parts.heed?.();
     try {
       apply(await carryOut(parts, rollout, action));
     } catch (error) {
-      if (action.type === "return" || action.type === "end") throw error;
+      if (goesBack || error instanceof Interrupted) throw error;
       apply({
         type: "halted",
         worker: action.worker,
@@ -250,6 +258,7 @@ async function check(
     if (passed >= length) return;
     say(`${name}: ${at} %, watched ${Math.round(passed / 1_000)} of ${Math.round(length / 1_000)} s, all well`);
     await parts.sleep(Math.min(pace.everyMs, length - passed));
+    parts.heed?.();
   }
 }
 

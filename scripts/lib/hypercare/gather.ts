@@ -1,12 +1,13 @@
 /** What the hypercare's reports are made from, asked of a running system. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import * as z from "zod";
 import { MAX_INCIDENTS } from "../../../src/operations/alerts/evaluate.ts";
-import { backupOf, newestCutover, readCutover } from "../cutover/run.ts";
+import { type Cutover, enabledAt } from "../cutover/plan.ts";
+import { backupOf, cutoversIn } from "../cutover/run.ts";
 import { commitAt } from "../deploy/look.ts";
 import { askOf, type DeploySite } from "../deploy/site.ts";
 import { messageOf } from "../fail.ts";
+import type { EnvironmentName } from "../platform.ts";
 import type { Figures, FirstTen, HypercareData, ReportedIncident } from "./report.ts";
 
 const points = z.array(z.tuple([z.number(), z.number().nullable()]));
@@ -66,7 +67,7 @@ const REGISTERED = 200;
 /** @param from epoch ms. */
 export async function gather(
   site: DeploySite,
-  environment: string,
+  environment: EnvironmentName,
   cutovers: string,
   from: number,
   to: number,
@@ -239,9 +240,7 @@ const firstTenSchema = z.looseObject({
 });
 
 function firstTenOf(cutovers: string, environment: string): FirstTen | undefined {
-  const evidence = newestCutover(cutovers, environment)?.cutover.records.findLast(
-    ({ step }) => step === "first-ten",
-  )?.evidence;
+  const evidence = newestLive(cutovers, environment)?.records.findLast(({ step }) => step === "first-ten")?.evidence;
   const parsed = firstTenSchema.safeParse(evidence);
   return parsed.success
     ? {
@@ -251,14 +250,15 @@ function firstTenOf(cutovers: string, environment: string): FirstTen | undefined
     : undefined;
 }
 
-function rollbacksSince(cutovers: string, environment: string, from: number): number {
-  if (!existsSync(cutovers)) return 0;
-  return readdirSync(cutovers)
-    .filter((name) => existsSync(join(cutovers, name, "cutover.json")))
-    .map((name) => readCutover(join(cutovers, name)))
-    .filter(
-      (one) => one?.environment === environment && one.rollback !== undefined && Date.parse(one.rollback.at) >= from,
-    ).length;
+const rollbacksSince = (cutovers: string, environment: string, from: number): number =>
+  [...cutoversIn(cutovers, environment)].filter(
+    ({ cutover: { rollback } }) => rollback !== undefined && Date.parse(rollback.at) >= from,
+  ).length;
+
+/** The newest that went live, whatever was only begun since. */
+function newestLive(cutovers: string, environment: string): Cutover | undefined {
+  for (const { cutover } of cutoversIn(cutovers, environment)) if (enabledAt(cutover) !== undefined) return cutover;
+  return undefined;
 }
 
 /** When hypercare began: the end of the newest cutover that went live. */
@@ -266,11 +266,9 @@ export function liveSince(
   cutovers: string,
   environment: string,
 ): { readonly at: number; readonly backup: string | undefined } | undefined {
-  const newest = newestCutover(cutovers, environment)?.cutover;
-  const enabled = newest?.records.findLast(({ step, status }) => step === "enable-auto-submit" && status === "passed");
-  return newest === undefined || enabled === undefined
-    ? undefined
-    : { at: Date.parse(enabled.endedAt), backup: backupOf(newest) };
+  const newest = newestLive(cutovers, environment);
+  const at = newest === undefined ? undefined : enabledAt(newest);
+  return newest === undefined || at === undefined ? undefined : { at, backup: backupOf(newest) };
 }
 
 export const contactIn = (path: string): string | undefined =>

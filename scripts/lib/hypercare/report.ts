@@ -1,4 +1,6 @@
 /** The hypercare's daily status and the review after 72 hours, from what was measured. What only people know stays a gap to fill. */
+import type { EnvironmentName } from "../platform.ts";
+import { remedyIn } from "../remedy.ts";
 
 /** undefined: it could not be read, so nobody knows. */
 export type Figure = number | undefined;
@@ -46,7 +48,7 @@ export interface FirstTen {
 }
 
 export interface HypercareData {
-  readonly environment: string;
+  readonly environment: EnvironmentName;
   readonly commit: string | undefined;
   readonly figures: Figures;
   /** The register's, and the alert evaluator's that it lacks; undefined: one of the two could not be read. */
@@ -143,9 +145,9 @@ export const isAmiss = (data: HypercareData): boolean =>
   data.missing.length > 0 || rowsOf(data).some(({ grade }) => grade === "critical");
 
 /** What the figures ask somebody to do, with the command for it. */
-export function actionItems({ figures, alerts, incidents, missing }: HypercareData): readonly string[] {
+export function actionItems({ environment, figures, alerts, incidents, missing }: HypercareData): readonly string[] {
   const { deadLettersNow = 0, failedClaims = 0, anchorsFailed = 0 } = figures;
-  return [
+  const items = [
     ...(alerts ?? []).map(({ name, severity }) => `${severity} ${name} is open: docs/runbook.md, ${name}`),
     ...(incidents ?? []).flatMap(({ ticket, severity, closedAt, registered, alert }) => {
       if (!registered)
@@ -158,11 +160,12 @@ export function actionItems({ figures, alerts, incidents, missing }: HypercareDa
     }),
     ...(deadLettersNow > 0 ? [`${deadLettersNow} dead letters: npm run relay:dead-letters`] : []),
     ...(failedClaims > 0
-      ? [`${failedClaims} submissions given up: npm run auto-submit:status, then auto-submit:requeue`]
+      ? [`${failedClaims} submissions given up: npm run auto-submit:status, then npm run auto-submit:requeue`]
       : []),
     ...(anchorsFailed > 0 ? [`${anchorsFailed} anchors failed: npm run anchors:status`] : []),
     ...missing.map((what) => `could not be read: ${what}`),
   ];
+  return items.map((item) => remedyIn(item, environment));
 }
 
 const MARKS: Readonly<Record<Grade, string>> = {

@@ -42,6 +42,10 @@ it("a gate that ran in full against staging, of this commit, is good for staging
   }
 });
 
+it("a gate that says it was not interrupted is as good as one that says nothing of it", () => {
+  expect(gateFaults("load", { ...load, interrupted: false }, production)).toEqual([]);
+});
+
 it("stricter limits and more load than the defaults are good too", () => {
   const stricter = { ...tunables, SLO_P95_MAX_MS: 300, LOAD_TARGET_VUS: 200, SLO_CACHE_HIT_RATE_MIN: 0.5 };
   expect(gateFaults("load", { ...load, tunables: stricter, virtualUsers: 200 }, production)).toEqual([]);
@@ -60,6 +64,7 @@ it.each([
   ["not ended", { endedAt: null }, "it did not end"],
   ["half a minute", { durationMs: 30_000 }, "it ran 30 s, wanted 300 s"],
   ["broken off", { startedAt: "2026-11-21T12:39:00.000Z" }, "it ran 60 s, wanted 300 s"],
+  ["interrupted", { interrupted: true }, "it was interrupted"],
   ["few users", { virtualUsers: 10 }, "it had 10 virtual users, wanted 100"],
   ["a wider p95", { tunables: { ...tunables, SLO_P95_MAX_MS: 4_000 } }, "SLO_P95_MAX_MS was 4000, more than 400"],
   ["any errors", { tunables: { ...tunables, SLO_ERROR_RATE_MAX: 1 } }, "SLO_ERROR_RATE_MAX was 1, more than 0.01"],
@@ -116,6 +121,7 @@ it("the list before a cutover says of each gate's file which condition failed", 
     const nowhere = "http://127.0.0.1:1";
     const results = await runPreflight({
       ...production,
+      commandsOf: "production",
       site: {
         urls: { "itrans-core": nowhere, "itrans-relay": nowhere, "medlink-hub": nowhere },
         keys: { core: "", hub: "", workflow: "" },

@@ -5,8 +5,10 @@ import {
   judge,
   nextOf,
   recordStep,
+  remedyOf,
   STEPS,
   type StepId,
+  stepOf,
   type TriggerReading,
 } from "../../../scripts/lib/cutover/plan.ts";
 
@@ -45,6 +47,16 @@ function play(failing?: StepId, triggered = false): readonly string[] {
 
 const ids = STEPS.map(({ id }) => id);
 const ROLLS_BACK: readonly StepId[] = ["verify-hub", "synthetic-claim", "verify-callback"];
+
+it("what to do after a step stopped is a command for the environment that it was about; a rehearsal has none", () => {
+  for (const step of STEPS) {
+    expect(remedyOf(step, "production")).not.toMatch(/npm run (cutover|rollback)(?! -- --env production)/);
+    expect(remedyOf(step, "local")).not.toContain("--env");
+  }
+  const last = remedyOf(stepOf("first-ten"), "staging");
+  expect(last).toContain("npm run cutover -- --env staging again looks again, with --accept N");
+  expect(last).toContain("npm run rollback -- --env staging takes everything back");
+});
 
 describe("a cutover", () => {
   it("goes through its eleven steps in order, then watches, then has passed", () => {

@@ -3,13 +3,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { CutoverContext } from "../../../scripts/lib/cutover/context.ts";
-import { decide, markRun, otherRun } from "../../../scripts/lib/cutover/decisions.ts";
+import { decide } from "../../../scripts/lib/cutover/decisions.ts";
 import { readingsOf } from "../../../scripts/lib/cutover/observe.ts";
 import type { Cutover, StepId } from "../../../scripts/lib/cutover/plan.ts";
 import { STEPS } from "../../../scripts/lib/cutover/plan.ts";
-import { readCutover, runCutover } from "../../../scripts/lib/cutover/run.ts";
+import { readCutover, runCutover, writeCutover } from "../../../scripts/lib/cutover/run.ts";
 import { DEFAULT_LIMITS } from "../../../scripts/lib/deploy/rollout.ts";
 import type { Platform } from "../../../scripts/lib/platform.ts";
 
@@ -36,6 +37,9 @@ const fresh = () => ({
   findings: [] as readonly unknown[],
   autoSubmit: true,
   answers: true,
+  onCall: (_: string): void => {},
+  /** Whether what changes something is answered at all. */
+  silent: false,
 });
 
 let now = BEGAN;
@@ -109,6 +113,8 @@ beforeAll(async () => {
     request.on("end", () => {
       const { method = "GET", url: path = "/" } = request;
       calls.push(`${method} ${path}`);
+      world.onCall(`${method} ${path}`);
+      if (world.silent && method === "POST") return;
       const [status, answer] = answerOf(method, path, body);
       if (typeof answer === "string") response.writeHead(status, { "content-type": "text/plain" }).end(answer);
       else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
@@ -118,7 +124,10 @@ beforeAll(async () => {
   const address = server.address();
   url = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
 });
-afterAll(() => new Promise<void>((resolve) => server.close(() => resolve())));
+afterAll(() => {
+  server.closeAllConnections();
+  return new Promise<void>((resolve) => server.close(() => resolve()));
+});
 beforeEach(() => {
   now = BEGAN;
   world = fresh();
@@ -136,6 +145,7 @@ const platform: Platform = { wrangler: unused };
 function contextOf(happens: (minute: number) => void, compress = 1): CutoverContext {
   return {
     environment: "staging",
+    commandsOf: "staging",
     site: {
       urls: { "itrans-core": url, "itrans-relay": url, "medlink-hub": url },
       keys: { core: "c", hub: "h", workflow: "w" },
@@ -143,6 +153,7 @@ function contextOf(happens: (minute: number) => void, compress = 1): CutoverCont
       values: {},
     },
     directory,
+    control: directory,
     clinic: undefined,
     evmRpcUrl: undefined,
     compress,
@@ -150,11 +161,11 @@ function contextOf(happens: (minute: number) => void, compress = 1): CutoverCont
     firstClaims: 10,
     contact: "on-call",
     now: () => now,
-    sleep: (ms) => {
+    sleep: async (ms) => {
       // Whole minutes, and later more of them at once: as many looks as a test needs.
       now += Math.max(ms, now - BEGAN < 45 * MIN ? MIN : 10 * MIN);
       happens((now - BEGAN) / MIN);
-      return Promise.resolve();
+      await setImmediate();
     },
     say: () => {},
     prepare: unused,
@@ -240,6 +251,13 @@ describe("a cutover whose auto-submit is on", () => {
     expect(world.autoSubmit).toBe(false);
   });
 
+  it("that stopped says what to do in commands for its environment", async () => {
+    const said: string[] = [];
+    const context = contextOf((minute) => minute === 3 && file("dead"));
+    await runCutover({ ...context, say: (line) => said.push(line) }, enabled());
+    expect(said.find((line) => line.startsWith("stopped:"))).toContain("npm run rollback -- --env staging takes");
+  });
+
   it("that stopped ends as stopped when the four hours are over and nothing more was seen", async () => {
     const { ended } = await runCutover(
       contextOf((minute) => minute === 3 && file("dead")),
@@ -320,8 +338,48 @@ describe("a cutover whose auto-submit is on", () => {
       }),
       enabled(),
     );
-    expect(ended).toEqual({ type: "rolled-back", because: "decided" });
+    expect(ended).toEqual({ type: "left", because: "decided" });
     expect(calls).not.toContain("POST /relay/pause");
+  });
+
+  it("leaves it while the first claims are watched too, and no later run goes on from there", async () => {
+    let decidedAt = 0;
+    const { ended } = await runCutover(
+      contextOf((minute) => {
+        if (minute <= 3) file();
+        if (minute !== 12) return;
+        decidedAt = now;
+        decide(directory, { type: "rollback", because: "decided" });
+      }),
+      enabled(),
+    );
+    expect(ended).toEqual({ type: "left", because: "decided" });
+    expect(now, "at once").toBe(decidedAt);
+    expect(calls).not.toContain("POST /relay/pause");
+    expect(recordedNow().records, "nothing is said of the step").toEqual(enabled().records);
+    const later = await runCutover(
+      contextOf(() => {}),
+      recordedNow(),
+    );
+    expect(later.ended).toEqual({ type: "rolled-back", because: "decided" });
+    expect(calls).toContain("POST /relay/pause");
+  });
+
+  it("does not lose what another process wrote of going back, whatever it writes later", async () => {
+    const rollback = { because: "decided", at: "2026-11-22T10:05:00.000Z", complete: true };
+    let written = 0;
+    const { ended } = await runCutover(
+      contextOf((minute) => {
+        file();
+        if (minute === 5) writeCutover(directory, { ...recordedNow(), rollback });
+        if (minute > 5 && recordedNow().firstTen?.claims.length === minute - 1) written += 1;
+        if (minute > 5) expect(recordedNow().rollback).toEqual(rollback);
+      }),
+      enabled(),
+    );
+    expect(written, "it wrote on").toBeGreaterThan(0);
+    expect(ended).toEqual({ type: "rolled-back", because: "decided" });
+    expect(recordedNow().rollback).toEqual(rollback);
   });
 
   it("passes with claims decided since the last final anchor: what counts is that their submission is anchored", async () => {
@@ -346,10 +404,10 @@ describe("a cutover whose auto-submit is on", () => {
       contextOf((minute) => {
         if (minute <= 2) file();
         if (minute === 4) world.givenUp = 1;
-        if (minute === 30) decide(directory, { type: "rollback", because: "this run ends here" });
+        if (minute === 30) throw new Error("killed");
       }),
       enabled(),
-    );
+    ).catch(() => {});
     const kept = recordedNow();
     expect(kept.firstTen).toMatchObject({ claims: [hashOf(0), hashOf(1)], through: [hashOf(0), hashOf(1)], failed: 1 });
     // The anchor that held them was found wrong meanwhile: they were through all the same.
@@ -362,10 +420,71 @@ describe("a cutover whose auto-submit is on", () => {
     expect(cutover.records.at(-1)?.because).toBe("2/10 through, 2 seen, 1 failed");
     expect(cutover.rollback).toBeUndefined();
   });
+});
 
-  it("has one run at a time, and one that ended does not count", () => {
-    expect(otherRun(directory)).toBeUndefined();
-    markRun(directory, true);
-    expect(otherRun(directory), "this process is no other").toBeUndefined();
+describe("a new cutover", () => {
+  const begun = (): Cutover => ({ ...enabled(), records: [] });
+
+  it("has its record while its first step, a backup of minutes, is taken", async () => {
+    let first: Cutover | undefined;
+    world.onCall = (call) => {
+      if (call === "POST /operations/backups") first ??= readCutover(directory);
+    };
+    await runCutover(
+      contextOf(() => {}),
+      begun(),
+    );
+    expect(first).toEqual(begun());
+  });
+
+  it("that goes on replaces nothing of its record before its first step is over", async () => {
+    const kept = { ...begun(), firstTen: { claims: [], through: [], givenUpBefore: 2, failed: 0 } };
+    writeCutover(directory, kept);
+    let then: Cutover | undefined;
+    world.onCall = (call) => {
+      if (call === "POST /operations/backups") then ??= readCutover(directory);
+    };
+    await runCutover(
+      contextOf(() => {}),
+      begun(),
+    );
+    expect(then).toEqual(kept);
+  });
+
+  it("that is taken back while settings and databases are looked at uploads nothing", async () => {
+    const context = contextOf(() => {});
+    const uploads: (readonly string[])[] = [];
+    const { ended } = await runCutover(
+      {
+        ...context,
+        prepare: async () => decide(directory, { type: "rollback", because: "decided" }),
+        rollout: {
+          ...context.rollout,
+          platform: {
+            wrangler: async (args) => {
+              uploads.push(args);
+              return "";
+            },
+          },
+        },
+      },
+      { ...begun(), records: [passedBefore("backup")] },
+    );
+    expect(ended).toEqual({ type: "left", because: "decided" });
+    expect(uploads).toEqual([]);
+  });
+
+  it("that is taken back while its backup is taken does not wait for it", async () => {
+    world.onCall = (call) => {
+      if (call === "POST /operations/backups") decide(directory, { type: "rollback", because: "decided" });
+    };
+    world.silent = true;
+    const { ended, cutover } = await runCutover(
+      contextOf(() => {}),
+      begun(),
+    );
+    expect(ended).toEqual({ type: "left", because: "decided" });
+    expect(cutover.records).toEqual([]);
+    expect(cutover.rollback).toMatchObject({ because: "decided" });
   });
 });

@@ -98,6 +98,12 @@ it("a bad day is graded by the manuals' thresholds, and each thing says what to 
   expect(review).toContain("What could improve");
 });
 
+it("a command among what is to be done asks the environment that the report is about", () => {
+  const missing = ["version (npm run logs:errors says why)"];
+  expect(actionItems({ ...quiet, missing })[0]).toContain("npm run logs:errors -- --env production");
+  expect(actionItems({ ...quiet, environment: "local", missing })[0]).not.toContain("--env");
+});
+
 it("nothing measured is not called well", () => {
   const none = {
     ...quiet,

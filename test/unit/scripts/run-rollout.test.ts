@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { OVERRIDE_HEADER } from "../../../scripts/lib/deploy/look.ts";
 import { DEFAULT_LIMITS, newRollout, ORDER, type Rollout } from "../../../scripts/lib/deploy/rollout.ts";
-import { haltedByHand, type RolloutParts, runRollout } from "../../../scripts/lib/deploy/run-rollout.ts";
+import { haltedByHand, Interrupted, type RolloutParts, runRollout } from "../../../scripts/lib/deploy/run-rollout.ts";
 import { CONFIGS, type Share } from "../../../scripts/lib/platform.ts";
 import type { WorkerName } from "../../../src/platform/secrets.ts";
 import { recordingPlatform } from "../../support/recording-platform.ts";
@@ -220,6 +220,43 @@ describe("a rollout, carried out", () => {
     );
     expect(done.halted?.because.join()).toContain("--durable-objects");
     expect(history).toEqual([]);
+  });
+
+  it.each([
+    ["that is uploaded and serves nobody", "versions upload", []],
+    ["that was given its first requests", "5 %", ["itrans-core 0", "itrans-core 5"]],
+  ])("that is interrupted with a version %s stands there, and can be taken back", async (_, seen, reached) => {
+    history.length = 0;
+    let interrupted = false;
+    let kept = begun();
+    const parts = partsWith(
+      (rollout) => {
+        kept = rollout;
+        const [core] = rollout.workers;
+        interrupted = seen === "5 %" ? core?.set === 5 : core?.next !== undefined;
+      },
+      {
+        heed: () => {
+          if (interrupted) throw new Interrupted("decided");
+        },
+      },
+    );
+    await expect(runRollout(parts, begun())).rejects.toThrow(Interrupted);
+    expect(history, "nothing was given or returned after it").toEqual(reached);
+    expect(kept.halted).toBeUndefined();
+    await runRollout(parts, haltedByHand(kept, "decided", "2026-11-22T12:00:00.000Z"));
+    expect(percentages()).toEqual([0, 0, 0]);
+  });
+
+  it("whose share is being watched is interrupted at the next look", async () => {
+    const before = clock;
+    const parts = partsWith(() => {}, {
+      heed: () => {
+        if (clock - before > 100_000) throw new Interrupted("decided");
+      },
+    });
+    await expect(runRollout(parts, begun())).rejects.toThrow(Interrupted);
+    expect(clock - before).toBe(120_000);
   });
 
   it("that was done is taken back by hand, the hub first", async () => {
