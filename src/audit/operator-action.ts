@@ -78,7 +78,7 @@ export type OperatorActionCode = (typeof OPERATOR_ACTIONS)[number];
  * Actions that only stop something, save what there is, or see to what is wrong. They are done even while the ledger takes no entries,
  * which may be why they are wanted; their entry follows. Every other action waits for its entry.
  */
-const STOPPING: readonly CoreActionCode[] = [
+const MAY_PRECEDE_ENTRY: readonly CoreActionCode[] = [
   "RELAY_PAUSE",
   "DESTINATION_PAUSE",
   "KEY_REVOKE",
@@ -93,7 +93,16 @@ const STOPPING: readonly CoreActionCode[] = [
   "INCIDENT_OPEN",
   "INCIDENT_NOTE",
 ];
-export const stopsSomething = (action: CoreActionCode): boolean => STOPPING.includes(action);
+export const mayPrecedeEntry = (action: CoreActionCode): boolean => MAY_PRECEDE_ENTRY.includes(action);
+
+/** Of these, the ones that the database itself being away may be the reason for, and that do without it. */
+const WITHOUT_DATABASE: readonly CoreActionCode[] = [
+  "BACKUP_EXPORT",
+  "ALERT_UNSILENCE",
+  "ALERT_ACKNOWLEDGE",
+  "ALERT_TEST",
+];
+export const needsNoDatabase = (action: CoreActionCode): boolean => WITHOUT_DATABASE.includes(action);
 
 export interface RecordOperatorAction {
   readonly type: "RecordOperatorAction";

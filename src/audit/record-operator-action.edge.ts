@@ -5,8 +5,9 @@
  * an action that then failed or found nothing to do: it says that it was asked for, which is true. Where the entry can not be had,
  * the answer is 503 and nothing is done.
  *
- * But for actions that only stop something (a pause, a revocation), save what there is or see to what is wrong. A ledger that takes no entries may be the very reason for them,
- * so they are noted in the database, done, and appended by the cron when the ledger is back. Without the database nothing is done.
+ * But for actions that only stop something (a pause, a revocation), save what there is or see to what is wrong. A ledger that takes no
+ * entries may be the very reason for them, so they are noted in the database, done, and appended by the cron when the ledger is back.
+ * Without the database too, only what it may be the reason for is done: alerts are seen to, a backup is fetched. The log has that.
  */
 import type { Context } from "hono";
 import type { CoreAppEnv } from "../core/app.ts";
@@ -14,15 +15,17 @@ import type { CoreEnv } from "../core/env.ts";
 import { SALT_BYTES } from "../ledger/commitment.ts";
 import { newUuid, systemNow, systemRandomBytes } from "../platform/clock.edge.ts";
 import { fromHex } from "../platform/encoding.ts";
+import { reasonOf } from "../platform/log.ts";
 import type { Problem } from "../platform/problem.ts";
 import { type Sequenced, sequence } from "../workflow/sequencer.client.ts";
 import {
   type CoreActionCode,
   type HubActionCode,
+  mayPrecedeEntry,
+  needsNoDatabase,
   type OperatorActionCode,
   operatorActionCommand,
   type RecordOperatorAction,
-  stopsSomething,
 } from "./operator-action.ts";
 import {
   dropWaiting,
@@ -70,10 +73,17 @@ export async function recordOperatorAction(c: Context<CoreAppEnv>, done: DoneByO
   const { correlationId, settings, log } = c.var;
   const { command, sequenced } = await sequenceAction(c, done, `act_${newUuid()}`, systemRandomBytes(SALT_BYTES));
   if (sequenced.type === "done") return undefined;
-  if (!stopsSomething(done.action)) return NOT_RECORDED;
-  await keepWaiting(c.env.DB, settings.LEDGER_ID, command, systemNow());
-  log("warn", "operator-action.waiting", { code: done.action, correlationId });
-  return undefined;
+  if (!mayPrecedeEntry(done.action)) return NOT_RECORDED;
+  try {
+    await keepWaiting(c.env.DB, settings.LEDGER_ID, command, systemNow());
+    log("warn", "operator-action.waiting", { code: done.action, correlationId });
+    return undefined;
+  } catch (error) {
+    const isDone = needsNoDatabase(done.action);
+    const event = isDone ? "operator-action.unrecorded" : "operator-action.refused";
+    log("error", event, { code: done.action, correlationId, reason: reasonOf(error) });
+    return isDone ? undefined : NOT_RECORDED;
+  }
 }
 
 /** What an operator did to the hub, as the hub tells it: again under the same id and salt until core has taken it. */
@@ -111,8 +121,10 @@ export async function recordBackupExport(c: Context<CoreAppEnv>): Promise<Proble
   const action = "BACKUP_EXPORT";
   const { principal, settings } = c.var;
   const since = systemNow() - EXPORT_MS;
-  if (await wasRecordedSince(c.env.DB, settings.LEDGER_ID, action, principal.keyId, since)) return undefined;
-  return recordOperatorAction(c, { action });
+  const isKnown = await wasRecordedSince(c.env.DB, settings.LEDGER_ID, action, principal.keyId, since).catch(
+    () => false,
+  );
+  return isKnown ? undefined : recordOperatorAction(c, { action });
 }
 
 const WAITING_AT_ONCE = 50;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { operatorActionFaults, type StoredOperatorAction } from "../../../src/audit/check-operator-action.ts";
-import { operatorActionCommand, stopsSomething } from "../../../src/audit/operator-action.ts";
+import { mayPrecedeEntry, operatorActionCommand } from "../../../src/audit/operator-action.ts";
 import { readEntry } from "../../../src/ledger/check-entry.ts";
 import { EMPTY_HEAD } from "../../../src/ledger/head.ts";
 import { planCommit } from "../../../src/workflow/commit-plan.ts";
@@ -60,6 +60,6 @@ it.each([
 });
 
 it("holds no action up that only stops something, and every action that starts or changes something", () => {
-  expect((["RELAY_PAUSE", "KEY_REVOKE"] as const).every(stopsSomething)).toBe(true);
-  expect((["RELAY_RESUME", "KEY_CREATE", "DESTINATION_PUT"] as const).some(stopsSomething)).toBe(false);
+  expect((["RELAY_PAUSE", "KEY_REVOKE"] as const).every(mayPrecedeEntry)).toBe(true);
+  expect((["RELAY_RESUME", "KEY_CREATE", "DESTINATION_PUT"] as const).some(mayPrecedeEntry)).toBe(false);
 });

@@ -70,7 +70,11 @@ const deliveriesOf = (env: RelayEnv, log: Log = silent) => ({
 });
 
 const get = (path: string, init: RequestInit<IncomingRequestCfProperties> = {}, env = coreWith([]).env) =>
-  worker.fetch(new Request<unknown, IncomingRequestCfProperties>(`http://relay${path}`, init), env);
+  worker.fetch(
+    new Request<unknown, IncomingRequestCfProperties>(`http://relay${path}`, init),
+    env,
+    createExecutionContext(),
+  );
 
 test("GET /health says ok, or names the secrets that are missing", async () => {
   const healthy = await get("/health");

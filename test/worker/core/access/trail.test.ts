@@ -334,6 +334,24 @@ it("takes the hub's word from keys with the scope operate alone", async () => {
   expect(await newest()).toMatchObject({ action: "HUB_FLAG_UPDATE", actor: operates.keyId });
 });
 
+it("lets an operator see to alerts and fetch a backup while ledger and database are away, and change nothing else", async () => {
+  const gone = () => {
+    throw new Error("D1_ERROR: the database is away");
+  };
+  const away = {
+    SEQUENCER: { getByName: () => ({ append: async () => ({ type: "unavailable" }) }) },
+    DB: { prepare: gone, batch: gone, withSession: gone },
+  };
+  const asked = async (method: string, path: string, body?: unknown) =>
+    (await callWith(away, path, { method, key: OPERATOR, ...(body === undefined ? {} : { body }) })).status;
+  expect(await asked("POST", "/operations/alerts/test", {})).toBe(200);
+  expect(await asked("POST", "/operations/alerts/dead-letters/acknowledge", {})).toBe(409);
+  const path = `tail/0-1-${"e".repeat(64)}.sealed`;
+  await testEnv.BACKUPS?.put(`core/main/${path}`, "sealed");
+  expect(await asked("GET", `/operations/backup-object?path=${encodeURIComponent(path)}`)).toBe(200);
+  expect(await asked("POST", "/relay/pause")).toBe(503);
+});
+
 it("does not keep the hub's word waiting where the ledger takes nothing: the hub does", async () => {
   const away = { getByName: () => ({ append: async () => ({ type: "unavailable" }) }) };
   const waiting = async () => (await call("/operations/actions?limit=1", { key: OPERATOR })).json.waiting;
