@@ -37,19 +37,17 @@ export const putContacts = operatorOperation(
   },
   async ({ hub, actor, body, correlationId }) => {
     const at = hub.now();
-    const [put] = await hub.db.batch([
-      await rosterUpdate(hub.db, { roster: body, putAt: at }),
-      auditInsert(hub.db, {
-        clinicId: WHOLE_HUB,
-        actor: actor.name,
-        action: "alert.contacts",
-        subject: "hub",
-        detail: "",
-        correlationId,
-        at,
-      }),
-    ]);
-    if (put?.meta.changes === 0) return refuse("conflict", "Somebody else put contacts just now. Put them again.");
+    const put = await (await rosterUpdate(hub.db, { roster: body, putAt: at })).run();
+    if (put.meta.changes === 0) return refuse("conflict", "Somebody else put contacts just now. Put them again.");
+    await auditInsert(hub.db, {
+      clinicId: WHOLE_HUB,
+      actor: actor.name,
+      action: "alert.contacts",
+      subject: "hub",
+      detail: "",
+      correlationId,
+      at,
+    }).run();
     return ok(200, await view(hub));
   },
 );
