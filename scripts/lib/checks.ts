@@ -425,6 +425,18 @@ export const DIAGNOSIS_CHECKS: readonly Check[] = [
     run: (site) => cronRuns(site, "medlink_cron_runs_total"),
   },
   {
+    name: "what operators did to the hub is in the ledger",
+    of: "hub",
+    needsKey: true,
+    remedy:
+      "npm run logs:errors shows what core answers to the hub's job trail: is ITRANS_OPERATOR_API_KEY core's? docs/security.md.",
+    run: async (site) => {
+      const waiting = newestOf(await seriesOf(site, "medlink_operator_actions_waiting"));
+      if (waiting !== undefined && waiting > 0) throw new Error(`${waiting} actions wait to become entries`);
+      return waiting === undefined ? "nothing is recorded yet" : "nothing waits";
+    },
+  },
+  {
     name: "the relay is fit",
     of: "relay",
     remedy: "Its /health names the fault: set what is missing and deploy the relay again; it holds nothing.",

@@ -7,6 +7,7 @@ import { type ManagedDatabase, pendingMigrations } from "../databases.ts";
 import { Failure } from "../fail.ts";
 import { DATABASES, type DatabaseName } from "../migration-files.ts";
 import type { EnvironmentName, Platform, RemoteEnvironment } from "../platform.ts";
+import { remedyIn } from "../remedy.ts";
 import { unsafeReasons } from "./migration-safety.ts";
 import type { Values } from "./site.ts";
 
@@ -37,7 +38,10 @@ export async function prepare(parts: BeforeParts): Promise<void> {
     ...(await deployedFaults(platform, environment)),
   ];
   if (faults.length > 0) {
-    const more = faults.length > FAULTS_SHOWN ? `; and ${faults.length - FAULTS_SHOWN} more: npm run env:check` : "";
+    const more =
+      faults.length > FAULTS_SHOWN
+        ? `; and ${faults.length - FAULTS_SHOWN} more: ${remedyIn("npm run env:check", rules)}`
+        : "";
     throw new Failure(`settings and secrets are not fit: ${faults.slice(0, FAULTS_SHOWN).join("; ")}${more}`);
   }
   say("settings and secrets are there, strong, distinct, as configured and deployed");
@@ -50,14 +54,17 @@ export async function prepare(parts: BeforeParts): Promise<void> {
   }
 }
 
-async function migrate({ snapshots, tag, say }: BeforeParts, databases: readonly ManagedDatabase[]): Promise<void> {
+async function migrate(
+  { snapshots, tag, rules, say }: BeforeParts,
+  databases: readonly ManagedDatabase[],
+): Promise<void> {
   const pendingOf = await Promise.all(
     databases.map(async (database) => ({ database, ...(await pendingMigrations(database)) })),
   );
   const unsafe = pendingOf.flatMap(({ pending }) => pending.flatMap(unsafeReasons));
   if (unsafe.length > 0) {
     throw new Failure(
-      `${unsafe.join("; ")}. Deploy it on its own before: npm run db:dry-run, db:deploy, and watch it; then deploy the code.`,
+      `${unsafe.join("; ")}. Deploy it on its own before: ${remedyIn("npm run db:dry-run, npm run db:deploy", rules)}, and watch it; then deploy the code.`,
     );
   }
   for (const { database, pending, unknown } of pendingOf) {

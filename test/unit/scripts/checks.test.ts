@@ -22,6 +22,7 @@ const WELL: Readonly<Record<string, unknown>> = {
   itrans_core_settlements_stuck: level(0),
   itrans_core_database_size_bytes: level(1_000_000),
   medlink_database_size_bytes: level(1_000_000),
+  medlink_operator_actions_waiting: level(0),
   itrans_core_cron_runs_total: outcomes(100, 0),
   medlink_cron_runs_total: outcomes(100, 0),
   "/health": { status: "ok", faults: [] },
@@ -88,6 +89,7 @@ const PLANTED: readonly (readonly [check: string, answers: Readonly<Record<strin
   ["the hub's database has room", { medlink_database_size_bytes: level(9_000_000_000) }, /90\.0 %/],
   ["core's cron runs", { itrans_core_cron_runs_total: outcomes(10, 2) }, /2 of 12 jobs failed/],
   ["core's cron runs", { itrans_core_cron_runs_total: { series: [] } }, /no job ran/],
+  ["what operators did to the hub is in the ledger", { medlink_operator_actions_waiting: level(2) }, /2 actions wait/],
   ["the hub's cron runs", { medlink_cron_runs_total: { series: [] } }, /no job ran/],
 ];
 
