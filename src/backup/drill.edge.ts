@@ -73,8 +73,8 @@ export async function advanceDrill(parts: DrillParts, deadline: number): Promise
       const recorded = await recordedPromises(db, ledger.id, covered, now - TAIL_GRACE_MS);
       const { checkpoint, anchor, newestSize: newestCheckpoint } = recorded;
       const promises = [
-        ...(checkpoint === undefined ? [] : [{ ...checkpoint, what: "the newest checkpoint that the tail must have" }]),
-        ...(anchor === undefined ? [] : [{ ...anchor, what: "the newest anchor that the tail must have" }]),
+        ...(checkpoint === undefined ? [] : [{ ...checkpoint, what: "the newest checkpoint" }]),
+        ...(anchor === undefined ? [] : [{ ...anchor, what: "the newest anchor" }]),
       ];
       const cursor: Cursor = { prepared: false, restore: RESTORE_START, promises, newestCheckpoint, workedMs: 0 };
       await beginDrill(db, newest.name, JSON.stringify(cursor), now);
