@@ -71,7 +71,8 @@ export interface CommittedEntry {
 
 export type SetOutcome =
   | {
-      readonly type: "set" /** What was replaced, with the cosignatures that it had by then. */;
+      readonly type: "set";
+      /** What was replaced, with the cosignatures that it had by then. */
       readonly replaced: string | undefined;
     }
   | { readonly type: "overtaken" };

@@ -1,7 +1,8 @@
 /**
  * The trail of what operators do to the hub alone: each action is a row before it is done, and an entry of core's ledger as soon as
  * core takes it, which is asked at once and then every minute. An operator can work on the hub while core is away; without the row,
- * nothing is done. A hub without core's operator key keeps none.
+ * nothing is done, but for fetching a backup, which the loss of the database may be the reason for. A hub without core's operator key
+ * keeps none.
  */
 import { toHex } from "../../platform/encoding.ts";
 import { reasonOf } from "../../platform/log.ts";
@@ -12,6 +13,7 @@ import { keepAction, markSent, pruneSentActions, waitingActions } from "./trail.
 import {
   type HubDeed,
   MAX_WAITING,
+  needsNoDatabase,
   type OperatorAction,
   onceWithin,
   SENT_KEPT_MS,
@@ -75,7 +77,7 @@ export async function recordTrail(
     kept = await keepAction(hub.db, action, MAX_WAITING, within === 0 ? undefined : at - within);
   } catch (thrown) {
     hub.log("error", "operator-action.not-kept", { code: deed.action, correlationId, reason: reasonOf(thrown) });
-    return NOT_KEPT;
+    return needsNoDatabase(deed.action) ? undefined : NOT_KEPT;
   }
   if (kept === "full") return TOO_MANY_WAIT;
   if (kept === "kept" && (await send(hub, action)) !== "taken")

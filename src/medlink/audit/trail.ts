@@ -37,6 +37,9 @@ const EXPORT_MS = 3_600_000;
 /** Within how many ms the same action of the same operator is one entry; 0: each is its own. */
 export const onceWithin = (action: HubActionCode): number => (action === "HUB_BACKUP_EXPORT" ? EXPORT_MS : 0);
 
+/** Whether it is done although the row can not be written: after a loss of the database its backup is fetched. */
+export const needsNoDatabase = (action: HubActionCode): boolean => action === "HUB_BACKUP_EXPORT";
+
 const MAX_WORDS = 3;
 const WORD = /^[A-Za-z0-9_-]{1,40}$/;
 const OTHER = "other";

@@ -487,11 +487,15 @@ describe("while core takes nothing", () => {
     expect((await set(false)).status).toBe(200);
   });
 
-  it("nothing is done that can not be kept", async () => {
+  it("nothing is done that can not be kept, but for fetching a backup", async () => {
     await set(true);
+    const fetched = async () => (await asOperator("GET", "/api/operations/backup-object?path=a")).status;
+    const usual = await fetched();
+    expect(usual).not.toBe(503);
     await env.DB.exec("ALTER TABLE operator_actions RENAME TO elsewhere");
     try {
       expect((await set(false)).status).toBe(503);
+      expect(await fetched()).toBe(usual);
       expect(await flagIs()).toBe(1);
     } finally {
       await env.DB.exec("ALTER TABLE elsewhere RENAME TO operator_actions");
